@@ -2,16 +2,16 @@
 
 That a change of the policy was committed is stored in its own transaction, in full, so that both are kept or neither.
 How it ended, and everything else, is read from the trail of the replica and stored a little later, each line once. Data
-operations and reads stay where they happened.
+operations and reads stay where they happened; which privileges they used is stored, to the hour.
 """
 
 import asyncio
 import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -23,9 +23,11 @@ from kiteward.audit.following import Batch, Cursor, beginning, read_on
 from kiteward.audit.hash_chain import decode, encode, moved, parts_of
 from kiteward.audit.reader import MOST_LOOKED_AT, AuditPage, AuditQuery, AuditReader, Entry, read
 from kiteward.audit.retention import DAY
+from kiteward.audit.uses import UnstoredUses, Used
 from kiteward.audit.verify import Anchor, ChainVerification, Verified
 from kiteward.store.audit_events import LineRange, StoredHead, StoredLine
 from kiteward.store.base import Store
+from kiteward.store.records import Use
 from kiteward.store.transaction import Transaction
 
 _log = logging.getLogger("kiteward.audit")
@@ -53,11 +55,10 @@ _REMOVED: Final = 10_000
 """Most lines that one transaction removes."""
 
 
-class _Passed(msgspec.Struct):
-    """What decides whether a line is stored."""
+class _Passed(Used, kw_only=True):
+    """What decides whether a line is stored, and which uses it describes."""
 
     kind: str
-    time: str
     outcome: str
 
     @property
@@ -109,8 +110,7 @@ class SharedEvents:
         for each in raw:
             seq += 1
             line, chain = moved(each, seq, chain)
-            at = datetime.fromisoformat(msgspec.json.decode(each, type=_Passed).time).timestamp()
-            lines.append(_stored(seq, at, line))
+            lines.append(_stored(seq, _time_of(each), line))
         await transaction.audit_events.append(lines, chain=chain, elapsed=self.elapsed(head))
 
     def elapsed(self, head: StoredHead) -> float:
@@ -132,6 +132,7 @@ class StoreExport:
         *,
         keep_days: int,
         note: Callable[[Event, int], None],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Take where to read and where to write.
 
@@ -142,12 +143,16 @@ class StoreExport:
             keep_days: how many days they are kept; 0 keeps all.
             note: called with EXPORT_LOST and how many lines had expired before they were stored, and with
                 STORED_EXPIRED and how many were removed from the store.
+            clock: seconds since the epoch.
         """
         self._store = store
         self._directory = directory
         self._events = events
         self._keep_days = keep_days
         self._note = note
+        self._clock = clock
+        self._uses = UnstoredUses()
+        self._uses_begun = False
         self._place: Cursor | None = None
         self._stored = 0  # the place that the store has
         self._look_at = 0.0  # seconds of uptime
@@ -164,6 +169,7 @@ class StoreExport:
             StoreUnavailable, OSError: the store or the trail cannot be used.
         """
         try:
+            await self._begin_uses()
             while await self._store_batch():
                 pass
         except BaseException:
@@ -183,9 +189,11 @@ class StoreExport:
         if batch is None:
             self._place = None
             return True
-        shared = [raw for raw in batch.lines if msgspec.json.decode(raw, type=_Passed).is_shared]
-        if shared or batch.after.seq - self._stored > _UNMOVED:
-            await self._write(batch, shared)
+        passed = [msgspec.json.decode(raw, type=_Passed) for raw in batch.lines]
+        shared = [raw for raw, line in zip(batch.lines, passed, strict=True) if line.is_shared]
+        used = self._uses.among(passed)
+        if shared or used or batch.after.seq - self._stored > _UNMOVED:
+            await self._write(batch, shared, used)
         else:
             self._place = batch.after
         self._counted = replace(self._counted, waiting=batch.waiting)
@@ -202,7 +210,15 @@ class StoreExport:
         self._place = start._replace(seq=self._stored) if self._stored else start
         return self._place
 
-    async def _write(self, batch: Batch, shared: Sequence[bytes]) -> None:
+    async def _begin_uses(self) -> None:
+        """Store once that uses are stored from now on."""
+        if not self._uses_begun and await self._store.uses_since() is None:
+            async with self._store.transaction() as transaction:
+                await transaction.audit_uses.begin(self._clock())
+                await transaction.commit()
+        self._uses_begun = True
+
+    async def _write(self, batch: Batch, shared: Sequence[bytes], used: Mapping[float, set[Use]]) -> None:
         async with self._store.transaction() as transaction:
             trail = batch.after.trail
             if await transaction.audit_events.position(trail) != self._stored:
@@ -210,8 +226,11 @@ class StoreExport:
                 return
             if shared:
                 await self._events.take_over(transaction, shared)
+            for until, uses in used.items():
+                await transaction.audit_uses.add(uses, until)
             await transaction.audit_events.move(trail, batch.after.seq, replica=self._events.replica)
             await transaction.commit()
+        self._uses.note_stored(used)
         self._place, self._stored = batch.after, batch.after.seq
         self._count(sent=len(shared))
 
@@ -241,6 +260,8 @@ class StoreExport:
                 return 0
             removed = last[0] - (await transaction.audit_events.head()).first + 1
             await transaction.audit_events.remove_to(last[0], chain=line.chain)
+            # As old as these lines are, and by this clock too: if it was ahead at either time, nothing goes too early.
+            await transaction.audit_uses.remove_before(min(_time_of(last[1]), self._clock() - self._keep_days * DAY))
             await transaction.commit()
             return removed
 
@@ -302,6 +323,16 @@ class SharedTrail:
                 verification.take("store", line.encode())
         return verification.ended(head.seq)
 
+    async def uses(self, since: datetime) -> tuple[set[Use], datetime | None]:
+        """Return what was used since a time, to the hour, and the time from which on that is known; None if it is not.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        begun = await self._store.uses_since()
+        found = set(await self._store.uses_after(since.timestamp()))
+        return found, None if begun is None else max(since, datetime.fromtimestamp(begun, UTC))
+
     async def differences(self, directory: Path) -> list[str]:
         """Return a sentence for each line of a replica's trail whose event in the store is missing or another.
 
@@ -342,6 +373,11 @@ class SharedTrail:
         wanted = LineRange(first, last, needles, question.since, question.until)
         entries = [read(line.encode()) for line in await self._store.audit_lines(wanted)]
         return [entry for entry in entries if entry is not None and question.fits(entry)]
+
+
+def _time_of(line: bytes | str) -> float:
+    """Return when the event of a line happened, in seconds since the epoch."""
+    return datetime.fromisoformat(msgspec.json.decode(line, type=Used).time).timestamp()
 
 
 def _stored(seq: int, at: float, line: bytes) -> StoredLine:

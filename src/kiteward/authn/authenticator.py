@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -11,7 +11,8 @@ from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.key_cache import CachedKey, KeyCache, rejection_reason
 from kiteward.authn.password_verifier import OVERLOADED, THROTTLED, WRONG_PASSWORD, PasswordVerifier, Proof
 from kiteward.authn.principals import block_of_key, principal_of, read_key
-from kiteward.authn.sessions import Sessions
+from kiteward.authn.sessions import MemorySessions, OpenChange, Sessions, SignIn
+from kiteward.authn.shared_throttle import OwnLimits, SharedLimits
 from kiteward.authn.throttle import Throttle
 from kiteward.authn.user_cache import CachedUser
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -26,8 +27,8 @@ from kiteward.domain.identity import (
     Secret,
     SessionCredential,
 )
-from kiteward.store.base import Store
-from kiteward.store.records import UserRecord
+from kiteward.store.base import Attempts, Store
+from kiteward.store.records import LastUsed, UserRecord
 
 WRONG_KEY: Final = "auth check failure, please check api key is correct"
 """Text of contract 1.4, case D."""
@@ -76,6 +77,7 @@ class Authenticator:
         local: bool = False,
         open_to_anybody: bool = False,
         throttle: Throttle | None = None,
+        attempts: Attempts | None = None,
         sessions: Sessions | None = None,
         clock: Callable[[], float] = time.time,
         capacity: int = 100_000,
@@ -89,17 +91,22 @@ class Authenticator:
             local: whether `LocalCredential` is accepted; for the command line alone.
             open_to_anybody: whether every request runs as an unrestricted principal without authentication
                 (`common.security.authorizationEnabled` false).
-            throttle: limits guessing; None for no limit.
-            sessions: the console's sessions; None for an empty collection with the default rules.
+            throttle: limits guessing at this server; None for one without failures.
+            attempts: counts guesses for all servers that share the store; None for a single server.
+            sessions: the console's sessions; None for those of a single server, with the default rules.
             clock: returns seconds since the epoch.
             capacity: most verified passwords in the cache; the oldest are removed first.
         """
         self._store = store
-        self._passwords = PasswordVerifier(store, hasher, throttle=throttle, clock=clock, capacity=capacity)
+        throttle = throttle or Throttle(alone=attempts is None)
+        limits = OwnLimits(throttle) if attempts is None else SharedLimits(throttle, attempts)
+        self._passwords = PasswordVerifier(
+            store, hasher, throttle=throttle, limits=limits, clock=clock, capacity=capacity
+        )
         self._root_bypass = root_bypass
         self._local = local
         self._open_to_anybody = open_to_anybody
-        self.sessions = sessions or Sessions(clock=clock)
+        self.sessions: Sessions = sessions or MemorySessions(clock=clock)
         self._clock = clock
         self._known: dict[str, CachedUser] = {}
         self._known_keys = KeyCache()
@@ -108,8 +115,14 @@ class Authenticator:
         self._keys_seen: dict[str, float] = {}
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
 
-    def on_lockout(self, lock: Callable[[str], Awaitable[None]]) -> None:
-        """Set the function that locks a user after too many failures in a row."""
+    def change_by(self, change: OpenChange, *, lock: Callable[[str], Awaitable[None]]) -> None:
+        """Set what changes the store.
+
+        Args:
+            change: opens the transaction of a change.
+            lock: locks a user after too many failures in a row.
+        """
+        self.sessions.change_by(change)
         self._passwords.on_lockout(lock)
 
     async def authenticate(
@@ -144,10 +157,14 @@ class Authenticator:
         raise KeyRejected(WRONG_KEY)
 
     def forget(self, user_names: Collection[str], key_ids: Collection[str] = ()) -> None:
-        """Remove users, their keys, and these keys from the caches. It is called before a change is acknowledged."""
+        """Remove users, their keys and sessions, and these keys from the caches.
+
+        It is called before a change is acknowledged.
+        """
         self._forgets += 1
         for name in user_names:
             self._known.pop(name, None)
+        self.sessions.forget(user_names)
         self._known_keys.forget(user_names, key_ids)
 
     def clear_failures(self, user_names: Iterable[str]) -> None:
@@ -160,17 +177,19 @@ class Authenticator:
         self._passwords.changed_all()
         self._known.clear()
         self._known_keys.clear()
+        self.sessions.forget(None)
 
-    def take_last_used(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
-        """Return when users and keys were last used since the previous call, in seconds since the epoch."""
-        users, keys = self._users_seen, self._keys_seen
+    def take_last_used(self) -> LastUsed:
+        """Return when users, keys and stored sessions were last used since the previous call."""
+        used = LastUsed(self._users_seen, self._keys_seen, self.sessions.take_last_used())
         self._users_seen, self._keys_seen = {}, {}
-        return users, keys
+        return used
 
-    def return_last_used(self, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
+    def return_last_used(self, used: LastUsed) -> None:
         """Restore last-used times that could not be stored. Later ones take precedence."""
-        self._users_seen = {**users, **self._users_seen}
-        self._keys_seen = {**keys, **self._keys_seen}
+        self._users_seen = {**used.users, **self._users_seen}
+        self._keys_seen = {**used.keys, **self._keys_seen}
+        self.sessions.return_last_used(used.sessions)
 
     async def close(self) -> None:
         """Wait for pending writes to the store."""
@@ -296,6 +315,7 @@ class Authenticator:
             AccessDenied: the credential is not a password; keys and sessions cannot begin a session.
             LimitReached: there are too many sessions already.
             AuthenticationError, StoreUnavailable: as `authenticate`.
+            KitewardError: as `PolicyCache.change`, where the store has the sessions.
         """
         if not isinstance(presented, PasswordCredential) or self._open_to_anybody:
             raise AccessDenied(
@@ -305,18 +325,19 @@ class Authenticator:
         self._users_seen[principal.user_name] = self._clock()
         # Nothing is awaited in between, so the user is still cached with a current credential.
         current_id = self._known[principal.user_name].credential_id or ""
-        return self.sessions.begin(
-            principal.user_name, credential_id, current_id, address=address, description=description
+        return await self.sessions.begin(
+            SignIn(principal.user_name, credential_id, current_id, address=address, description=description)
         )
 
     async def _by_session(self, presented: SessionCredential) -> Principal:
-        session = self.sessions.find(presented.token)
-        known = self._known.get(session.user_name) or await self._look_up(session.user_name)
-        # The session may have ended or expired while the user was read.
-        session = self.sessions.find(presented.token)
-        current = known is not None and known.credential_id == session.current_id
-        if known is None or not current or known.principal_for(session.verified_id, self._clock) is None:
-            self.sessions.end(session.session_id)
+        while True:
+            session = await self.sessions.find(presented.token)
+            known = self._known.get(session.user_name) or await self._look_up(session.user_name)
+            if not session.ended:
+                break  # else it may have ended while the user was read
+        current = known is not None and known.credential_id == session.record.current_id
+        if known is None or not current or known.principal_for(session.record.verified_id, self._clock) is None:
+            self.sessions.refuse(session)
             self.counts["session", "refused"] += 1
             raise SessionEnded("the session has ended: sign in again")
         self.sessions.touch(session)

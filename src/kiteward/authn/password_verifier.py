@@ -13,6 +13,7 @@ from kiteward.authn.fair_queue import FairQueue
 from kiteward.authn.hash_schemes import StoredSchemes
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.principals import AccessBlock, block_of_user
+from kiteward.authn.shared_throttle import Admission, AttemptLimits
 from kiteward.authn.throttle import Throttle
 from kiteward.domain.addresses import host_in, source_of
 from kiteward.domain.errors import PasswordRejected
@@ -30,6 +31,9 @@ WRONG_PASSWORD: Final = "auth check failure, please check username and password 
 
 LONGEST: Final = 64 * 1024
 """Most bytes of a user name and password. HTTP heads are no longer, so no longer password could be presented."""
+
+_PAUSES: Final = (0.05, 0.1, 0.2, *(10 * (0.4,)))
+"""Seconds between attempts to begin a verification while as many as are allowed are in progress at other servers."""
 
 THROTTLED: Final = "throttled after wrong passwords"
 OVERLOADED: Final = "too many passwords are waiting for verification"
@@ -63,7 +67,8 @@ class PasswordVerifier:
         store: Store,
         hasher: PasswordHasher,
         *,
-        throttle: Throttle | None,
+        throttle: Throttle,
+        limits: AttemptLimits,
         clock: Callable[[], float],
         capacity: int,
     ) -> None:
@@ -72,13 +77,15 @@ class PasswordVerifier:
         Args:
             store: holds the users.
             hasher: computes hashes.
-            throttle: limits guessing; None for no limit.
+            throttle: limits guessing at this server.
+            limits: limits guessing at all servers that share the store.
             clock: returns seconds since the epoch.
             capacity: most verified passwords and most connections in the cache; the oldest are removed first.
         """
         self._store = store
         self._hasher = hasher
-        self._throttle = throttle or Throttle()
+        self._throttle = throttle
+        self._limits = limits
         self._clock = clock
         self._capacity = capacity
         self._key = secrets.token_bytes(32)
@@ -190,11 +197,10 @@ class PasswordVerifier:
         refused without being counted, during a wait or because there is no slot, must not reveal whether the password
         was right. A cached password ends no waits.
         """
-        right: bool | None = None
+        user, right, begun = presented.user_name, None, False
         try:
-            if not await self._turns.take(source):
-                self._throttle.note_refusal(presented.user_name, source)
-                raise PasswordRejected(WRONG_PASSWORD, reason=OVERLOADED)
+            await self._take_turn(user, source)
+            begun = True
             try:
                 if (remembered := self._verified.get(digest)) is not None:
                     return remembered
@@ -206,10 +212,40 @@ class PasswordVerifier:
                 self._turns.give_back()
             right = True
         finally:
-            if self._throttle.end(presented.user_name, source, right=right) and self._lock is not None:
+            # Before anybody gets to know the result: where it cannot be counted, that is an error for a right one too.
+            if not begun:
+                self._throttle.end(user, source, right=None)
+            elif await self._limits.end(user, source, right=right) and self._lock is not None:
                 # Not awaited: a caller that authenticates while holding the writer would wait for itself.
-                self._begin_chore(self._lock(presented.user_name))
+                self._begin_chore(self._lock(user))
         return proof
+
+    async def _take_turn(self, user: str, source: str) -> None:
+        """Wait until a password may be verified; the caller gives the turn back.
+
+        While others of the same user and source are verified at other servers, the turn is given to somebody else.
+
+        Raises:
+            PasswordRejected: it is refused without verification.
+            StoreUnavailable: it is not known whether it may be verified.
+        """
+        for pause in _PAUSES:
+            if not await self._turns.take(source):
+                self._throttle.note_refusal(user, source)
+                raise PasswordRejected(WRONG_PASSWORD, reason=OVERLOADED)
+            admission = Admission.REFUSED
+            try:
+                admission = await self._limits.begin(user, source)
+            finally:
+                if admission is not Admission.BEGUN:
+                    self._turns.give_back()
+            if admission is Admission.BEGUN:
+                return
+            if admission is Admission.REFUSED:
+                break
+            await asyncio.sleep(pause)
+        self._throttle.note_refusal(user, source)
+        raise PasswordRejected(WRONG_PASSWORD, reason=THROTTLED)
 
     async def _compare(self, presented: PasswordCredential) -> Proof:
         """Find the stored credential that the presented one matches.

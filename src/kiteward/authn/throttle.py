@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from kiteward.store.records import AttemptsHeld
+
 FREE_FAILURES: Final = 5
 """Wrong passwords of one user from one source before there are waits."""
 
@@ -102,14 +104,22 @@ class Throttle:
     users that do not exist as for those that do, so that a wait reveals nothing.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, *, capacity: int = 100_000) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        capacity: int = 100_000,
+        alone: bool = True,
+    ) -> None:
         """Set up a throttle without failures.
 
         Args:
             clock: returns seconds and never goes back.
             capacity: most pairs, most users and most sources that are kept.
+            alone: whether nobody else counts. Otherwise a wait may be known only by an attempt that it has refused.
         """
         self._clock = clock
+        self._alone = alone
         self._capacity = capacity
         self._key = secrets.token_bytes(32)
         self._pairs: OrderedDict[PairName, _Pair] = OrderedDict()
@@ -141,12 +151,16 @@ class Throttle:
     def spares(self, user: str, source: str) -> bool:
         """Return whether cached passwords of a user from this source are exempt from waits.
 
-        Each attempt that is refused without verification is a guess at a cached password, so few are allowed.
+        Each attempt that is refused without verification is a guess at a cached password, so few are allowed. Where
+        others count too, none is, and nothing is exempt while an attempt is in progress.
         """
         if self._source(source).failures >= SOURCE_BURST:
             return False
         known = self._known(user, source)
-        return known is None or known.refusals.as_of(self._clock()) < FREE_REFUSALS
+        if known is None:
+            return True
+        refusals = known.refusals.as_of(self._clock())
+        return refusals < FREE_REFUSALS if self._alone else not (refusals or known.running)
 
     def begin(self, user: str, source: str) -> bool:
         """Return whether a password may be verified now. If so, the caller must call `end`."""
@@ -195,6 +209,23 @@ class Throttle:
         while len(self._in_a_row) > self._capacity:
             self._in_a_row.popitem(last=False)
         return in_a_row % FAILURES_TO_LOCK == 0
+
+    def follow(self, user: str, source: str, held: AttemptsHeld) -> None:
+        """Take over what servers that share a store have counted together, for an attempt that was begun here.
+
+        Args:
+            user: as in `begin`.
+            source: likewise.
+            held: what they have counted.
+        """
+        now = self._clock()
+        known = self._known(user, source)
+        if known is not None:
+            known.failures = _Failures(held.failures, now)
+            known.until = now + held.wait if held.wait > 0.0 else 0.0
+        if held.source_failures >= SOURCE_BURST:
+            here = self._source(source)
+            here.failures = max(here.failures, held.source_failures)
 
     def clear_failures(self, user: str) -> None:
         """Reset a user's failure count, for all sources."""

@@ -205,14 +205,14 @@ def make_services(
 
 
 async def record_last_used(store: Store, authenticator: Authenticator) -> None:
-    """Store when users and keys were last used. After a failure the times are kept for the next call."""
-    users, keys = authenticator.take_last_used()
-    if not (users or keys):
+    """Store when users, keys and sessions were last used. After a failure the times are kept for the next call."""
+    used = authenticator.take_last_used()
+    if not used:
         return
     try:
-        await store.record_last_used(users=users, keys=keys)
+        await store.record_last_used(used)
     except BaseException:
-        authenticator.return_last_used(users, keys)
+        authenticator.return_last_used(used)
         raise
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from kiteward.api import health
 from kiteward.api.console.app import ROOT_PATH as CONSOLE_PATH
 from kiteward.api.console.app import build_console
+from kiteward.api.console.tickets import Tickets
 from kiteward.api.grpc.service import GrpcService
 from kiteward.api.rest.app import build_app
 from kiteward.bootstrap.components import repeat
@@ -47,14 +48,21 @@ class PublicPort:
         budget: counts the bytes that are held for clients of all services.
     """
 
-    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+    def __init__(self, gateway: Gateway, settings: Settings, *, tickets: Tickets | None = None) -> None:
+        """Take what answers requests; nothing is accepted yet.
+
+        Args:
+            gateway: answers every request.
+            settings: the configuration.
+            tickets: as of `build_console`.
+        """
         self.gateway = gateway
         self._settings = settings
         self._open = False
         self.budget = Budget(settings.byte_limits)
         self._app = build_app(gateway, settings.rest, budget=self.budget) if settings.rest.enabled else None
         self._http = (
-            _http_server(with_console(self._app, gateway, settings), settings, budget=self.budget)
+            _http_server(with_console(self._app, gateway, settings, tickets=tickets), settings, budget=self.budget)
             if self._app is not None
             else None
         )
@@ -106,14 +114,22 @@ def _http_server(application: Application, settings: Settings, *, budget: Budget
     return HttpServer(only_allowed_hosts(application, hosts), budget=budget)
 
 
-def with_console(rest: Application, gateway: Gateway, settings: Settings) -> Application:
+def with_console(
+    rest: Application, gateway: Gateway, settings: Settings, *, tickets: Tickets | None = None
+) -> Application:
     """Return the application for HTTP: REST, and the console below its path and for browsers that request `/`.
 
     Without authorization nobody can sign in, so that there is no console either.
+
+    Args:
+        rest: the REST API.
+        gateway: answers the requests of both.
+        settings: the configuration.
+        tickets: as of `build_console`.
     """
     if not (settings.console.enabled and settings.authorization):
         return rest
-    console = build_console(gateway)
+    console = build_console(gateway, tickets=tickets)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")

@@ -11,12 +11,14 @@ from dataclasses import replace
 from typing import Final, Self
 
 from kiteward import __version__
+from kiteward.api.console.tickets import StoredTickets
 from kiteward.audit.events import Event
 from kiteward.audit.exports.exporter import Exporter
 from kiteward.audit.shared import StoreExport
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
-from kiteward.authn.sessions import Sessions
+from kiteward.authn.sessions import MemorySessions, StoredSessions
+from kiteward.authn.shared_throttle import RULES
 from kiteward.bootstrap.components import (
     AccessControl,
     dialect_of,
@@ -79,6 +81,9 @@ which took a tenth of the time of a call.
 _FOLLOW_SECONDS: Final = 0.25
 """Seconds between two checks whether another process has changed the store."""
 
+
+_EXPIRE_SECONDS: Final = 300.0
+"""Seconds between two removals of wrong passwords that no longer count."""
 
 _NOTE_SECONDS: Final = 5.0
 """Seconds between two updates of when users and keys were last used."""
@@ -152,7 +157,8 @@ class Server:
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
             gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
-            public_port = PublicPort(gateway, settings)
+            tickets = StoredTickets(access.store) if access.store.shared else None
+            public_port = PublicPort(gateway, settings, tickets=tickets)
             sources = _sources(access, engine, gateway, public_port, catalog=catalog, membership=membership)
             metrics_port = await open_metrics(stack, settings, sources, public_port)
             port = await public_port.open(stack)
@@ -206,12 +212,14 @@ async def _open_access_control(
     if not settings.authorization:
         require_loopback_without_authorization(settings.host)
         _log.warning("common.security.authorizationEnabled is false: everybody on this machine may do everything")
+    rules = settings.console.sessions
     authenticator = Authenticator(
         store,
         hasher,
         root_bypass=settings.root_bypass,
         open_to_anybody=not settings.authorization,
-        sessions=Sessions(settings.console.sessions),
+        attempts=store.attempts if store.shared else None,
+        sessions=(StoredSessions(store, rules) if store.shared else MemorySessions(rules)),
     )
     stack.push_async_callback(authenticator.close)
     sharing = open_sharing(stack, settings, store, telemetry)
@@ -228,6 +236,8 @@ def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
         await record_last_used(access.store, access.authenticator)
 
     stack.push_async_callback(record)
+    if access.store.shared:
+        repeat(stack, _EXPIRE_SECONDS, "removing old sign-in failures", lambda: access.store.attempts.expire(RULES))
     if access.sharing.replicas is None:
         repeat(stack, _FOLLOW_SECONDS, "applying changes of other processes", access.policy_cache.follow_others)
     repeat(stack, _NOTE_SECONDS, "updating last-seen times", record)

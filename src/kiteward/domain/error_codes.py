@@ -242,7 +242,6 @@ class ErrorCode(StrEnum):
     AUDIT_END_UNRECORDED = auto()
     AUDIT_NOT_WRITABLE = auto()
     AUDIT_KIND_NOT_SHARED = auto()
-    AUDIT_USE_NOT_SHARED = auto()
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ class PolicyCache:
         self._acknowledge = acknowledge
         self._applying = asyncio.Lock()
         self._current: PolicySnapshot | None = None
-        authenticator.on_lockout(self._lock)
+        authenticator.change_by(self.change, lock=self._lock)
 
     def require_lease(self) -> None:
         """Require that this server may decide and authenticate now.

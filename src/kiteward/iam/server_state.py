@@ -75,5 +75,5 @@ async def describe_server(services: Services, caller: Caller) -> ServerState:
         databases,
         len(snapshot.roles),
         len(snapshot.groups),
-        services.sessions.count(),
+        await services.sessions.count(),
     )

@@ -11,7 +11,7 @@ from kiteward.audit.writer import AuditState
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.password_policy import PasswordPolicy
 from kiteward.authn.principals import PrincipalLookup
-from kiteward.authn.sessions import Sessions
+from kiteward.authn.sessions import MemorySessions, Sessions
 from kiteward.authz.privileges import Privilege
 from kiteward.authz.row_policies import BoundRule
 from kiteward.domain.error_codes import ErrorDetail
@@ -273,7 +273,7 @@ class Services:
     super_users: frozenset[str] = frozenset()
     root_bypass: bool = True
     key_rules: KeyRules = field(default_factory=KeyRules)
-    sessions: Sessions = field(default_factory=Sessions)
+    sessions: Sessions = field(default_factory=MemorySessions)
     response_cache: ResponseCache = field(default_factory=ResponseCache)
     trail: AuditReader | None = None
     shared_trail: SharedTrail | None = None

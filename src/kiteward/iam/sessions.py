@@ -19,32 +19,36 @@ async def list_sessions(services: Services, caller: Caller, user_name: str) -> S
     record = await services.store.user(user_name)
     # A session of an earlier credential has ended, although no request has used it since.
     current = record.credential_id if record is not None and record.enabled and record.locked_at is None else None
-    return [each for each in services.sessions.of(user_name) if each.current_id == current]
+    return [each for each in await services.sessions.of(user_name) if each.record.current_id == current]
 
 
-def end_session(services: Services, caller: Caller, session_id: str) -> None:
+async def end_session(services: Services, caller: Caller, session_id: str) -> None:
     """End a session: one of the caller's, or any for administrators.
 
     Raises:
         NotFound: there is none that the caller may end.
     """
-    session = services.sessions.get(session_id)
+    session = await services.sessions.get(session_id)
     if session is None or not (caller.principal.acts_as(session.user_name) or is_administrator(caller)):
         raise NotFound(f"session not found: {session_id}", ErrorDetail(ErrorCode.SESSION_NOT_FOUND), field="sessionId")
     caller.record(userName=session.user_name)
-    services.sessions.end(session.session_id)
+    await services.sessions.end([session.session_id])
 
 
-def end_sessions(services: Services, caller: Caller, user_name: str, *, keep_current: bool) -> None:
+async def end_sessions(services: Services, caller: Caller, user_name: str, *, keep_current: bool) -> None:
     """End all sessions of a user; with `keep_current`, except the one that the caller uses.
 
     Raises:
         AccessDenied: for another user, the caller is not an administrator.
     """
     require_owner(caller, user_name)
-    for session in services.sessions.of(user_name):
-        if not (keep_current and is_own_session(caller, session)):
-            services.sessions.end(session.session_id)
+    ended = [
+        session.session_id
+        for session in await services.sessions.of(user_name)
+        if not (keep_current and is_own_session(caller, session))
+    ]
+    if ended:
+        await services.sessions.end(ended)
 
 
 def is_own_session(caller: Caller, session: Session) -> bool:

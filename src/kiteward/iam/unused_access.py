@@ -5,7 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from kiteward.audit.reader import AuditQuery, AuditReader, Entry
+import msgspec
+
+from kiteward.audit.reader import AuditQuery, AuditReader
+from kiteward.audit.uses import Used
 from kiteward.authz.explanation import allowing_grants_of, condition_of
 from kiteward.authz.model import PUBLIC_ROLE, Grant
 from kiteward.authz.policy import PolicySnapshot
@@ -14,7 +17,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 from kiteward.iam.caller import Caller
 from kiteward.iam.services import OperationRules, Services
-from kiteward.store.records import KeyRecord
+from kiteward.store.records import KeyRecord, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,67 +35,41 @@ class UnusedAccess:
     recorded_since: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
-    """A user's use of a privilege; equal uses are evaluated once."""
-
-    user: str
-    privilege: str
-    operation: str
-    database: str
-    collection: str
-
-
 async def list_unused(services: Services, caller: Caller, since: datetime) -> UnusedAccess:
     """Return the grants and API keys that were not used since a time.
 
     Raises:
-        InvalidArgument: there is no audit trail, or several replicas have one each.
+        InvalidArgument: there is no audit trail.
+        StoreUnavailable: the store cannot be read.
     """
     if services.trail is None:
         raise InvalidArgument(
             "there is no audit trail (kiteward.audit.enabled is false), so usage is not recorded",
             ErrorDetail(ErrorCode.AUDIT_DISABLED),
         )
-    if services.shared_trail is not None:
-        raise InvalidArgument(
-            "what is used is recorded by each replica for itself, so that no replica knows what is unused",
-            ErrorDetail(ErrorCode.AUDIT_USE_NOT_SHARED),
-        )
     roles = {record.name: record.roles for record in await services.store.users()}
-    uses, recorded_since = await asyncio.to_thread(_uses, services.trail, since)
+    if services.shared_trail is not None:
+        uses, recorded_since = await services.shared_trail.uses(since)
+    else:
+        uses, recorded_since = await asyncio.to_thread(_uses, services.trail, since)
     used = await asyncio.to_thread(_used_grants, uses, roles, services.operations, caller.snapshot)
     unused = [grant for role in caller.snapshot.roles.values() for grant in role.grants if grant not in used]
     keys = [key for key in await services.store.keys() if (key.used_at or 0.0) < since.timestamp()]
     return UnusedAccess(sorted(unused, key=lambda grant: (grant.role, grant.key)), keys, recorded_since)
 
 
-def _uses(trail: AuditReader, since: datetime) -> tuple[set[_Use], datetime | None]:
+def _uses(trail: AuditReader, since: datetime) -> tuple[set[Use], datetime | None]:
     """Return the uses since a time, and the time from which on they are recorded."""
     oldest = next(iter(trail.every(AuditQuery())), None)
     uses = {
-        use
-        for entry in trail.every(AuditQuery(since=since.timestamp()))
-        if entry.get("decision") == "allowed" and entry.get("privilege")
-        for use in _uses_of(entry)
+        use for entry in trail.every(AuditQuery(since=since.timestamp())) for use in msgspec.convert(entry, Used).uses()
     }
     first = datetime.fromisoformat(oldest["time"]) if oldest is not None else None
     return uses, None if first is None else max(first, since)
 
 
-def _uses_of(entry: Entry) -> Iterable[_Use]:
-    for name in entry.get("resources") or ("",):
-        yield _Use(
-            entry.get("principal", ""),
-            entry["privilege"],
-            entry.get("operation", ""),
-            entry.get("database", ""),
-            name,
-        )
-
-
 def _used_grants(
-    uses: Iterable[_Use],
+    uses: Iterable[Use],
     roles: Mapping[str, Sequence[str]],
     operations: Mapping[str, OperationRules],
     snapshot: PolicySnapshot,

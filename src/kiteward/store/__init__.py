@@ -5,7 +5,8 @@
 - `transaction.py`, `grants.py`, `keys.py`, `tags.py`, `row_policies.py`: a transaction, the same for every database.
 - `sql.py`, `queries.py`, `change_feed.py`, `connections.py`: the SQL store.
 - `changes.py`: what has changed since a revision.
-- `audit_events.py`: what replicas share of their audit trails.
+- `audit_events.py`, `audit_uses.py`: what replicas share of their audit trails, and when privileges were last used.
+- `sessions.py`, `sign_in_failures.py`: console sessions and wrong passwords, where servers share them.
 - `replicas.py`: the servers that share the store; `postgresql/replicas.py`: how they hear of each other.
 - `backend.py`, `sqlite.py`, `postgresql/`: what a database provides for it, and the two that do.
 - `statements.py`, `driver_errors.py`: what both write in different words, and what errors of their drivers mean.

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -16,6 +16,8 @@ class Engines:
     Attributes:
         reading: for a statement by itself, on connections that cannot write.
         snapshot: for several statements that all see one state of the database.
+        counting: for a statement by itself that writes what may be lost in a crash, without waiting for transactions;
+            None where one connection writes everything.
         writing: its transactions run one after another from their first statement on, also those of other processes.
         readers: how many connections read.
         patience: seconds that a caller waits for a connection that is in use; None: as long as it takes.
@@ -26,11 +28,16 @@ class Engines:
 
     reading: AsyncEngine
     snapshot: AsyncEngine
+    counting: AsyncEngine | None
     writing: AsyncEngine
     readers: int
     patience: float | None
     usable: Callable[[Any], bool]
     warnings: Callable[[Any], int]
+
+    def only_counting(self, engine: AsyncEngine) -> "Engines":
+        """Return engines of which a reader uses one connection, and runs statements that count."""
+        return replace(self, reading=engine, readers=1)
 
 
 class Backend(Protocol):

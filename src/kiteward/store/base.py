@@ -1,13 +1,25 @@
 """The contract of a store: reads at a revision, and transactions that advance it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from kiteward.authz.model import Policy
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store.audit_events import LineRange, StoredHead
-from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, ReplicaRecord, Subject, UserRecord
+from kiteward.store.records import (
+    AttemptsHeld,
+    HashSchemes,
+    KeyRecord,
+    LastUsed,
+    PolicyChanges,
+    ReplicaRecord,
+    SessionRecord,
+    Subject,
+    Use,
+    UserRecord,
+)
+from kiteward.store.sign_in_failures import AttemptRules
 from kiteward.store.transaction import Transaction
 
 
@@ -24,7 +36,7 @@ class Store(Protocol):
     - A commit that may or may not have been carried out raises `CommitUnknown`. Whatever becomes of it, the next
       transaction begins after it.
     - A commit that changes something advances the revision by one, and the change feed names what it changed.
-      `record_last_used`, intents and audit events advance no revision.
+      `record_last_used`, `attempts`, intents, audit events and the beginning of a session advance no revision.
     - Names are compared and sorted by code point, case matters, and none is normalised.
     - An error of the database or its driver surfaces as `StoreUnavailable`, without the values of a statement.
     """
@@ -86,8 +98,40 @@ class Store(Protocol):
         """
         ...
 
-    async def record_last_used(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
-        """Store when users and keys were last used, in seconds since the epoch. It advances no revision."""
+    async def record_last_used(self, used: LastUsed) -> None:
+        """Store when users, keys and sessions were last used, unless a later time is stored.
+
+        It advances no revision.
+        """
+        ...
+
+    @property
+    def attempts(self) -> "Attempts":
+        """The passwords that were presented, as servers that share the store count them."""
+        ...
+
+    async def session(self, token_digest: str) -> SessionRecord | None:
+        """Return the stored session of a token, by its digest, or None."""
+        ...
+
+    async def session_named(self, session_id: str) -> SessionRecord | None:
+        """Return the stored session with a public id, or None."""
+        ...
+
+    async def sessions_of(self, user_name: str) -> Sequence[SessionRecord]:
+        """Return the stored sessions of a user, the latest first."""
+        ...
+
+    async def session_count(self) -> int:
+        """Return how many sessions are stored."""
+        ...
+
+    async def uses_after(self, moment: float) -> Sequence[Use]:
+        """Return what was used after a moment, in seconds since the epoch, as far as uses are stored."""
+        ...
+
+    async def uses_since(self) -> float | None:
+        """Return since when uses are stored, in seconds since the epoch; None if they are not."""
         ...
 
     async def user_names(self) -> Sequence[str]:
@@ -140,6 +184,51 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Close the connections. Calls afterwards raise `StoreUnavailable`."""
+        ...
+
+
+class Attempts(Protocol):
+    """Counts wrong passwords for all servers that share a store, for users that exist and for those that do not.
+
+    Requirements for every implementation:
+
+    - Each call is done at once for all servers: of several that begin together, each knows of those before.
+    - It waits for no transaction, needs no clock of the caller, and keeps no name of a user in clear.
+    - What it has counted may be lost when the database crashes.
+    - Any change that makes earlier failures of a user no longer count forgets them in its transaction.
+    """
+
+    async def begin(self, user: str, source: str, rules: AttemptRules) -> AttemptsHeld:
+        """Begin to verify a password, if the rules allow it now. If so, the caller must call `end`.
+
+        Raises:
+            StoreUnavailable: it is not known whether it was begun.
+        """
+        ...
+
+    async def end(self, user: str, source: str, rules: AttemptRules, *, right: bool | None) -> int:
+        """Record the result of a verification that was begun.
+
+        Args:
+            user: as in `begin`.
+            source: likewise.
+            rules: likewise.
+            right: whether the password was right; None when that was not established.
+
+        Returns:
+            How many passwords of the user were wrong in a row, from all sources; 0 unless this one was wrong.
+
+        Raises:
+            StoreUnavailable: it is not known whether it was recorded.
+        """
+        ...
+
+    async def expire(self, rules: AttemptRules) -> None:
+        """Remove what no longer counts, and what is beyond the capacity.
+
+        Raises:
+            StoreUnavailable: it is not known whether it was removed.
+        """
         ...
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
 import asyncpg
-from sqlalchemy import CursorResult, Executable, Row, Table
+from sqlalchemy import Column, CursorResult, Executable, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -221,6 +221,10 @@ class WriteTransaction:
     def insert_missing(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """Return an insert that skips rows whose key exists already; its row count is the number of new ones."""
         return statements.insert_missing(table, self._connection.dialect.name)
+
+    def insert_later(self, column: Column[float]) -> sqlite.Insert | postgresql.Insert:
+        """Return an insert that, where a key exists already, replaces the value of a column by a higher one only."""
+        return statements.insert_later(column, self._connection.dialect.name)
 
     async def rows(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         """Return the rows of a statement, what this transaction wrote included.

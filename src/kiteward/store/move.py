@@ -24,8 +24,8 @@ _CHUNK: Final = 1000
 
 _LARGEST: Final = 2**256
 
-_LEFT: Final = frozenset({schema.replicas})
-"""Tables that are not moved: which servers work with a database is of no concern to another one."""
+_LEFT: Final = frozenset({schema.replicas, schema.sessions, schema.secrets_shown, schema.sign_in_failures})
+"""Tables that are not moved: which servers work with a database, and who was signed in there, ends with it."""
 
 
 @dataclass(frozen=True, slots=True)

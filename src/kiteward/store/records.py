@@ -222,6 +222,71 @@ class KeyRecord:
         return f"KeyRecord(key_id={self.key_id!r})"
 
 
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A session of the console.
+
+    Attributes:
+        session_id: the public id, for lists and for ending it.
+        user_name: the user who signed in.
+        verified_id: id of the stored credential that the password matched.
+        current_id: id of the user's current credential at sign-in; another one ends the session.
+        address: where the sign-in came from, as `host:port`.
+        description: how the browser describes itself.
+        began_at, used_at: seconds since the epoch.
+    """
+
+    session_id: str
+    user_name: str
+    verified_id: str
+    current_id: str
+    address: str
+    description: str
+    began_at: float
+    used_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class LastUsed:
+    """When something was last used, by its name or id, in seconds since the epoch."""
+
+    users: Mapping[str, float] = field(default_factory=dict)
+    keys: Mapping[str, float] = field(default_factory=dict)
+    sessions: Mapping[str, float] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Return whether anything was used."""
+        return bool(self.users or self.keys or self.sessions)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptsHeld:
+    """What is known of the passwords that were presented for a user from a source.
+
+    Attributes:
+        failures: wrong ones in a row.
+        wait: seconds until the next one may be verified; 0 where it may now.
+        source_failures: wrong ones from the source, for any users, reduced over time.
+        begun: whether one more verification was begun.
+    """
+
+    failures: int = 0
+    wait: float = 0.0
+    source_failures: float = 0.0
+    begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A user's use of a privilege; equal uses are stored once."""
+
+    user: str
+    privilege: str
+    operation: str
+    database: str
+    collection: str
+
+
 class IntentKind(StrEnum):
     """A change of the engine that the store must follow."""
 

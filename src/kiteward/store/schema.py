@@ -266,6 +266,7 @@ audit_head: Final = Table(
     Column("seq", BigInteger(), nullable=False),
     Column("chain", Text(), nullable=False),
     Column("elapsed", Float(), nullable=False),
+    Column("uses_since", Float()),
     CheckConstraint("id = 1", name="audit_head_has_one_row"),
 )
 
@@ -288,5 +289,62 @@ replicas: Final = Table(
     Column("started_at", Float(), nullable=False),
     Column("renewals", BigInteger(), nullable=False),
     Column("applied_revision", BigInteger(), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+sessions: Final = Table(
+    # Sessions of the console, where replicas share the store. A token is here under its digest alone.
+    "sessions",
+    metadata,
+    Column("token_digest", _name(), primary_key=True),
+    Column("session_id", _name(), nullable=False, unique=True),
+    Column("user_name", _name(), ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
+    Column("verified_id", Text(), nullable=False),
+    Column("current_id", Text(), nullable=False),
+    Column("address", Text(), nullable=False),
+    Column("description", Text(), nullable=False),
+    Column("began_at", Float(), nullable=False),
+    Column("used_at", Float(), nullable=False),
+    Index("sessions_by_user", "user_name", "used_at"),
+    sqlite_with_rowid=False,
+)
+
+secrets_shown: Final = Table(
+    # Secrets that wait to be shown once, sealed for the browser of one session.
+    "secrets_shown",
+    metadata,
+    Column("ticket_digest", _name(), primary_key=True),
+    Column("session_id", _name(), ForeignKey("sessions.session_id", ondelete="CASCADE"), nullable=False),
+    Column("sealed", Text(), nullable=False),
+    Column("ends_at", Float(), nullable=False),
+    Index("secrets_shown_by_session", "session_id", "ends_at"),
+    sqlite_with_rowid=False,
+)
+
+sign_in_failures: Final = Table(
+    # Of a user at a source; of a user at all sources, where the source is empty; of a source, where the user is.
+    "sign_in_failures",
+    metadata,
+    Column("user_digest", _name(), primary_key=True),
+    Column("source", _name(), primary_key=True),
+    Column("failures", Float(), nullable=False),
+    Column("running", Integer(), nullable=False),
+    Column("changed_at", Float(), nullable=False),
+    Column("wait_until", Float(), nullable=False),
+    Index("sign_in_failures_by_time", "changed_at"),
+    sqlite_with_rowid=False,
+)
+
+audit_uses: Final = Table(
+    # When a user last used a privilege, in which operation on what, over all replicas; to the hour.
+    "audit_uses",
+    metadata,
+    Column("user_name", _name(), primary_key=True),
+    Column("privilege", _name(), primary_key=True),
+    Column("operation", _name(), primary_key=True),
+    Column("db_name", _name(), primary_key=True),
+    Column("collection_name", _name(), primary_key=True),
+    Column("used_until", Float(), nullable=False),
+    Index("audit_uses_by_time", "used_until"),
     sqlite_with_rowid=False,
 )

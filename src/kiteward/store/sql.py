@@ -3,22 +3,32 @@
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from sqlalchemy import Executable, bindparam, update
 
 from kiteward.authz.model import Policy
 from kiteward.domain.request_limits import RequestLimits
-from kiteward.store import audit_events, keys, queries, request_limits, row_policies, schema, tags
+from kiteward.store import audit_events, audit_uses, keys, queries, request_limits, row_policies, schema, sessions, tags
 from kiteward.store.audit_events import LineRange, StoredHead
-from kiteward.store.backend import Backend
+from kiteward.store.backend import Backend, Engines
 from kiteward.store.changes import ChangesSince, gathered
-from kiteward.store.connections import Observer, Reader, Writer, shielded, translated, unobserved
+from kiteward.store.connections import Observer, Reader, Rows, Writer, shielded, translated, unobserved
 from kiteward.store.postgresql.backend import PostgresqlBackend
 from kiteward.store.postgresql.replicas import PostgresqlReplicas, announcement
 from kiteward.store.postgresql.settings import PostgresqlSettings
-from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, Subject, UserRecord
+from kiteward.store.records import (
+    HashSchemes,
+    KeyRecord,
+    LastUsed,
+    PolicyChanges,
+    SessionRecord,
+    Subject,
+    Use,
+    UserRecord,
+)
+from kiteward.store.sign_in_failures import Attempts
 from kiteward.store.sqlite import SqliteBackend, database_path
 from kiteward.store.transaction import Transaction
 
@@ -29,15 +39,17 @@ class SqlStore:
     def __init__(
         self,
         place: str,
-        reader: Reader,
-        writer: Writer,
+        engines: Engines,
+        observer: Observer,
         clock: Callable[[], float],
         *,
         shared: PostgresqlSettings | None = None,
     ) -> None:
         self.place = place
-        self._reader = reader
-        self._writer = writer
+        self._reader = Reader(engines, observer)
+        self._writer = Writer(engines, observer)
+        self._counter = None if engines.counting is None else Reader(engines.only_counting(engines.counting))
+        self._attempts = Attempts(self._count, engines.writing.dialect.name)
         self._clock = clock
         self._shared = shared
         self._announcer = secrets.token_hex(16)
@@ -67,7 +79,7 @@ class SqlStore:
             await shielded(backend.prepare())
         engines = backend.engines()
         shared = location if isinstance(location, PostgresqlSettings) else None
-        return cls(backend.place, Reader(engines, observer), Writer(engines, observer), clock, shared=shared)
+        return cls(backend.place, engines, observer, clock, shared=shared)
 
     @classmethod
     def attach(cls, location: str | os.PathLike[str] | PostgresqlSettings) -> "SqlStore":
@@ -78,7 +90,7 @@ class SqlStore:
         """
         backend = backend_of(location)
         engines = backend.engines()
-        return cls(backend.place, Reader(engines), Writer(engines), time.time)
+        return cls(backend.place, engines, unobserved, time.time)
 
     @property
     def shared(self) -> bool:
@@ -130,17 +142,51 @@ class SqlStore:
         since = ChangesSince(revision)
         return await since.result(await self._reader.rows(*since.feed, following=since.contents))
 
-    async def record_last_used(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
+    @property
+    def attempts(self) -> Attempts:
+        return self._attempts
+
+    async def record_last_used(self, used: LastUsed) -> None:
         async with self._writer.write_transaction() as write_transaction:
-            for table, column, name, seen in (
-                (schema.users, schema.users.c.signed_in_at, schema.users.c.name, users),
-                (schema.api_keys, schema.api_keys.c.used_at, schema.api_keys.c.key_id, keys),
+            for column, name, seen in (
+                (schema.users.c.signed_in_at, schema.users.c.name, used.users),
+                (schema.api_keys.c.used_at, schema.api_keys.c.key_id, used.keys),
+                (schema.sessions.c.used_at, schema.sessions.c.session_id, used.sessions),
             ):
                 rows = [{"seen_name": each, "seen_at": at} for each, at in seen.items()]
                 if rows:
-                    statement = update(table).where(name == bindparam("seen_name"))
+                    earlier = column.is_(None) | (column < bindparam("seen_at"))
+                    statement = update(column.table).where(name == bindparam("seen_name"), earlier)
                     await write_transaction.run(statement.values({column: bindparam("seen_at")}), rows)
             await write_transaction.commit()
+
+    async def session(self, token_digest: str) -> SessionRecord | None:
+        (rows,) = await self._reader.rows(sessions.with_token(token_digest))
+        return next(iter(sessions.records(rows)), None)
+
+    async def session_named(self, session_id: str) -> SessionRecord | None:
+        if not _can_be_stored(session_id):
+            return None
+        (rows,) = await self._reader.rows(sessions.with_id(session_id))
+        return next(iter(sessions.records(rows)), None)
+
+    async def sessions_of(self, user_name: str) -> Sequence[SessionRecord]:
+        if not _can_be_stored(user_name):
+            return ()
+        (rows,) = await self._reader.rows(sessions.of_user(user_name))
+        return sessions.records(rows)
+
+    async def session_count(self) -> int:
+        (rows,) = await self._reader.rows(sessions.COUNT)
+        return int(rows[0][0])
+
+    async def uses_after(self, moment: float) -> Sequence[Use]:
+        (rows,) = await self._reader.rows(audit_uses.used_after(moment))
+        return audit_uses.uses(rows)
+
+    async def uses_since(self) -> float | None:
+        (rows,) = await self._reader.rows(audit_uses.SINCE)
+        return rows[0][0] if rows else None
 
     async def user_names(self) -> Sequence[str]:
         (rows,) = await self._reader.rows(queries.USER_NAMES)
@@ -184,8 +230,20 @@ class SqlStore:
 
     async def close(self) -> None:
         with translated("closed"):
+            if self._counter is not None:
+                await self._counter.close()
             await self._writer.close()
             await self._reader.close()
+
+    async def _count(self, statement: Executable) -> Rows:
+        """Run a statement that counts, without waiting for transactions where the database allows it."""
+        if self._counter is not None:
+            (rows,) = await self._counter.rows(statement)
+            return rows
+        async with self._writer.write_transaction() as write_transaction:
+            rows = await write_transaction.rows(statement)
+            await write_transaction.commit()
+            return rows
 
     def _announcement(self, revision: int) -> Executable | None:
         """Return what announces a revision in the transaction that makes it; None where nobody can share the store."""

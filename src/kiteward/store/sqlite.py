@@ -63,6 +63,7 @@ class SqliteBackend:
         return Engines(
             reading=reading,
             snapshot=reading,
+            counting=None,
             writing=writing_engine(self._path),
             readers=READERS,
             patience=None,

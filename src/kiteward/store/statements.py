@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Table, Text
+from sqlalchemy import Column, Connection, Float, Integer, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -21,6 +21,23 @@ class json_object(FunctionElement[str]):  # noqa: N801  used as a function
 
     inherit_cache = True
     type = Text()
+
+
+class database_time(FunctionElement[float]):  # noqa: N801  used as a function
+    """The present time by the clock of the database's machine, in seconds since the epoch."""
+
+    inherit_cache = True
+    type = Float()
+
+
+@compiles(database_time, "sqlite")
+def _database_time_sqlite(_element: database_time, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_time, "postgresql")
+def _database_time_postgresql(_element: database_time, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "extract(epoch FROM clock_timestamp())::float8"
 
 
 @compiles(position, "sqlite")
@@ -53,6 +70,29 @@ def insert_missing(table: Table, dialect: str) -> sqlite.Insert | postgresql.Ins
     if dialect == postgresql.dialect.name:
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def insert_later(column: Column[float], dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """Return an insert that, where a key exists already, replaces the value of a column by a higher one only.
+
+    Args:
+        column: the column, of the table where rows are inserted.
+        dialect: the name of the dialect of the connection.
+    """
+    table = column.table
+    if dialect == postgresql.dialect.name:
+        new = postgresql.insert(table)
+        return new.on_conflict_do_update(
+            index_elements=table.primary_key,
+            set_={column.name: new.excluded[column.name]},
+            where=column < new.excluded[column.name],
+        )
+    newer = sqlite.insert(table)
+    return newer.on_conflict_do_update(
+        index_elements=table.primary_key,
+        set_={column.name: newer.excluded[column.name]},
+        where=column < newer.excluded[column.name],
+    )
 
 
 def broken_references(connection: Connection) -> int:

@@ -8,8 +8,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Executable, Table, and_, delete, func, insert, select, update
 
 from kiteward.authz.model import PrivilegeGroup, Role
-from kiteward.store import queries, replicas, schema
+from kiteward.store import queries, replicas, schema, sign_in_failures
 from kiteward.store.audit_events import AuditEvents
+from kiteward.store.audit_uses import AuditUses
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
 from kiteward.store.grants import Grants
@@ -17,6 +18,7 @@ from kiteward.store.keys import Keys
 from kiteward.store.records import Change, Claimant, Committed, Intent, IntentKind, Subject, UserRecord
 from kiteward.store.request_limits import HeldLimits
 from kiteward.store.row_policies import RowPolicies
+from kiteward.store.sessions import ConsoleSessions
 from kiteward.store.tags import Tags
 
 FEED_LENGTH: Final = 10_000
@@ -65,7 +67,7 @@ class Users:
             "one_time": one_time,
         }
         await self._write_transaction.run(insert(schema.users), {**user, "created_at": now, "changed_at": now})
-        self._note(name, forgiven=True)
+        await self._note(name, forgiven=True)
 
     async def set_password(
         self, name: str, password_hash: str, *, former_until: float | None = None, one_time: bool = False
@@ -90,6 +92,7 @@ class Users:
             former_until=former_until,
             one_time=one_time,
         )
+        await self._end_sessions(name)
 
     async def rehash(self, name: str, password_hash: str, *, credential_id: str) -> None:
         """Replace the hash of a password that stays; nothing happens if the user's credential is another by now."""
@@ -110,10 +113,12 @@ class Users:
         else:
             # A credential that was verified before, such as a session, stays invalid when the user is enabled again.
             await self._update(name, differs, enabled=False, credential_id=_new_credential_id())
+            await self._end_sessions(name)
 
     async def lock(self, name: str) -> None:
         """Lock an existing user from now on; one that is locked stays so."""
         await self._mark(name, _users.locked_at.is_(None), self._clock())
+        await self._end_sessions(name)
 
     async def unlock(self, name: str) -> None:
         """Unlock a user; one that is not locked stays so."""
@@ -135,24 +140,29 @@ class Users:
         if await self._write_transaction.run(delete(schema.users).where(_users.name == name)):
             self._changes.add(Subject.USER, name)
 
+    async def _end_sessions(self, name: str) -> None:
+        """End the sessions of a user. Its change is announced anyway."""
+        await self._write_transaction.run(delete(schema.sessions).where(schema.sessions.c.user_name == name))
+
     async def _mark(
         self, name: str, where: ColumnElement[bool], locked_at: float | None, *, forgiven: bool = False
     ) -> None:
         named = and_(_users.name == name, where)
         if await self._write_transaction.run(update(schema.users).where(named).values(locked_at=locked_at)):
-            self._note(name, forgiven=forgiven)
+            await self._note(name, forgiven=forgiven)
 
     async def _update(self, name: str, where: ColumnElement[bool], *, forgiven: bool = False, **values: Any) -> None:
         if await self._write_transaction.run(
             update(schema.users).where(where).values(changed_at=self._clock(), **values)
         ):
-            self._note(name, forgiven=forgiven)
+            await self._note(name, forgiven=forgiven)
 
-    def _note(self, name: str, *, forgiven: bool) -> None:
+    async def _note(self, name: str, *, forgiven: bool) -> None:
         """Add a user to the changes, and its credential too if earlier failures no longer count."""
         self._changes.add(Subject.USER, name)
         if forgiven:
             self._changes.add(Subject.CREDENTIAL, name)
+            await self._write_transaction.run(sign_in_failures.forgiven(name))
 
 
 class Roles:
@@ -329,6 +339,8 @@ class Transaction:
         self.limits = HeldLimits(write_transaction, self._changes)
         self.intents = Intents(write_transaction)
         self.audit_events = AuditEvents(write_transaction)
+        self.audit_uses = AuditUses(write_transaction)
+        self.sessions = ConsoleSessions(write_transaction, self._changes)
 
     async def commit(self) -> Committed:
         """Make the changes durable.

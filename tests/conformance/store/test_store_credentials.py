@@ -5,7 +5,7 @@ from tests.conformance.store.harness import Clock, Transact, adding, changed_sin
 
 from kiteward.authz.model import Role
 from kiteward.store.base import Store
-from kiteward.store.records import Change, KeyRecord, PreviousSecret, Subject
+from kiteward.store.records import Change, KeyRecord, LastUsed, PreviousSecret, Subject
 from kiteward.store.transaction import FEED_LENGTH, Transaction
 
 KEY = KeyRecord("k1", "alice", "aa" * 32, "for the crawler", 0.0, "root", 99.5, ("reader",), ("10.0.0.0/8", "::1/128"))
@@ -241,11 +241,21 @@ async def test_rotating_disabling_and_removing_a_key_are_changes(store: Store, c
 async def test_a_note_of_use_is_kept_and_is_no_change(store: Store, change: Transact) -> None:
     await change(alice_with_a_key)
     before = await store.revision()
-    await store.record_last_used(users={"alice": 10.0, "gone": 11.0}, keys={"k1": 12.0})
+    await store.record_last_used(LastUsed({"alice": 10.0, "gone": 11.0}, {"k1": 12.0}))
     key = await only(store, "k1")
     assert key is not None
     assert ((await existing(store, "alice")).signed_in_at, key.used_at) == (10.0, 12.0)
     assert await store.revision() == before
+
+
+async def test_earlier_use_that_is_stored_later_changes_nothing(store: Store, change: Transact) -> None:
+    """Several servers store when something was used, each for itself."""
+    await change(alice_with_a_key)
+    await store.record_last_used(LastUsed({"alice": 10.0}, {"k1": 12.0}))
+    await store.record_last_used(LastUsed({"alice": 9.0}, {"k1": 13.0}))
+    key = await only(store, "k1")
+    assert key is not None
+    assert ((await existing(store, "alice")).signed_in_at, key.used_at) == (10.0, 13.0)
 
 
 async def test_users_are_listed_in_pages_and_by_prefix(store: Store, change: Transact) -> None:

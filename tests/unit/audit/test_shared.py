@@ -2,7 +2,8 @@
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from kiteward.audit.reader import AuditQuery, Entry
 from kiteward.audit.shared import SharedEvents, SharedTrail, StoreExport
 from kiteward.domain.errors import StoreUnavailable
 from kiteward.store.audit_events import LineRange
+from kiteward.store.audit_uses import AuditUses
+from kiteward.store.records import Use
 from kiteward.store.sql import SqlStore
+from kiteward.store.transaction import Transaction
 
 NOW = 1_795_780_800.0
 DAY = 86_400.0
@@ -34,6 +38,7 @@ class Replica:
         self.store = store
         self.directory = directory / name
         self.uptime = 0.0
+        self.now = NOW
         self.files = ChainedFiles(self.directory, keep_days=0, replica=name, clock=lambda: NOW)
         self.events = SharedEvents(name, uptime=lambda: self.uptime)
         self.noted: list[tuple[Event, int]] = []
@@ -44,7 +49,9 @@ class Replica:
         def note(event: Event, lines: int) -> None:
             self.noted.append((event, lines))
 
-        return StoreExport(self.store, self.directory, self.events, keep_days=self.keep_days, note=note)
+        return StoreExport(
+            self.store, self.directory, self.events, keep_days=self.keep_days, note=note, clock=lambda: self.now
+        )
 
     async def commit(self, event: AuditEvent) -> int:
         async with self.store.transaction() as transaction:
@@ -273,3 +280,94 @@ async def test_lines_are_read_by_their_numbers(store: SqlStore, directory: Path)
         await replica.commit(change(name))
     assert len(await store.audit_lines(LineRange(2, 3))) == 2
     assert len(await store.audit_lines(LineRange(1, 3, ('"request_id":"two"',)))) == 1
+
+
+def search(user: str, at: float = NOW, **more: Any) -> AuditEvent:
+    fields = {"operation": "Search", "database": "default", "resources": ("docs",), "privilege": "Search", **more}
+    return AuditEvent(Event.DATA_READ, at, Outcome.SUCCEEDED, principal=user, **{"decision": "allowed", **fields})
+
+
+async def used_since(store: SqlStore, seconds: float) -> set[str]:
+    found, _ = await SharedTrail(store).uses(datetime.fromtimestamp(seconds, UTC))
+    return {f"{use.user} {use.privilege} {use.database}/{use.collection}" for use in found}
+
+
+async def test_what_was_used_at_any_replica_is_known_at_all_of_them(store: SqlStore, directory: Path) -> None:
+    one, two = Replica(store, directory, "one"), Replica(store, directory, "two")
+    one.files.append([search("alice"), search("mallory", decision="refused"), change("c")])
+    two.files.append([search("bob", resources=("docs", "notes")), search("carol", privilege="", decision="")])
+    for each in (one, two):
+        await each.export.run()
+    assert await used_since(store, NOW - 1) == {
+        "alice Search default/docs",
+        "bob Search default/docs",
+        "bob Search default/notes",
+    }
+    assert names(await stored(store)) == ["c"]
+
+
+async def test_use_counts_until_the_end_of_its_hour_and_is_written_once_in_it(
+    store: SqlStore, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[int, float]] = []
+    add = AuditUses.add
+
+    async def noted(self: AuditUses, used: Collection[Use], until: float) -> None:
+        written.append((len(used), until))
+        await add(self, used, until)
+
+    monkeypatch.setattr(AuditUses, "add", noted)
+    one = Replica(store, directory, "one")
+    hour = NOW - NOW % 3600
+    for at in (hour + 1, hour + 3599, hour + 3600):
+        one.files.append([search("alice", at)])
+        await one.export.run()
+    assert written == [(1, hour + 3600), (1, hour + 7200)]
+    assert await used_since(store, hour + 7199) == {"alice Search default/docs"}
+    assert await used_since(store, hour + 7200) == set()
+
+
+async def test_uses_are_known_from_the_start_of_the_first_replica_on(store: SqlStore, directory: Path) -> None:
+    assert (await SharedTrail(store).uses(datetime.fromtimestamp(0, UTC)))[1] is None
+    one, two = Replica(store, directory, "one"), Replica(store, directory, "two")
+    two.now = NOW + 99
+    await one.export.run()
+    await two.export.run()
+    begun = datetime.fromtimestamp(NOW, UTC)
+    assert (await SharedTrail(store).uses(datetime.fromtimestamp(0, UTC)))[1] == begun
+    later = datetime.fromtimestamp(NOW + 5, UTC)
+    assert (await SharedTrail(store).uses(later))[1] == later
+
+
+async def test_uses_that_were_read_before_a_failure_are_stored_by_the_next_run(
+    store: SqlStore, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(_transaction: Transaction) -> None:
+        raise StoreUnavailable("no")
+
+    one = Replica(store, directory, "one")
+    await one.export.run()
+    one.files.append([search("alice")])
+    with monkeypatch.context() as failing:
+        failing.setattr(Transaction, "commit", refused)
+        with pytest.raises(StoreUnavailable):
+            await one.export.run()
+    await one.export.run()
+    assert await used_since(store, NOW - 1) == {"alice Search default/docs"}
+
+
+@pytest.mark.parametrize(("written", "now", "left"), [(7200.0, 2 * DAY, 0), (7200.0, 0.0, 1), (0.0, 2 * DAY, 1)])
+async def test_uses_older_than_removed_lines_are_removed_unless_a_clock_was_wrong(
+    store: SqlStore, directory: Path, written: float, now: float, left: int
+) -> None:
+    one = Replica(store, directory, "one", keep_days=1)
+    one.files.append([search("alice"), change("old")._replace(time=NOW + written)])
+    await one.export.run()
+    one.uptime += 2 * DAY
+    one.now = NOW + now
+    one.files.append([change("new")])
+    await one.export.run()
+    assert names(await stored(store)) == ["new"]
+    assert len(await used_since(store, NOW - 1)) == left
+    known_since = (await SharedTrail(store).uses(datetime.fromtimestamp(0, UTC)))[1]
+    assert known_since == datetime.fromtimestamp(NOW + (0.0 if left else written), UTC)

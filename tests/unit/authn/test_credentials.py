@@ -20,7 +20,7 @@ from kiteward.domain.errors import CredentialMissing, KeyRejected, PasswordRejec
 from kiteward.domain.identity import KeyCredential, LocalCredential, PasswordCredential, Principal, Secret
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.policy_cache import PolicyCache
-from kiteward.store.records import KeyRecord
+from kiteward.store.records import KeyRecord, LastUsed
 from kiteward.store.sql import SqlStore
 
 FROM = "10.1.2.3:4000"
@@ -334,8 +334,8 @@ async def test_uses_are_handed_over_once(entrance: Entrance) -> None:
     await entrance.user("alice")
     key_id, key = await entrance.key("alice")
     await entrance.by_key(key)
-    assert entrance.authenticator.take_last_used() == ({"alice": 1000.0}, {key_id: 1000.0})
-    assert entrance.authenticator.take_last_used() == ({}, {})
+    assert entrance.authenticator.take_last_used() == LastUsed({"alice": 1000.0}, {key_id: 1000.0})
+    assert entrance.authenticator.take_last_used() == LastUsed()
 
 
 async def test_uses_that_could_not_be_stored_are_handed_over_again_unless_there_are_later_ones(
@@ -348,8 +348,8 @@ async def test_uses_that_could_not_be_stored_are_handed_over_again_unless_there_
     taken = entrance.authenticator.take_last_used()
     entrance.clock.now = 1001.0
     await entrance.by_password("Password-1", "bob")
-    entrance.authenticator.return_last_used(*taken)
-    assert entrance.authenticator.take_last_used() == ({"alice": 1000.0, "bob": 1001.0}, {})
+    entrance.authenticator.return_last_used(taken)
+    assert entrance.authenticator.take_last_used() == LastUsed({"alice": 1000.0, "bob": 1001.0})
 
 
 async def test_the_operator_is_accepted_by_an_authenticator_made_for_it_alone(entrance: Entrance) -> None:

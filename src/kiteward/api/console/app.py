@@ -29,7 +29,7 @@ from kiteward.api.console import security
 from kiteward.api.console.language import catalogues, chosen
 from kiteward.api.console.pages import PAGES
 from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page, Reason, read_form, shown_time
-from kiteward.api.console.tickets import Tickets
+from kiteward.api.console.tickets import MemoryTickets, Tickets
 from kiteward.domain.addresses import address_text
 from kiteward.domain.errors import (
     AccessDenied,
@@ -93,7 +93,7 @@ class _File:
 class ConsoleApp:
     """The ASGI application; serves the paths below `/console`, and redirects there from `/`."""
 
-    def __init__(self, gateway: Gateway, pages: Iterable[Page] = PAGES) -> None:
+    def __init__(self, gateway: Gateway, pages: Iterable[Page] = PAGES, *, tickets: Tickets | None = None) -> None:
         self._gateway = gateway
         self._pages = [(compile_path(f"{ROOT_PATH}/{page.path}")[0], page) for page in pages]
         self._files = _files()
@@ -101,7 +101,7 @@ class ConsoleApp:
             name: f"{_STATIC}{name}?{hashlib.sha256(file.content).hexdigest()[:16]}"
             for name, file in self._files.items()
         }
-        self._tickets = Tickets()
+        self._tickets: Tickets = tickets or MemoryTickets()
         self._languages = catalogues()
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("kiteward.api.console"),
@@ -150,7 +150,7 @@ class ConsoleApp:
     async def _respond(self, request: ConsoleRequest) -> Response:
         path, method = request.http_request.scope["path"], request.http_request.method
         if path.startswith(_STATIC):
-            return self._file(path.removeprefix(_STATIC), method)
+            return self._file(path.removeprefix(_STATIC), method, asked=request.http_request.url.query)
         if path in ("/", ROOT_PATH, f"{ROOT_PATH}/"):
             return RedirectResponse(HOME, HTTPStatus.SEE_OTHER)
         found = self._find(path)
@@ -192,20 +192,23 @@ class ConsoleApp:
             raise _Unfit(HTTPStatus.FORBIDDEN, "error.form")
         return await page.act(request)
 
-    def _file(self, name: str, method: str) -> Response:
+    def _file(self, name: str, method: str, *, asked: str) -> Response:
         file = self._files.get(name)
         if file is None or method not in ("GET", "HEAD"):
             return Response(status_code=HTTPStatus.NOT_FOUND)
-        return Response(file.content, media_type=file.media_type, headers={"Cache-Control": _FOREVER})
+        # A page of a server of another version asks for another content, which must not be taken for this one.
+        caching = _FOREVER if self._assets[name] == f"{_STATIC}{name}?{asked}" else "no-store"
+        return Response(file.content, media_type=file.media_type, headers={"Cache-Control": caching})
 
 
-def build_console(gateway: Gateway) -> ConsoleApp:
+def build_console(gateway: Gateway, *, tickets: Tickets | None = None) -> ConsoleApp:
     """Return the ASGI application of the console.
 
     Args:
         gateway: answers the requests of the pages.
+        tickets: the secrets that wait to be shown; None for those of a single server.
     """
-    return ConsoleApp(gateway)
+    return ConsoleApp(gateway, tickets=tickets)
 
 
 def _require_ours(http_request: Request) -> None:

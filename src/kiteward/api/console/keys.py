@@ -79,7 +79,7 @@ async def create(request: ConsoleRequest) -> Response:
     except RequestRefused as error:
         form = await _create_form(request)
         return show(request, form, reason_at_field(request, error, form.fields, expiresIn="expires_in_days"))
-    return _shown_once(request, made)
+    return await _shown_once(request, made)
 
 
 async def rotate_form(request: ConsoleRequest) -> Response:
@@ -107,13 +107,15 @@ async def rotate(request: ConsoleRequest) -> Response:
     except RequestRefused as error:
         form = _rotation(request)
         return show(request, form, reason_at_field(request, error, form.fields))
-    return _shown_once(request, made)
+    return await _shown_once(request, made)
 
 
-def _shown_once(request: ConsoleRequest, made: Any) -> Response:
+async def _shown_once(request: ConsoleRequest, made: Any) -> Response:
     text = request.text
     what = text("key_made.what", user=made.user_name)
-    return show_once(request, OneTimeSecret(text("key_made.title"), what, made.key, _BACK, made.old_key_valid_until))
+    return await show_once(
+        request, OneTimeSecret(text("key_made.title"), what, made.key, _BACK, made.old_key_valid_until)
+    )
 
 
 async def _disable(request: ConsoleRequest) -> None:

@@ -9,9 +9,14 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
 
 
-def show_once(request: ConsoleRequest, shown: OneTimeSecret) -> Response:
-    """Redirect the browser to a page that shows a secret once."""
-    return request.redirect(f"/console/once/{request.tickets.put(request.me.credential, shown)}")
+async def show_once(request: ConsoleRequest, shown: OneTimeSecret) -> Response:
+    """Redirect the browser to a page that shows a secret once.
+
+    Raises:
+        StoreUnavailable: it could not be kept for that page.
+    """
+    ticket = await request.tickets.put(*request.session(), shown)
+    return request.redirect(f"/console/once/{ticket}")
 
 
 def page_of(request: ConsoleRequest, shown: OneTimeSecret) -> Response:
@@ -29,7 +34,7 @@ def page_of(request: ConsoleRequest, shown: OneTimeSecret) -> Response:
 async def show(request: ConsoleRequest) -> Response:
     """Show the secret of a ticket; a reloaded page reports that it was shown already."""
     shown = (
-        request.tickets.take(request.me.credential, request.names["ticket"])
+        await request.tickets.take(*request.session(), request.names["ticket"])
         if request.http_request.method == "GET"
         else None
     )

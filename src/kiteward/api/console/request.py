@@ -66,6 +66,10 @@ class ConsoleRequest:
     form: Mapping[str, list[str]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
+    def session(self) -> tuple[str, Secret]:
+        """Return the public id of the session of a signed-in user, and its token."""
+        return self.me.credential.partition(":")[2], self.token or Secret("")
+
     def form_text(self, name: str) -> str:
         """Return the value of a field, without spaces around it; empty if the form lacks it."""
         return self.form_raw(name).strip()

@@ -1,14 +1,19 @@
 """Tickets for secrets that are shown once: each to one session, within a short time."""
 
+import hashlib
+import hmac
 import secrets
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
+
+import msgspec
 
 from kiteward.domain.identity import Secret
+from kiteward.store.base import Store
 
 _SECONDS: Final = 60.0
 """Seconds in which the browser must request the page of a secret."""
@@ -17,6 +22,7 @@ _MOST: Final = 8
 """The number of waiting secrets of one session; one more replaces the oldest."""
 
 _TICKET_BYTES: Final = 16
+_MARK_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +53,51 @@ class _Waiting:
     shown: OneTimeSecret
 
 
-class Tickets:
-    """All waiting secrets, in memory."""
+class Tickets(Protocol):
+    """All waiting secrets, of the server or of all servers that share a store."""
+
+    async def put(self, session_id: str, token: Secret, shown: OneTimeSecret) -> str:
+        """Keep a secret for a session, and return its ticket.
+
+        Args:
+            session_id: the public id of the session.
+            token: its token.
+            shown: the secret with its page.
+
+        Raises:
+            StoreUnavailable: it could not be kept.
+        """
+        ...
+
+    async def take(self, session_id: str, token: Secret, ticket: str) -> OneTimeSecret | None:
+        """Return and remove the secret of a ticket; None if it belongs to another session, was used, or has expired.
+
+        Raises:
+            StoreUnavailable: it is not known whether there is one.
+        """
+        ...
+
+
+class MemoryTickets:
+    """Implements `Tickets` in memory, for a single server."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._waiting: dict[str, deque[_Waiting]] = {}
 
-    def put(self, session: str, shown: OneTimeSecret) -> str:
-        """Keep a secret for a session, and return its ticket.
-
-        Args:
-            session: the public id of the session.
-            shown: the secret with its page.
-        """
+    async def put(self, session_id: str, _token: Secret, shown: OneTimeSecret) -> str:
         self._forget_old()
         ticket = secrets.token_urlsafe(_TICKET_BYTES)
-        waiting = self._waiting.setdefault(session, deque(maxlen=_MOST))
+        waiting = self._waiting.setdefault(session_id, deque(maxlen=_MOST))
         waiting.append(_Waiting(ticket, self._clock() + _SECONDS, shown))
         return ticket
 
-    def take(self, session: str, ticket: str) -> OneTimeSecret | None:
-        """Return and remove the secret of a ticket; None if it belongs to another session, was used, or has expired."""
+    async def take(self, session_id: str, _token: Secret, ticket: str) -> OneTimeSecret | None:
         self._forget_old()
         given = ticket.encode("utf-8", "surrogatepass")
-        for each in self._waiting.get(session, ()):
+        for each in self._waiting.get(session_id, ()):
             if secrets.compare_digest(each.ticket.encode(), given):
-                self._waiting[session].remove(each)
+                self._waiting[session_id].remove(each)
                 return each.shown
         return None
 
@@ -84,3 +108,78 @@ class Tickets:
                 waiting.popleft()
             if not waiting:
                 del self._waiting[session]
+
+
+class StoredTickets:
+    """Implements `Tickets` in a store that other servers share, any of which may be asked for the page.
+
+    A secret is stored sealed: only who presents the token of its session can read it, and the store has its digest
+    alone.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+        """Take where they are kept.
+
+        Args:
+            store: holds them.
+            clock: returns seconds since the epoch.
+        """
+        self._store = store
+        self._clock = clock
+
+    async def put(self, session_id: str, token: Secret, shown: OneTimeSecret) -> str:
+        ticket, now = secrets.token_urlsafe(_TICKET_BYTES), self._clock()
+        plain = msgspec.json.encode((shown.title, shown.what, shown.secret.reveal(), shown.back, shown.until))
+        async with self._store.transaction() as transaction:
+            await transaction.sessions.remove_secrets(session_id, now=now, most=_MOST - 1)
+            await transaction.sessions.put_secret(
+                _digest(ticket), session_id, sealed(plain, token, ticket), ends_at=now + _SECONDS
+            )
+            await transaction.commit()
+        return ticket
+
+    async def take(self, session_id: str, token: Secret, ticket: str) -> OneTimeSecret | None:
+        async with self._store.transaction() as transaction:
+            found = await transaction.sessions.take_secret(_digest(ticket), session_id, now=self._clock())
+            # Before it is shown, so that no other server shows it too.
+            await transaction.commit()
+        plain = None if found is None else opened(found, token, ticket)
+        if plain is None:
+            return None
+        title, what, secret, back, until = msgspec.json.decode(plain, type=tuple[str, str, str, str, datetime | None])
+        return OneTimeSecret(title, what, Secret(secret), back, until)
+
+
+def sealed(plain: bytes, token: Secret, ticket: str) -> str:
+    """Return a text from which only the holder of a token and a ticket can get the content.
+
+    The content is combined with as many bytes of SHAKE256, keyed by both, which are used for nothing else. An HMAC of
+    the result shows whether it was changed.
+    """
+    hidden = _combined(plain, token, ticket)
+    return (_mark(hidden, token, ticket) + hidden).hex()
+
+
+def opened(text: str, token: Secret, ticket: str) -> bytes | None:
+    """Return what was sealed; None if it was for another token or ticket, or was changed."""
+    both = bytes.fromhex(text)
+    mark, hidden = both[:_MARK_BYTES], both[_MARK_BYTES:]
+    return _combined(hidden, token, ticket) if hmac.compare_digest(mark, _mark(hidden, token, ticket)) else None
+
+
+def _combined(content: bytes, token: Secret, ticket: str) -> bytes:
+    stream = hashlib.shake_256(_key(b"content", token, ticket)).digest(len(content))
+    return bytes(a ^ b for a, b in zip(content, stream, strict=True))
+
+
+def _mark(hidden: bytes, token: Secret, ticket: str) -> bytes:
+    return hmac.digest(_key(b"mark", token, ticket), hidden, "sha256")
+
+
+def _key(purpose: bytes, token: Secret, ticket: str) -> bytes:
+    name = b"secret shown once, %b: %b" % (purpose, ticket.encode("utf-8", "surrogatepass"))
+    return hmac.digest(token.reveal().encode("utf-8", "surrogatepass"), name, "sha256")
+
+
+def _digest(ticket: str) -> str:
+    return hashlib.sha256(ticket.encode("utf-8", "surrogatepass")).hexdigest()

@@ -109,10 +109,10 @@ async def create(request: ConsoleRequest) -> Response:
         return show(request, form, reason_at_field(request, error, form.fields, password="new_password"))  # noqa: S106  a field
     if made.password is None:
         return request.redirect(path_below("users", name), done="user_new")
-    return _shown_once(request, name, made.password, "user_made")
+    return await _shown_once(request, name, made.password, "user_made")
 
 
-def _shown_once(
+async def _shown_once(
     request: ConsoleRequest, name: str, password: Secret, key: str, until: datetime | None = None
 ) -> Response:
     text = request.text
@@ -120,7 +120,7 @@ def _shown_once(
         text(f"{key}.title"), text(f"{key}.what", user=name), password, path_below("users", name), until
     )
     # A user's own session ends with the password: no further page can be requested, so that this one shows the secret.
-    return page_of(request, shown) if name == request.me.user_name else show_once(request, shown)
+    return page_of(request, shown) if name == request.me.user_name else await show_once(request, shown)
 
 
 async def _reset_form(request: ConsoleRequest) -> Form:
@@ -160,7 +160,7 @@ async def reset(request: ConsoleRequest) -> Response:
         return show(request, form, reason_at_field(request, error, form.fields, password="new_password"))  # noqa: S106  a field
     if made.password is None:
         return request.redirect(path_below("users", name), done="user_reset")
-    return _shown_once(request, name, made.password, "user_reset_made", made.old_password_valid_until)
+    return await _shown_once(request, name, made.password, "user_reset_made", made.old_password_valid_until)
 
 
 async def view(request: ConsoleRequest) -> Response:

@@ -73,25 +73,25 @@ def _listed(services: Services, request: Request, session: Session) -> ListedSes
     return ListedSession(
         session_id=session.session_id,
         user_name=session.user_name,
-        address=session.address,
-        description=session.description,
+        address=session.record.address,
+        description=session.record.description,
         current=sessions.is_own_session(request, session),
         began_at=moment(session.began_at),
         used_at=moment(session.used_at),
-        ends_at=moment(services.sessions.ends_at(session)),
+        ends_at=moment(services.sessions.rules.ends_at(session)),
     )
 
 
 async def ended(services: Services, request: Request, arguments: SessionNamed) -> Done:
     """End a session: one of the caller's own, or any for administrators."""
-    sessions.end_session(services, request, arguments.session_id)
+    await sessions.end_session(services, request, arguments.session_id)
     return Done()
 
 
 async def all_ended(services: Services, request: Request, arguments: SessionsOf) -> Done:
     """End all sessions of a user: the caller's own, or any for administrators."""
     name = arguments.user_name or request.principal.user_name
-    sessions.end_sessions(services, request, name, keep_current=arguments.keep_current)
+    await sessions.end_sessions(services, request, name, keep_current=arguments.keep_current)
     return Done()
 
 

@@ -57,9 +57,11 @@ class PostgresqlBackend:
         pool = _engine(
             lambda: connect(settings, limits, read_only=True), pool_size=settings.connections, max_overflow=0
         )
+        counting = _engine(lambda: connect(settings, limits, lasting=False), pool_size=1, max_overflow=0)
         return Engines(
             reading=pool.execution_options(isolation_level="AUTOCOMMIT"),
             snapshot=pool.execution_options(isolation_level="REPEATABLE READ"),
+            counting=counting.execution_options(isolation_level="AUTOCOMMIT"),
             writing=writing_engine(lambda: connect(settings, limits)),
             readers=settings.connections,
             patience=_WAITS * settings.timeout,

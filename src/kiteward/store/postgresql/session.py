@@ -35,8 +35,8 @@ SELECT set_config('application_name', '{APPLICATION}', false),
        set_config('idle_in_transaction_session_timeout', $3, false),
        set_config('default_transaction_isolation', 'read committed', false),
        set_config('default_transaction_read_only', $4, false),
-       set_config('synchronous_commit', CASE current_setting('synchronous_commit')
-           WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
+       set_config('synchronous_commit', CASE WHEN NOT $5 THEN 'off' WHEN current_setting('synchronous_commit') = 'off'
+           THEN 'on' ELSE current_setting('synchronous_commit') END, false),
        pg_try_advisory_lock_shared({LOCKS}, {PRESENCE}) AS present
 """
 
@@ -91,7 +91,12 @@ class Session(asyncpg.Connection):
 
 
 async def connect(
-    settings: PostgresqlSettings, limits: Limits, *, read_only: bool = False, alone: bool = False
+    settings: PostgresqlSettings,
+    limits: Limits,
+    *,
+    read_only: bool = False,
+    lasting: bool = True,
+    alone: bool = False,
 ) -> Session:
     """Return a session that is set up; its caller closes it.
 
@@ -99,6 +104,7 @@ async def connect(
         settings: where, and as whom.
         limits: what the server enforces.
         read_only: whether it must not be able to write.
+        lasting: whether a commit waits until it is on disk.
         alone: whether it takes the database for itself, instead of sharing it.
 
     Raises:
@@ -108,7 +114,7 @@ async def connect(
     session = await open_connection(settings, limits.answer)
     try:
         _require_suitable(session)
-        await _set_up(session, limits, read_only=read_only)
+        await _set_up(session, limits, read_only=read_only, lasting=lasting)
         if alone:
             await _take_for_itself(session)
     except ConnectionRefused:
@@ -198,10 +204,10 @@ async def _prove(one: Session, other: Session, timeout: float) -> None:
         raise ConnectionRefused(POOLED) from None
 
 
-async def _set_up(session: Session, limits: Limits, *, read_only: bool) -> None:
+async def _set_up(session: Session, limits: Limits, *, read_only: bool, lasting: bool) -> None:
     session.add_log_listener(_note_warning)
     milliseconds = [f"{1000 * each:.0f}" for each in (limits.statement, limits.lock, limits.idle)]
-    row = await session.fetchrow(_SETUP, *milliseconds, "on" if read_only else "off")
+    row = await session.fetchrow(_SETUP, *milliseconds, "on" if read_only else "off", lasting)
     if row is None or not row["present"]:
         raise ConnectionRefused(MOVING)
 

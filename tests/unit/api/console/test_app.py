@@ -22,7 +22,7 @@ from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
 from kiteward.audit.reader import AuditReader
 from kiteward.audit.shared import SharedEvents, SharedTrail
-from kiteward.authn.sessions import SessionRules, Sessions
+from kiteward.authn.sessions import MemorySessions, SessionRules
 from kiteward.domain import errors
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineUnavailable, KitewardError, RequestRefused
@@ -77,7 +77,7 @@ async def browsing(
     base: str = "http://kiteward.example:19530",
     *,
     pages: tuple[Page, ...] = PAGES,
-    sessions: Sessions | None = None,
+    sessions: MemorySessions | None = None,
     prepare: Callable[[GatewayHarness], object] = lambda _harness: None,
 ) -> AsyncIterator[Browser]:
     with quick_directory() as directory:
@@ -114,7 +114,7 @@ async def test_without_tls_people_beyond_this_machine_are_warned() -> None:
 
 async def test_a_session_ends_unused_and_after_its_lifetime_and_the_page_says_so() -> None:
     clock = Clock()
-    async with browsing(sessions=Sessions(SessionRules(idle=60, lifetime=150), clock=clock)) as browser:
+    async with browsing(sessions=MemorySessions(SessionRules(idle=60, lifetime=150), clock=clock)) as browser:
         for steps in ((61,), (50, 50, 51)):
             await browser.sign_in()
             for step in steps:
@@ -238,6 +238,9 @@ async def test_files_that_pages_load_are_kept_by_browsers_until_they_change() ->
         answer = await browser.client.get(address)
         assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/css")
         assert "immutable" in answer.headers["cache-control"]
+        # A page of another version, whose server is beside this one for a while.
+        other = await browser.client.get(address.partition("?")[0] + "?" + 16 * "0")
+        assert (other.status_code, other.headers["cache-control"]) == (200, "no-store")
         assert (await browser.open("static/nothing.css")).status_code == 404
         assert (await browser.open("static/..%2ftemplates%2flayout.html")).status_code == 404
 

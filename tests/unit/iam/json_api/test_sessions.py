@@ -7,7 +7,7 @@ import pytest
 from tests.support.gateway import PASSWORD, presented
 from tests.unit.iam.json_api.conftest import Own, key
 
-from kiteward.authn.sessions import SessionRules, Sessions
+from kiteward.authn.sessions import MemorySessions, SessionRules, SignIn
 from kiteward.domain.errors import AccessDenied, KeyRejected, LimitReached, NotFound, PasswordRejected, SessionEnded
 from kiteward.domain.identity import Secret, SessionCredential
 
@@ -151,42 +151,46 @@ class Clock:
         return self.now
 
 
-def test_a_session_ends_when_nobody_uses_it_and_after_its_lifetime() -> None:
+def sign_in(user: str, description: str = "") -> SignIn:
+    return SignIn(user, "c", "c", address="", description=description)
+
+
+async def test_a_session_ends_when_nobody_uses_it_and_after_its_lifetime() -> None:
     clock = Clock()
-    sessions = Sessions(SessionRules(idle=10, lifetime=25), clock=clock)
-    token = sessions.begin("alice", "c", "c", address="", description="")
+    sessions = MemorySessions(SessionRules(idle=10, lifetime=25), clock=clock)
+    token = await sessions.begin(sign_in("alice"))
     for _ in range(2):
         clock.now += 9
-        sessions.touch(sessions.find(token))
+        sessions.touch(await sessions.find(token))
     clock.now += 7
     with pytest.raises(SessionEnded):
-        sessions.find(token)
-    token = sessions.begin("alice", "c", "c", address="", description="")
+        await sessions.find(token)
+    token = await sessions.begin(sign_in("alice"))
     clock.now += 10
     with pytest.raises(SessionEnded):
-        sessions.find(token)
+        await sessions.find(token)
 
 
-def test_one_session_too_many_ends_the_users_own_that_was_idle_longest() -> None:
+async def test_one_session_too_many_ends_the_users_own_that_was_idle_longest() -> None:
     clock = Clock()
-    sessions = Sessions(SessionRules(per_user=2, total=3), clock=clock)
+    sessions = MemorySessions(SessionRules(per_user=2, total=3), clock=clock)
     tokens = []
     for _ in range(3):
         clock.now += 1
-        tokens.append(sessions.begin("alice", "c", "c", address="", description=""))
+        tokens.append(await sessions.begin(sign_in("alice")))
     with pytest.raises(SessionEnded):
-        sessions.find(tokens[0])
-    assert [sessions.find(token).user_name for token in tokens[1:]] == ["alice", "alice"]
-    sessions.begin("bob", "c", "c", address="", description="")
+        await sessions.find(tokens[0])
+    assert [(await sessions.find(token)).user_name for token in tokens[1:]] == ["alice", "alice"]
+    await sessions.begin(sign_in("bob"))
     with pytest.raises(LimitReached):
-        sessions.begin("carol", "c", "c", address="", description="")
+        await sessions.begin(sign_in("carol"))
 
 
-def test_neither_a_token_nor_its_like_is_kept() -> None:
-    sessions = Sessions()
-    tokens = [sessions.begin("alice", "c", "c", address="", description="x" * 999) for _ in range(3)]
+async def test_neither_a_token_nor_its_like_is_kept() -> None:
+    sessions = MemorySessions()
+    tokens = [await sessions.begin(sign_in("alice", "x" * 999)) for _ in range(3)]
     assert all(a != b for a, b in itertools.combinations((token.reveal() for token in tokens), 2))
     kept = repr(vars(sessions))
     assert all(token.reveal() not in kept for token in tokens)
     assert all(len(token.reveal()) >= 43 for token in tokens)
-    assert {len(each.description) for each in sessions.of("alice")} == {200}
+    assert {len(each.record.description) for each in await sessions.of("alice")} == {200}
