@@ -24,7 +24,7 @@ _CHUNK: Final = 1000
 
 _LARGEST: Final = 2**256
 
-_LEFT: Final = frozenset({schema.replicas})
+_LEFT: Final = frozenset({schema.replicas, schema.locks})
 """Tables that are not moved: which servers work with a database is of no concern to another one."""
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Executable, bindparam, update
 
 from kiteward.authz.model import Policy
 from kiteward.domain.request_limits import RequestLimits
-from kiteward.store import audit_events, keys, queries, request_limits, row_policies, schema, tags
+from kiteward.store import audit_events, intents, keys, queries, request_limits, row_policies, schema, tags
 from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.backend import Backend
 from kiteward.store.changes import ChangesSince, gathered
@@ -18,7 +18,7 @@ from kiteward.store.connections import Observer, Reader, Writer, shielded, trans
 from kiteward.store.postgresql.backend import PostgresqlBackend
 from kiteward.store.postgresql.replicas import PostgresqlReplicas, announcement
 from kiteward.store.postgresql.settings import PostgresqlSettings
-from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, Subject, UserRecord
+from kiteward.store.records import HashSchemes, Intent, KeyRecord, PolicyChanges, Subject, UserRecord
 from kiteward.store.sqlite import SqliteBackend, database_path
 from kiteward.store.transaction import Transaction
 
@@ -129,6 +129,10 @@ class SqlStore:
     async def changes_since(self, revision: int) -> PolicyChanges | None:
         since = ChangesSince(revision)
         return await since.result(await self._reader.rows(*since.feed, following=since.contents))
+
+    async def open_intents(self) -> tuple[int, tuple[Intent, ...]]:
+        revision, rows = await self._reader.rows(queries.REVISION, intents.OPEN)
+        return int(revision[0][0]), intents.records(rows)
 
     async def record_last_used(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
         async with self._writer.write_transaction() as write_transaction:

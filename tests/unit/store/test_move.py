@@ -49,6 +49,7 @@ YOUNGER = (
     "audit_events",
     "audit_head",
     "audit_trails",
+    "locks",
 )
 """Tables that version 0006 did not have."""
 
@@ -119,11 +120,11 @@ async def test_every_table_but_that_of_servers_is_moved_there_and_back(
     assert all(len(rows) == (1 if name in SINGLE else 7) for name, rows in before.items())
     moved = await move(source, middle, ignored)
     assert await content(source) == before
-    assert len(before.pop("replicas")) == 7
+    assert len(before.pop("replicas")) == len(before.pop("locks")) == 7
     assert moved == {name: len(rows) for name, rows in before.items()}
-    assert await content(middle) == {**before, "replicas": []}
+    assert await content(middle) == {**before, "replicas": [], "locks": []}
     await move(middle, back, ignored)
-    assert await content(back) == {**before, "replicas": []}
+    assert await content(back) == {**before, "replicas": [], "locks": []}
 
 
 async def test_every_table_that_migrations_make_is_known_to_the_move(tmp_path: Path) -> None:
@@ -230,7 +231,7 @@ async def test_killed_at_any_moment_it_leaves_everything_or_nothing(
     path = tmp_path / "store.db"
     await filled(backend_of(path), 1200)
     before = await content(backend_of(path))
-    everything = {**before, "replicas": []}
+    everything = {**before, "replicas": [], "locks": []}
     steps, finished = 0, False
     while not finished:
         process = await asyncio.create_subprocess_exec(

@@ -122,7 +122,7 @@ class Database:
         finally:
             self._writing = None
 
-    def renew(self, replica_id: str, applied: int, answering: Collection[str]) -> Steps:
+    def renew(self, replica_id: str, applied: int, settled: int, answering: Collection[str]) -> Steps:
         found = self.revision  # the statement sees what was committed when it began, also if it has to wait then
         yield from self._lock(replica_id)
         if replica_id not in self.rows:
@@ -130,7 +130,9 @@ class Database:
             return None
         yield True
         row = self.rows[replica_id]
-        self.rows[replica_id] = replace(row, renewals=row.renewals + 1, applied_revision=applied)
+        self.rows[replica_id] = replace(
+            row, renewals=row.renewals + 1, applied_revision=applied, settled_revision=settled
+        )
         self._locked.discard(replica_id)
         self.notifications += [("applied", (announcer, applied)) for announcer in answering]
         return found
@@ -178,8 +180,10 @@ class Connection:
     async def register(self, replica: ReplicaRecord, admit: Callable[[Sequence[ReplicaRecord]], None]) -> None:
         await self.ask(self._database.register(replica, admit))
 
-    async def renew(self, replica_id: str, applied: int, *, answering: Collection[str] = ()) -> int | None:
-        found: int | None = await self.ask(self._database.renew(replica_id, applied, list(answering)))
+    async def renew(
+        self, replica_id: str, applied: int, *, settled: int, answering: Collection[str] = ()
+    ) -> int | None:
+        found: int | None = await self.ask(self._database.renew(replica_id, applied, settled, list(answering)))
         return found
 
     async def registered(self) -> Sequence[ReplicaRecord]:
@@ -256,6 +260,9 @@ class Server:
         return self.offset + self.world.now * self.speed
 
     def revision(self) -> int | None:
+        return self.applied
+
+    def settled(self) -> int:
         return self.applied
 
     async def follow_others(self) -> None:
