@@ -52,8 +52,9 @@ async def test_changes_name_each_thing_once(change: Transact) -> None:
         Change(Subject.CREDENTIAL, "alice"),
         Change(Subject.ROLE, "reader"),
         Change(Subject.GROUP, "mine"),
+        Change(Subject.CATALOG, "default/docs"),
     }
-    assert len(committed.changes) == 4
+    assert len(committed.changes) == 5
 
 
 # Intents

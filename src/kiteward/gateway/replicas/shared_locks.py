@@ -20,6 +20,9 @@ from kiteward.store.base import Locks, Replicas
 _RETRY: Final = 0.2
 """Seconds between two attempts to release a lock."""
 
+_LONGEST_PAUSE: Final = 0.2
+"""Most seconds between two looks whether a lock is free."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -104,11 +107,12 @@ class SharedLocks:
             await asyncio.wait(self._releasing)
 
     async def _wait(self, ticket: Ticket) -> None:
-        watch = Watch(self._clock)
+        watch, pause = Watch(self._clock), LOOK
         while before := await self._before(ticket):
             for dead in watch.over(each for each in before if each.replica_id != ticket.replica_id):
                 await self._replicas.remove(dead.replica_id, renewals=dead.renewals)
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_PAUSE, 1.5 * pause)  # all who wait look over one connection
 
     async def _before(self, ticket: Ticket) -> Any:
         before = await self._locks.before(ticket.name)
