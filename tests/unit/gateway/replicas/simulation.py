@@ -234,6 +234,7 @@ class Server:
     changes: list[Change] = field(default_factory=list)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
     follows: int = 0
+    unsettled: int = 0
 
     def __post_init__(self) -> None:
         self.loop = Loop()
@@ -263,7 +264,7 @@ class Server:
         return self.applied
 
     def settled(self) -> int:
-        return self.applied
+        return self.applied - self.unsettled
 
     async def follow_others(self) -> None:
         self.follows += 1
