@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from pymilvus.grpc_gen import milvus_pb2, schema_pb2
-from tests.replicas.test_shared_store import LEASE, SLACK, all_serve, until
+from tests.replicas.test_shared_store import SLACK, all_serve, until
 from tests.replicas.world import Replica, World, running
 from tests.support import postgresql
 from tests.support.fake_upstream import FakeMilvus
@@ -25,6 +25,9 @@ pytestmark = [
 ]
 
 OPEN = ("docs", "payroll", "moving", "busy", "dropped", "slow")
+LEASE = 10
+"""Seconds; more than a machine is busy with other things."""
+
 SECRET = "secret"
 """A collection with row policies."""
 

@@ -126,7 +126,7 @@ def follow_catalog(
     """Follow what other servers change in the catalog, until `stack` closes. A server alone follows nothing."""
     if membership is None:
         return
-    follower = CatalogFollower(catalog, locks, ours=ddl.has_begun, finish=ddl.finish_later, settled=membership.settled)
+    follower = CatalogFollower(catalog, locks, ours=ddl.has_begun, finish=ddl.finish_later, drained=membership.drained)
     stack.push_async_callback(follower.close)
     policy_cache.observe_catalog(follower)
 

@@ -24,7 +24,7 @@ class CatalogFollower:
         *,
         ours: Callable[[Intent], bool],
         finish: Callable[[], None],
-        settled: Callable[[], None],
+        drained: Callable[[], None],
     ) -> None:
         """Set up without any news.
 
@@ -33,13 +33,13 @@ class CatalogFollower:
             locks: keep writes apart from changes of collections.
             ours: returns whether this server has begun a change, which then holds the locks itself.
             finish: called when there are changes that others have begun; finishes them if those servers are gone.
-            settled: called when a write has ended that was awaited.
+            drained: called when a write has ended that was awaited.
         """
         self._catalog = catalog
         self._locks = locks
         self._ours = ours
         self._finish = finish
-        self._settled = settled
+        self._drained = drained
         self._changing: dict[Name, asyncio.Task[None]] = {}
         self._awaited: dict[object, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,4 +95,4 @@ class CatalogFollower:
 
     def _end(self, entry: object) -> None:
         if self._awaited.pop(entry, None) is not None:
-            self._settled()
+            self._drained()

@@ -124,7 +124,7 @@ class PolicyCache:
         """The changes of the engine that are not finished, as of the revision, oldest first; whoever began them."""
         return self._intents
 
-    def settled(self) -> int:
+    def drained(self) -> int:
         """Return the revision as of which this server has ended its writes; see `ReplicaRecord`."""
         revision, awaited = self.revision() or 0, self._catalog.awaited()
         return revision if awaited is None else min(revision, awaited - 1)

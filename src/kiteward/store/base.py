@@ -194,14 +194,14 @@ class Replicas(Protocol):
         ...
 
     async def renew(
-        self, replica_id: str, applied: int, *, settled: int, answering: Collection[str] = ()
+        self, replica_id: str, applied: int, *, drained: int, answering: Collection[str] = ()
     ) -> int | None:
         """Renew the lease of a server, report what it has applied, and return the revision of the store.
 
         Args:
             replica_id: the server.
             applied: the revision of the policy that it decides by.
-            settled: the revision as of which it has ended its writes; see `ReplicaRecord`.
+            drained: the revision as of which it has ended its writes; see `ReplicaRecord`.
             answering: those who announced changes and wait for this report.
 
         Returns:

@@ -65,7 +65,7 @@ class ReplicaRecord:
         started_at: when it registered, in seconds since the epoch by its own clock; for people alone.
         renewals: how often it has renewed its lease.
         applied_revision: the revision of the policy that it decides by.
-        settled_revision: it writes nothing any more to collections that are being changed, or that have got row
+        drained_revision: it writes nothing any more to collections that are being changed, or that have got row
             policies, as of this revision.
     """
 
@@ -76,7 +76,7 @@ class ReplicaRecord:
     started_at: float = 0.0
     renewals: int = 0
     applied_revision: int = 0
-    settled_revision: int = 0
+    drained_revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

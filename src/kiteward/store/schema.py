@@ -288,7 +288,7 @@ replicas: Final = Table(
     Column("started_at", Float(), nullable=False),
     Column("renewals", BigInteger(), nullable=False),
     Column("applied_revision", BigInteger(), nullable=False),
-    Column("settled_revision", BigInteger(), nullable=False, server_default=text("0")),
+    Column("drained_revision", BigInteger(), nullable=False, server_default=text("0")),
     sqlite_with_rowid=False,
 )
 

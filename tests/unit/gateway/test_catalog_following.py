@@ -41,20 +41,20 @@ class Server:
         self.catalog = Recorded()
         self.locks = CollectionLocks()
         self.finishing = 0
-        self.settled = 0
+        self.drained = 0
         self.follower = CatalogFollower(
             self.catalog,
             self.locks,
             ours=lambda intent: intent.intent_id == OURS,
             finish=self._finish,
-            settled=self._settled,
+            drained=self._drained,
         )
 
     def _finish(self) -> None:
         self.finishing += 1
 
-    def _settled(self) -> None:
-        self.settled += 1
+    def _drained(self) -> None:
+        self.drained += 1
 
     def note(self, *intents: Intent, revision: int = 5, protected: Iterable[Name] = ()) -> None:
         names = frozenset(name for intent in intents for name in intent.names)
@@ -115,9 +115,9 @@ async def test_writes_that_have_begun_are_awaited(server: Server) -> None:
     await server.locks.acquire(DOCS, alone=False)
     server.note(intent(2))
     await asyncio.sleep(0.01)
-    assert (server.follower.awaited(), server.settled) == (5, 0)
+    assert (server.follower.awaited(), server.drained) == (5, 0)
     server.locks.release(DOCS, alone=False)
-    await until(lambda: server.settled == 1)
+    await until(lambda: server.drained == 1)
     assert server.follower.awaited() is None
 
 

@@ -80,12 +80,12 @@ async def test_collection_is_news_when_its_row_policies_begin_to_be_enforced(
         observer.news.clear()
 
 
-async def test_revision_is_settled_when_no_write_is_awaited(harness: GatewayHarness, observer: Observer) -> None:
+async def test_revision_is_drained_when_no_write_is_awaited(harness: GatewayHarness, observer: Observer) -> None:
     await begin(harness)
     revision = harness.policy_cache.revision()
     assert revision is not None
-    assert harness.policy_cache.settled() == revision
+    assert harness.policy_cache.drained() == revision
     observer.first_awaited = revision
-    assert harness.policy_cache.settled() == revision - 1
+    assert harness.policy_cache.drained() == revision - 1
     observer.first_awaited = revision + 5
-    assert harness.policy_cache.settled() == revision
+    assert harness.policy_cache.drained() == revision

@@ -17,7 +17,7 @@ POLL: Final = 0.1
 _LONGEST: Final = 330.0
 """Seconds after which no write can be in progress any more that had begun before a change: an engine gets 300."""
 
-_SETTLING: Final = frozenset({Subject.CATALOG, Subject.COLLECTION})
+_DRAINED: Final = frozenset({Subject.CATALOG, Subject.COLLECTION})
 """What keeps writes apart that were authorized before it."""
 
 
@@ -120,8 +120,8 @@ class Acknowledgements:
         if behind:
             await self._wait(_Waiting(revision, since, behind))
         self._observe(self._clock() - since)
-        if any(change.subject in _SETTLING for change in committed.changes):
-            await self._settle(revision, since)
+        if any(change.subject in _DRAINED for change in committed.changes):
+            await self._drain(revision, since)
 
     async def close(self) -> None:
         """Stop looking at other servers."""
@@ -146,16 +146,16 @@ class Acknowledgements:
         finally:
             self._waiting.discard(waiting)
 
-    async def _settle(self, revision: int, since: float) -> None:
+    async def _drain(self, revision: int, since: float) -> None:
         """Wait until the writes of other servers have ended that a revision keeps apart, or those servers are dead."""
         watch = Watch(self._clock)
         while self._clock() < since + _LONGEST:
             with contextlib.suppress(StoreError):
                 others = [each for each in await self._replicas.registered() if each.replica_id != self.own_id]
-                unsettled = [each for each in others if each.settled_revision < revision]
-                if not unsettled:
+                undrained = [each for each in others if each.drained_revision < revision]
+                if not undrained:
                     return
-                for dead in watch.over(unsettled):
+                for dead in watch.over(undrained):
                     await self._replicas.remove(dead.replica_id, renewals=dead.renewals)
             await asyncio.sleep(LOOK)
 

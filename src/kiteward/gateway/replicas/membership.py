@@ -31,7 +31,7 @@ class Policy(Protocol):
         """Return its revision, or None while there is none."""
         ...
 
-    def settled(self) -> int:
+    def drained(self) -> int:
         """Return the revision as of which this server has ended its writes; see `ReplicaRecord`."""
         ...
 
@@ -111,7 +111,7 @@ class Membership:
         self._answering.add(announcer)
         self._wake.set()
 
-    def settled(self) -> None:
+    def drained(self) -> None:
         """Report soon that writes have ended that others wait for."""
         self._wake.set()
 
@@ -142,11 +142,11 @@ class Membership:
         await self._renew()
 
     async def _renew(self) -> None:
-        applied, settled = self._policy.revision() or 0, self._policy.settled()
+        applied, drained = self._policy.revision() or 0, self._policy.drained()
         answering, self._answering = self._answering, set()
         sent = self._clock()
         try:
-            revision = await self._replicas.renew(self._me.replica_id, applied, settled=settled, answering=answering)
+            revision = await self._replicas.renew(self._me.replica_id, applied, drained=drained, answering=answering)
         except BaseException:
             self._answering |= answering
             raise

@@ -20,7 +20,7 @@ visible. So whoever has a number sees all lower ones of the same name."""
 
 _BEFORE: Final = """
 SELECT DISTINCT replicas.replica_id, replicas.name, replicas.lease, embedded, started_at, renewals, applied_revision,
-    settled_revision
+    drained_revision
 FROM locks AS mine
 LEFT JOIN locks AS earlier
     ON earlier.name = mine.name AND earlier.number < mine.number AND (earlier.alone OR mine.alone)

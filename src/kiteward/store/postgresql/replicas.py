@@ -29,7 +29,7 @@ _MOST_ANSWERED: Final = 1000
 
 _RENEW: Final = """
 WITH renewed AS (
-    UPDATE replicas SET renewals = renewals + 1, applied_revision = $2, settled_revision = $3
+    UPDATE replicas SET renewals = renewals + 1, applied_revision = $2, drained_revision = $3
     WHERE replica_id = $1 RETURNING replica_id
 )
 SELECT revision.value, (SELECT count(pg_notify(channel, $4)) FROM unnest($5::text[]) AS channel)
@@ -37,7 +37,7 @@ FROM revision, renewed WHERE revision.id = 1
 """
 _REMOVE: Final = "DELETE FROM replicas WHERE replica_id = $1 AND ($2::bigint IS NULL OR renewals = $2)"
 _REGISTERED: Final = """
-SELECT replica_id, name, lease, embedded, started_at, renewals, applied_revision, settled_revision FROM replicas
+SELECT replica_id, name, lease, embedded, started_at, renewals, applied_revision, drained_revision FROM replicas
 ORDER BY name COLLATE "C", replica_id
 """
 
@@ -115,11 +115,11 @@ class PostgresqlReplicas:
             await transaction.commit()
 
     async def renew(
-        self, replica_id: str, applied: int, *, settled: int, answering: Collection[str] = ()
+        self, replica_id: str, applied: int, *, drained: int, answering: Collection[str] = ()
     ) -> int | None:
         valid = [each for each in answering if _ANNOUNCER.fullmatch(each)][:_MOST_ANSWERED]
         channels = [_channel(each) for each in dict.fromkeys((self._announcer, *valid))]
-        rows = await self._renewing.fetch(_RENEW, replica_id, applied, settled, str(applied), channels)
+        rows = await self._renewing.fetch(_RENEW, replica_id, applied, drained, str(applied), channels)
         if rows and self._unheard is None:
             self._unheard = time.monotonic()
         elif self._unheard is not None and time.monotonic() > self._unheard + self._settings.timeout:

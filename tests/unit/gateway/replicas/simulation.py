@@ -122,7 +122,7 @@ class Database:
         finally:
             self._writing = None
 
-    def renew(self, replica_id: str, applied: int, settled: int, answering: Collection[str]) -> Steps:
+    def renew(self, replica_id: str, applied: int, drained: int, answering: Collection[str]) -> Steps:
         found = self.revision  # the statement sees what was committed when it began, also if it has to wait then
         yield from self._lock(replica_id)
         if replica_id not in self.rows:
@@ -131,7 +131,7 @@ class Database:
         yield True
         row = self.rows[replica_id]
         self.rows[replica_id] = replace(
-            row, renewals=row.renewals + 1, applied_revision=applied, settled_revision=settled
+            row, renewals=row.renewals + 1, applied_revision=applied, drained_revision=drained
         )
         self._locked.discard(replica_id)
         self.notifications += [("applied", (announcer, applied)) for announcer in answering]
@@ -181,9 +181,9 @@ class Connection:
         await self.ask(self._database.register(replica, admit))
 
     async def renew(
-        self, replica_id: str, applied: int, *, settled: int, answering: Collection[str] = ()
+        self, replica_id: str, applied: int, *, drained: int, answering: Collection[str] = ()
     ) -> int | None:
-        found: int | None = await self.ask(self._database.renew(replica_id, applied, settled, list(answering)))
+        found: int | None = await self.ask(self._database.renew(replica_id, applied, drained, list(answering)))
         return found
 
     async def registered(self) -> Sequence[ReplicaRecord]:
@@ -234,7 +234,7 @@ class Server:
     changes: list[Change] = field(default_factory=list)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
     follows: int = 0
-    unsettled: int = 0
+    undrained: int = 0
 
     def __post_init__(self) -> None:
         self.loop = Loop()
@@ -263,8 +263,8 @@ class Server:
     def revision(self) -> int | None:
         return self.applied
 
-    def settled(self) -> int:
-        return self.applied - self.unsettled
+    def drained(self) -> int:
+        return self.applied - self.undrained
 
     async def follow_others(self) -> None:
         self.follows += 1

@@ -142,13 +142,13 @@ def test_store_whose_backup_was_restored_is_followed(world: World) -> None:
 def test_server_reports_when_writes_have_ended_that_others_wait_for(world: World) -> None:
     server = world.add()
     world.settle()
-    server.unsettled = 1
+    server.undrained = 1
     server.start(server.change())
     world.settle()
     (row,) = world.database.rows.values()
-    assert (row.applied_revision, row.settled_revision) == (2, 1)
-    server.unsettled = 0
-    server.loop.call_soon(server.membership.settled)
+    assert (row.applied_revision, row.drained_revision) == (2, 1)
+    server.undrained = 0
+    server.loop.call_soon(server.membership.drained)
     world.settle()  # no time passes
     (row,) = world.database.rows.values()
-    assert (row.applied_revision, row.settled_revision) == (2, 2)
+    assert (row.applied_revision, row.drained_revision) == (2, 2)

@@ -61,7 +61,7 @@ class Store:
     async def register(self, replica: ReplicaRecord, admit: Callable[[Sequence[ReplicaRecord]], None]) -> None:
         raise NotImplementedError
 
-    async def renew(self, replica_id: str, applied: int, *, settled: int, answering: object = ()) -> int | None:
+    async def renew(self, replica_id: str, applied: int, *, drained: int, answering: object = ()) -> int | None:
         raise NotImplementedError
 
     async def registered(self) -> Sequence[ReplicaRecord]:

@@ -16,7 +16,7 @@ def _name() -> sa.types.TypeEngine[str]:
 def upgrade() -> None:
     """Create the table and the column."""
     op.add_column(
-        "replicas", sa.Column("settled_revision", sa.BigInteger(), nullable=False, server_default=sa.text("0"))
+        "replicas", sa.Column("drained_revision", sa.BigInteger(), nullable=False, server_default=sa.text("0"))
     )
     op.create_table(
         "locks",

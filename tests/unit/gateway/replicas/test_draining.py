@@ -44,7 +44,7 @@ class Others:
         raise NotImplementedError
 
     async def renew(
-        self, replica_id: str, applied: int, *, settled: int, answering: Collection[str] = ()
+        self, replica_id: str, applied: int, *, drained: int, answering: Collection[str] = ()
     ) -> int | None:
         raise NotImplementedError
 
@@ -58,8 +58,8 @@ class Clock:
         return self.now
 
 
-def other(settled: int, *, replica_id: str = "b") -> ReplicaRecord:
-    return ReplicaRecord(replica_id, "other", LEASE, applied_revision=5, settled_revision=settled)
+def other(drained: int, *, replica_id: str = "b") -> ReplicaRecord:
+    return ReplicaRecord(replica_id, "other", LEASE, applied_revision=5, drained_revision=drained)
 
 
 def waiting(others: Others, clock: Clock, subject: Subject = Subject.CATALOG) -> "asyncio.Task[None]":
