@@ -126,16 +126,21 @@ class Replica:
         assert answer["code"] == 0, (self.name, path, body, answer)
         return answer.get("data")
 
-    async def query(self, marker: int, *, by: str) -> str:
-        """Query the collection with a filter that the engine can recognise, and return why that failed, or empty."""
-        request = messages.QueryRequest(collection_name=COLLECTION, expr=f"id == {marker}", output_fields=["id"])
-        call = self.channel.unary_unary(f"/{messages.SERVICE}/Query")
+    async def query(self, marker: int, *, by: str, collection: str = COLLECTION) -> str:
+        """Query a collection with a filter that the engine can recognise, and return why that failed, or empty."""
+        request = messages.QueryRequest(collection_name=collection, expr=f"id == {marker}", output_fields=["id"])
+        return await self.call("Query", request, by=by)
+
+    async def call(self, method: str, request: Any, *, by: str = ROOT) -> str:
+        """Call an RPC, and return why that failed, or empty."""
+        call = self.channel.unary_unary(f"/{messages.SERVICE}/{method}")
         credential = base64.b64encode(by.encode()).decode()
         try:
             answer = await call(request.SerializeToString(), metadata=[("authorization", credential)], timeout=60)
         except grpc.aio.AioRpcError as error:
             return f"{error.code().name}: {error.details()}"
-        status = messages.read_response(messages.QueryResults, answer).status
+        response: Any = messages.method_of(method).response.FromString(answer)
+        status = response if isinstance(response, messages.Status) else response.status
         return f"{status.code}: {status.reason}" if status.code else ""
 
     async def metrics(self) -> dict[str, float]:
@@ -147,6 +152,11 @@ class Replica:
     async def health(self) -> tuple[int, str]:
         """Return what its health says: status and text."""
         return await page(self.metrics_port, "/healthz")
+
+    def kill(self) -> None:
+        """End its process at once."""
+        self.running.process.kill()
+        self.running.process.wait(60)
 
     def stop(self) -> None:
         """Let its process not run."""
@@ -184,7 +194,12 @@ class World:
 
 @contextlib.asynccontextmanager
 async def running(
-    directory: Path, cluster: postgresql.Cluster, *, lease: int = 3, proxied: bool = True
+    directory: Path,
+    cluster: postgresql.Cluster,
+    *,
+    lease: int = 3,
+    proxied: bool = True,
+    engine: FakeMilvus | None = None,
 ) -> AsyncIterator[World]:
     """Run three servers for as long as the block lasts; the first of them creates the store.
 
@@ -193,10 +208,11 @@ async def running(
         cluster: has their database.
         lease: seconds of their leases.
         proxied: whether each reaches the database through a proxy of its own.
+        engine: their engine; None for one with one empty collection.
     """
     async with contextlib.AsyncExitStack() as stack:
         database = stack.enter_context(cluster.database())
-        engine = FakeMilvus(answers=_answers())
+        engine = FakeMilvus(answers=_answers()) if engine is None else engine
         address = await stack.enter_async_context(fake_upstream.serving(engine))
         world = World(cluster, database, engine)
 

@@ -5,12 +5,15 @@ A row that was given away is never overwritten or deleted by its previous owner.
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from pymilvus.grpc_gen import milvus_pb2
 from tests.access.equivalence.random_values import Draw
 from tests.row_policies import wire
+from tests.row_policies.beside import serving_two
 from tests.row_policies.change_race import changes_during_requests
 from tests.row_policies.rules import Action
 from tests.row_policies.schemas import MARK, OWNER, VECTOR, Field, Kind, Schema
@@ -30,15 +33,22 @@ _ANN: Final = "ann"
 _BEN: Final = "ben"
 
 
-async def writes_while_reassigning(requests: int, seed: int, tell: Callable[[int], None]) -> tuple[int, str]:
+async def writes_while_reassigning(
+    requests: int,
+    seed: int,
+    tell: Callable[[int], None],
+    *,
+    serve: Callable[[], AbstractAsyncContextManager[Target]] = serving,
+) -> tuple[int, str]:
     """Let previous owners write to rows while they are given away; return the writes, and what was wrong.
 
     Args:
         requests: writes.
         seed: everything follows from it.
         tell: is called with the number of writes from time to time.
+        serve: runs the server, or several with one engine, to which the clients connect in turn.
     """
-    async with serving() as target, contextlib.AsyncExitStack() as stack:
+    async with serve() as target, contextlib.AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(target.client()) for _ in range(_RIVALS + 1)]
         await _prepare(clients[0])
         for client in clients:
@@ -126,4 +136,5 @@ Race = Callable[[int, int, Callable[[int], None]], Coroutine[None, None, tuple[i
 RACES: Final[Mapping[str, Race]] = {
     "changes": changes_during_requests,
     "reassignments": writes_while_reassigning,
+    "two-servers": functools.partial(writes_while_reassigning, serve=serving_two),
 }

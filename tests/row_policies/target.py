@@ -39,10 +39,14 @@ class Target:
         self.server = server
         self.engine = engine
 
+    def next_port(self) -> int:
+        """Return the port that the next client connects to."""
+        return self.server.port
+
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator["Client"]:
         """Connect, and hang up at the end."""
-        client = Client(self.server.port)
+        client = Client(self.next_port())
         try:
             yield client
         finally:

@@ -3,15 +3,18 @@
 from typing import Any
 
 import pytest
+from tests.row_policies.beside import serving_two
 from tests.row_policies.change_race import changes_during_requests
 from tests.row_policies.races import writes_while_reassigning
 
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.gateway.row_access.locks import CollectionLocks
+from kiteward.gateway.row_access.shared_locks import SharedCollectionLocks
 from kiteward.gateway.row_access.write_checks import WriteCheck
 
 _REQUESTS = 2_000
 _WRITES = 900
+_WRITES_BESIDE = 180
 _SEED = 1
 
 
@@ -29,6 +32,20 @@ async def test_row_that_was_given_away_is_not_written_by_its_former_owner() -> N
     done, wrong = await writes_while_reassigning(_WRITES, _SEED, silent)
     assert not wrong
     assert done >= _WRITES
+
+
+async def test_row_that_was_given_away_on_one_server_is_not_written_by_its_former_owner_on_another() -> None:
+    done, wrong = await writes_while_reassigning(_WRITES_BESIDE, _SEED, silent, serve=serving_two)
+    assert not wrong
+    assert done >= _WRITES_BESIDE
+
+
+async def test_writes_that_do_not_wait_for_those_of_another_server_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SharedCollectionLocks, "acquire", CollectionLocks.acquire)
+    monkeypatch.setattr(SharedCollectionLocks, "release", CollectionLocks.release)
+    monkeypatch.setattr(SharedCollectionLocks, "confirm", CollectionLocks.confirm)
+    _, wrong = await writes_while_reassigning(_WRITES, _SEED, silent, serve=serving_two)
+    assert "are" in wrong
 
 
 async def test_policy_that_stays_in_force_too_long_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 import trustme
 
+from kiteward.engine.base import Engine
 from kiteward.engine.upstream import Address
 from kiteward.milvus import messages
 
@@ -33,6 +34,7 @@ class FakeMilvus(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
         stalled: RPCs that it never answers.
         held: RPC -> an event that its calls wait for.
         seen: every call: RPC, request and metadata.
+        engine: answers what `answers` does not; None if nothing does.
     """
 
     accepted: set[str] | None = None
@@ -42,12 +44,13 @@ class FakeMilvus(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
     stalled: set[str] = field(default_factory=set)
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     seen: list[tuple[str, bytes, dict[str, str]]] = field(default_factory=list)
+    engine: Engine | None = None
 
     def __post_init__(self) -> None:
         databases = messages.ListDatabasesResponse(status=messages.Status(), db_names=["default"])
         told = messages.ServerInfo(build_tags="v2.6.17", deploy_mode="CLUSTER")
         self.answers = {
-            "ListDatabases": databases.SerializeToString(),
+            **({} if self.engine is not None else {"ListDatabases": databases.SerializeToString()}),
             "Connect": messages.ConnectResponse(status=messages.Status(), server_info=told).SerializeToString(),
             **self.answers,
         }
@@ -77,6 +80,8 @@ class FakeMilvus(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
                 await asyncio.Event().wait()
             if method in self.held:
                 await self.held[method].wait()
+            if self.engine is not None and method not in self.answers:
+                return await self.engine.call(method, payload, metadata=metadata, timeout=None)
             return self.answers.get(method) or messages.success(method)
 
         return grpc.unary_unary_rpc_method_handler(handle)

@@ -36,7 +36,7 @@ from kiteward.bootstrap.first_start import (
     require_loopback_without_authorization,
 )
 from kiteward.bootstrap.ports import PublicPort, open_metrics
-from kiteward.bootstrap.sharing import join, open_sharing, state_of
+from kiteward.bootstrap.sharing import follow_catalog, join, open_sharing, state_of
 from kiteward.bootstrap.store import await_store
 from kiteward.config.engine_keys import EMBEDDED
 from kiteward.config.settings import Settings
@@ -156,7 +156,9 @@ class Server:
             membership = await join(stack, settings, access.sharing, access.policy_cache)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
-            gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
+            gateway, catalog = await _start_gateway(
+                stack, settings, access, engine=engine, telemetry=telemetry, membership=membership
+            )
             tickets = StoredTickets(access.store) if access.store.shared else None
             public_port = PublicPort(gateway, settings, tickets=tickets)
             sources = _sources(access, engine, gateway, public_port, catalog=catalog, membership=membership)
@@ -279,7 +281,13 @@ def _watched(settings: Settings, access: AccessControl, *, catalog: Catalog, ddl
 
 
 async def _start_gateway(
-    stack: AsyncExitStack, settings: Settings, access: AccessControl, engine: Engine, telemetry: Telemetry
+    stack: AsyncExitStack,
+    settings: Settings,
+    access: AccessControl,
+    *,
+    engine: Engine,
+    telemetry: Telemetry,
+    membership: Membership | None,
 ) -> tuple[Gateway, Catalog]:
     """Finish the catalogue changes that a crash interrupted, and return gateway and catalog; `stack` ends them.
 
@@ -287,10 +295,12 @@ async def _start_gateway(
     """
     _start_periodic_work(stack, access)
     catalog = _catalog(settings, engine)
-    ddl = DdlExecutor(engine, catalog, access.policy_cache, access.recorder)
+    locks, among = access.sharing.collection_locks(), access.sharing.turn(access.policy_cache)
+    ddl = DdlExecutor(engine, catalog, access.policy_cache, access.recorder, among=among)
     vanished = _watched(settings, access, catalog=catalog, ddl=ddl)
     stack.push_async_callback(catalog.close)
     await catalog.start()
+    follow_catalog(stack, access.policy_cache, membership, catalog=catalog, ddl=ddl, locks=locks)
     await ddl.recover()
     if vanished is not None:
         repeat(stack, _VANISHED_SECONDS, "resolving the grants of what has vanished", vanished.act)
@@ -307,6 +317,7 @@ async def _start_gateway(
         dialect=dialect_of(settings),
         telemetry=telemetry,
         entry=RequestEntry(limiter, settings.engine_requests),
+        locks=locks,
     )
     stack.push_async_callback(gateway.drain)
     return gateway, catalog

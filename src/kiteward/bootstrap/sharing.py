@@ -6,10 +6,17 @@ from time import time
 from typing import Final
 
 from kiteward.config.settings import Settings
+from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.catalog_following import CatalogFollower
+from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.policy_cache import Acknowledge, PolicyCache, alone
 from kiteward.gateway.replicas.acknowledgements import Acknowledgements
+from kiteward.gateway.replicas.catalog_turn import OwnTurn, SharedTurn
 from kiteward.gateway.replicas.lease import Lease
 from kiteward.gateway.replicas.membership import Membership
+from kiteward.gateway.replicas.shared_locks import SharedLocks
+from kiteward.gateway.row_access.locks import CollectionLocks
+from kiteward.gateway.row_access.shared_locks import SharedCollectionLocks
 from kiteward.store.base import ConnectedReplicas, Store
 from kiteward.store.records import ReplicaRecord
 from kiteward.telemetry.counters import ReplicaState
@@ -28,12 +35,22 @@ class Sharing:
         acknowledge: what each change waits for.
         replicas: the servers on the store; None if it is a file.
         acknowledgements: the same as `acknowledge`, None if the store is a file.
+        locks: locks among the servers; None if the store is a file.
     """
 
     lease: Lease
     acknowledge: Acknowledge = alone
     replicas: ConnectedReplicas | None = None
     acknowledgements: Acknowledgements | None = None
+    locks: SharedLocks | None = None
+
+    def collection_locks(self) -> CollectionLocks:
+        """Return the locks of collections, which hold among the servers where there are others."""
+        return CollectionLocks() if self.locks is None else SharedCollectionLocks(self.locks)
+
+    def turn(self, policy_cache: PolicyCache) -> OwnTurn:
+        """Return the turn to change the catalog."""
+        return OwnTurn() if self.locks is None else SharedTurn(self.locks, policy_cache.follow_others)
 
 
 def open_sharing(stack: AsyncExitStack, settings: Settings, store: Store, telemetry: Telemetry) -> Sharing:
@@ -44,11 +61,15 @@ def open_sharing(stack: AsyncExitStack, settings: Settings, store: Store, teleme
     stack.push_async_callback(replicas.close)
     acknowledgements = Acknowledgements(replicas, observe=telemetry.observe_acknowledgement)
     stack.push_async_callback(acknowledgements.close)
+    lease = Lease(settings.replicas.lease)
+    locks = SharedLocks(replicas.locks, replicas, own_id=lambda: acknowledgements.own_id, lease=lease)
+    stack.push_async_callback(locks.close)
     return Sharing(
-        lease=Lease(settings.replicas.lease),
+        lease=lease,
         acknowledge=acknowledgements.wait,
         replicas=replicas,
         acknowledgements=acknowledgements,
+        locks=locks,
     )
 
 
@@ -91,6 +112,23 @@ async def join(
     stack.push_async_callback(membership.leave)
     await membership.join()
     return membership
+
+
+def follow_catalog(
+    stack: AsyncExitStack,
+    policy_cache: PolicyCache,
+    membership: Membership | None,
+    *,
+    catalog: Catalog,
+    ddl: DdlExecutor,
+    locks: CollectionLocks,
+) -> None:
+    """Follow what other servers change in the catalog, until `stack` closes. A server alone follows nothing."""
+    if membership is None:
+        return
+    follower = CatalogFollower(catalog, locks, ours=ddl.has_begun, finish=ddl.finish_later, drained=membership.drained)
+    stack.push_async_callback(follower.close)
+    policy_cache.observe_catalog(follower)
 
 
 def state_of(sharing: Sharing, membership: Membership | None) -> ReplicaState | None:

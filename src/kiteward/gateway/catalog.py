@@ -199,6 +199,13 @@ class Catalog:
         self._generation = -1
         self._forgotten += 1
 
+    def forget_everything(self) -> None:
+        """Forget all that is held, names and ids: what others have changed is not known."""
+        databases = list(self._names)
+        self.forget(databases)
+        for database in databases:
+            self.forget_ids(database, None)
+
     def forget_ids(self, database: str, collection: str | None) -> None:
         """Forget the ids of a collection that is dropped or renamed, or for None of all collections of a database."""
         self.ids.forget(database, collection)

@@ -154,7 +154,8 @@ class CatalogExecutor:
 
         async def change() -> bytes:
             # While the change waits, the caller may be deleted or lose a role, and an alias may move.
-            answer = await self._writes.change(request, recording, self._ddl.run)
+            async with self._ddl.turn():
+                answer = await self._writes.change(request, recording, self._ddl.run)
             recording.status = messages.status_code(request.operation.name, answer)
             return answer
 

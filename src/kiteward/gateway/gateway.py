@@ -31,6 +31,7 @@ from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.recording import Recording
 from kiteward.gateway.request_entry import RequestEntry, leave
 from kiteward.gateway.request_limiter import RequestLimiter
+from kiteward.gateway.row_access.locks import CollectionLocks
 from kiteward.gateway.row_access.reading import FilteredReads
 from kiteward.gateway.row_access.writing import RowWrites
 from kiteward.gateway.rows import ROWS, row_of
@@ -67,6 +68,7 @@ class Gateway:
         admission: Admission | None = None,
         telemetry: Telemetry | None = None,
         entry: RequestEntry | None = None,
+        locks: CollectionLocks | None = None,
     ) -> None:
         self.telemetry = telemetry or Telemetry()
         self.entry = entry or RequestEntry(RequestLimiter(), 0)
@@ -90,7 +92,7 @@ class Gateway:
         context = HandlerContext(
             services, authorizer, authenticator=verifier, policy_cache=policy_cache, recorder=recorder, changes=changes
         )
-        self._writes = writes = RowWrites(engine, authorizer, dialect)
+        self._writes = writes = RowWrites(engine, authorizer, dialect, locks=locks)
         self._executors = _executors(context, engine=engine, catalog=catalog, ddl=ddl, dialect=dialect, writes=writes)
         self._admin_executor = AdminExecutor(context)
 

@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from kiteward.audit.events import Event
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.errors import LeaseOver, NotReady
+from kiteward.gateway.catalog_news import CatalogNews, CatalogObserver, Unobserved
 from kiteward.gateway.replicas.lease import Lease
 from kiteward.store.base import Store
-from kiteward.store.records import Committed, PolicyChanges, Subject
+from kiteward.store.records import Committed, Intent, PolicyChanges, Subject, subject_collection
 from kiteward.store.transaction import Transaction
 
 Acknowledge = Callable[[Committed], Awaitable[None]]
@@ -89,6 +90,8 @@ class PolicyCache:
         self._acknowledge = acknowledge
         self._applying = asyncio.Lock()
         self._current: PolicySnapshot | None = None
+        self._intents: tuple[Intent, ...] = ()
+        self._catalog: CatalogObserver = Unobserved()
         authenticator.change_by(self.change, lock=self._lock)
 
     def require_lease(self) -> None:
@@ -115,6 +118,21 @@ class PolicyCache:
     def revision(self) -> int | None:
         """Return the revision of the policy in force, or None while there is none."""
         return None if self._current is None else self._current.revision
+
+    @property
+    def intents(self) -> Sequence[Intent]:
+        """The changes of the engine that are not finished, as of the revision, oldest first; whoever began them."""
+        return self._intents
+
+    def drained(self) -> int:
+        """Return the revision as of which this server has ended its writes; see `ReplicaRecord`."""
+        revision, awaited = self.revision() or 0, self._catalog.awaited()
+        return revision if awaited is None else min(revision, awaited - 1)
+
+    def observe_catalog(self, observer: CatalogObserver) -> None:
+        """From now on tell an observer of each applied revision that concerns the catalog, first of the present one."""
+        self._catalog = observer
+        observer.note(CatalogNews(self.revision() or 0, None, self._intents))
 
     async def load(self) -> None:
         """Load the whole policy from the store, unless it was loaded while this call waited for others that apply it.
@@ -190,13 +208,25 @@ class PolicyCache:
         snapshot = _next(self._current, following)
         self._authenticator.forget(following.names(Subject.USER), following.names(Subject.KEY))
         self._authenticator.clear_failures(following.names(Subject.CREDENTIAL))
-        self._current = snapshot
+        before, self._current = self._current, snapshot
+        if following.intents is not None:
+            self._intents = following.intents
+        names = frozenset(map(subject_collection, following.names(Subject.CATALOG)))
+        protected = _newly_protected(before, snapshot) if following.collections else frozenset()
+        if names or protected:
+            self._catalog.note(CatalogNews(snapshot.revision, names, self._intents, protected))
 
     async def _reload(self) -> None:
         """Load the whole policy, and clear cached users and keys, which may have changed too."""
-        snapshot = PolicySnapshot.compile(await self._store.policy())
+        while True:
+            policy = await self._store.policy()
+            revision, intents = await self._store.open_intents()
+            if revision == policy.revision:
+                break
+        snapshot = PolicySnapshot.compile(policy)
         self._authenticator.forget_all()
-        self._current = snapshot
+        before, self._current, self._intents = self._current, snapshot, intents
+        self._catalog.note(CatalogNews(revision, None, intents, _newly_protected(before, snapshot)))
 
     async def _lock(self, user_name: str) -> None:
         async with self.change() as transaction:
@@ -208,6 +238,14 @@ class PolicyCache:
                 await self._recorder.store_system_event(transaction, Event.USER_CHANGE, "LockUser", userName=user_name)
         if locked:
             self._recorder.note_system_event(Event.USER_CHANGE, "LockUser", userName=user_name)
+
+
+def _newly_protected(before: PolicySnapshot | None, now: PolicySnapshot) -> frozenset[tuple[str, str]]:
+    """Return the collections whose row policies are enforced now and were not before."""
+    held = {} if before is None else before.row_rules
+    return frozenset(
+        key for key, rules in now.row_rules.items() if rules.enabled and not (key in held and held[key].enabled)
+    )
 
 
 def _next(snapshot: PolicySnapshot, following: PolicyChanges) -> PolicySnapshot:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kiteward.authz.policy import PolicySnapshot
+from kiteward.authz.row_policies import CompiledRowRules
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 from kiteward.gateway.operations import Operation
@@ -24,6 +25,29 @@ def are_named(operation: Operation, fields: Mapping[str, Value]) -> bool:
     """Return whether a request names a property about row policies, in any spelling."""
     paths = (path for path in operation.properties if path != _GIVEN)
     return any(is_row_property(key) for path in paths for key in _texts(fields.get(path, [])))
+
+
+def require_as_given(rules: CompiledRowRules | None, collection: str, properties: PropertyChange) -> None:
+    """Require that a collection that exists already is protected as the request to create it says.
+
+    An engine may answer that the collection was created, where it exists with the same schema.
+
+    Args:
+        rules: its row policies, enforced or not; None for none.
+        collection: its name.
+        properties: what the request says.
+
+    Raises:
+        InvalidArgument: it is not.
+    """
+    given = ((ENABLED, properties.enabled), (FORCE, properties.force))
+    held = (False, False) if rules is None else (rules.enabled, rules.force)
+    for (name, wanted), value in zip(given, held, strict=True):
+        if wanted not in (None, value):
+            raise InvalidArgument(
+                f"the collection {collection} exists with another {name}: change it with AlterCollection",
+                ErrorDetail(ErrorCode.RLS_PROPERTY_DIFFERS, {"name": name}),
+            )
 
 
 def read(operation: Operation, resolved: ResolvedRequest) -> PropertyChange | None:

@@ -200,6 +200,12 @@ class UpstreamCatalog(Catalog):
             if not named:
                 self._names.pop(database, None)
 
+    def forget_everything(self) -> None:
+        """Forget all that is held. See `Catalog.forget_everything`."""
+        super().forget_everything()
+        self._missing.clear()
+        self._absent.clear()
+
     def forget_ids(self, database: str, collection: str | None) -> None:
         """Forget the ids of a dropped or renamed object, which is then not taken for one that vanished around us."""
         super().forget_ids(database, collection)

@@ -10,6 +10,7 @@ from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.records import (
     AttemptsHeld,
     HashSchemes,
+    Intent,
     KeyRecord,
     LastUsed,
     PolicyChanges,
@@ -36,7 +37,7 @@ class Store(Protocol):
     - A commit that may or may not have been carried out raises `CommitUnknown`. Whatever becomes of it, the next
       transaction begins after it.
     - A commit that changes something advances the revision by one, and the change feed names what it changed.
-      `record_last_used`, `attempts`, intents, audit events and the beginning of a session advance no revision.
+      `record_last_used`, `attempts`, audit events and the beginning of a session advance no revision.
     - Names are compared and sorted by code point, case matters, and none is normalised.
     - An error of the database or its driver surfaces as `StoreUnavailable`, without the values of a statement.
     """
@@ -96,6 +97,10 @@ class Store(Protocol):
             None where the feed begins later or the revision is yet to come, or so much has changed that reading the
             whole policy is less.
         """
+        ...
+
+    async def open_intents(self) -> tuple[int, tuple[Intent, ...]]:
+        """Return the revision, and the intents that are open as of it, oldest first."""
         ...
 
     async def record_last_used(self, used: LastUsed) -> None:
@@ -278,12 +283,15 @@ class Replicas(Protocol):
         """
         ...
 
-    async def renew(self, replica_id: str, applied: int, *, answering: Collection[str] = ()) -> int | None:
+    async def renew(
+        self, replica_id: str, applied: int, *, drained: int, answering: Collection[str] = ()
+    ) -> int | None:
         """Renew the lease of a server, report what it has applied, and return the revision of the store.
 
         Args:
             replica_id: the server.
             applied: the revision of the policy that it decides by.
+            drained: the revision as of which it has ended its writes; see `ReplicaRecord`.
             answering: those who announced changes and wait for this report.
 
         Returns:
@@ -315,8 +323,64 @@ class Replicas(Protocol):
         ...
 
 
+class Locks(Protocol):
+    """Locks by name that one server holds alone, or several together, in the order in which they ask.
+
+    Requirements for every implementation:
+
+    - A ticket is in the store from the end of `request` until it is released, or its server is no longer registered,
+      whatever becomes of connections and of the database.
+    - `before` finds every ticket of the name that was requested before, as long as it is there.
+    - Every call ends within `patience`. After one that failed, what it does may still be done, within another
+      `patience`.
+
+    Attributes:
+        patience: seconds within which every call ends.
+    """
+
+    patience: float
+
+    async def request(self, ticket: str, name: str, *, replica_id: str, alone: bool) -> None:
+        """Ask for a lock.
+
+        Args:
+            ticket: names this request; it was never used before.
+            name: the lock.
+            replica_id: the server.
+            alone: whether nobody else may hold it meanwhile; else nobody else who wants it alone.
+
+        Raises:
+            StoreUnavailable: it is not known whether the ticket is in the store, or the server is not registered.
+        """
+        ...
+
+    async def before(self, ticket: str) -> Sequence[ReplicaRecord] | None:
+        """Return the servers that a ticket waits for; it holds its lock when there are none.
+
+        Returns:
+            None if there is no such ticket (any more).
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        ...
+
+    async def release(self, ticket: str) -> None:
+        """Remove a ticket; an unknown one does nothing.
+
+        Raises:
+            StoreUnavailable: it is not known whether it was removed.
+        """
+        ...
+
+
 class ConnectedReplicas(Replicas, Protocol):
     """The servers that share a store, over connections of their own."""
+
+    @property
+    def locks(self) -> Locks:
+        """The locks that these servers take."""
+        ...
 
     @property
     def listening(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Executable
 
-from kiteward.store import queries, row_policies
+from kiteward.store import intents, queries, row_policies
 from kiteward.store.connections import Rows
 from kiteward.store.records import Change, PolicyChanges, Subject, subject_collection
 from kiteward.store.transaction import FEED_LENGTH
@@ -59,6 +59,7 @@ class ChangesSince:
             *(statement for name in roles for statement in (queries.roles_named(name), queries.grants_of(name))),
             *(queries.groups_named(name) for name in groups),
             *(row_policies.selected_on(*subject_collection(name)) for name in places),
+            *([intents.OPEN] if self._names(Subject.CATALOG) else []),
         )
 
     async def result(self, rows: list[Rows]) -> PolicyChanges | None:
@@ -80,6 +81,7 @@ class ChangesSince:
                 subject_collection(name): next(row_policies.collections(next(left)), None)
                 for name in self._names(Subject.COLLECTION)
             },
+            intents.records(next(left)) if self._names(Subject.CATALOG) else None,
         )
 
     def _names(self, subject: Subject) -> list[str]:

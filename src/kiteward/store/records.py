@@ -21,6 +21,9 @@ class Subject(StrEnum):
     """A user was created, given another password, unlocked or enabled: earlier failures no longer count."""
     COLLECTION = "collection"
     """The row policies of a collection, or whether they are enforced; named as `collection_subject` says."""
+    CATALOG = "catalog"
+    """What a name stands for in the engine, or whether it is being changed: of a collection or an alias, named as
+    `collection_subject` says. Without a name, a database with everything in it."""
 
 
 _SEPARATOR: Final = "/"
@@ -62,6 +65,8 @@ class ReplicaRecord:
         started_at: when it registered, in seconds since the epoch by its own clock; for people alone.
         renewals: how often it has renewed its lease.
         applied_revision: the revision of the policy that it decides by.
+        drained_revision: it writes nothing any more to collections that are being changed, or that have got row
+            policies, as of this revision.
     """
 
     replica_id: str
@@ -71,6 +76,7 @@ class ReplicaRecord:
     started_at: float = 0.0
     renewals: int = 0
     applied_revision: int = 0
+    drained_revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,7 @@ class PolicyChanges:
         roles: name -> the role with its grants, of each role among them; None for one that is gone.
         groups: name -> the privilege group, of each group among them; None for one that is gone.
         collections: database and name -> the row policies, of each collection among them; None where there are none.
+        intents: the open intents, oldest first; None where they are as before.
     """
 
     revision: int
@@ -105,6 +112,7 @@ class PolicyChanges:
     roles: Mapping[str, tuple[Role, Sequence[Grant]] | None]
     groups: Mapping[str, PrivilegeGroup | None]
     collections: Mapping[tuple[str, str], ProtectedCollection | None]
+    intents: "tuple[Intent, ...] | None" = None
 
     def names(self, subject: Subject) -> list[str]:
         """Return the names of what has changed of one kind."""
@@ -294,6 +302,8 @@ class IntentKind(StrEnum):
     RENAME_COLLECTION = "rename_collection"
     CREATE_COLLECTION = "create_collection"
     DROP_DATABASE = "drop_database"
+    CHANGE_COLLECTION = "change_collection"
+    """Of what a collection is, but not its name: nothing follows it. Other servers keep from writing meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,3 +349,9 @@ class Intent:
     intent_id: int = 0
     claimant: Claimant | None = None
     object_id: int = 0
+
+    @property
+    def names(self) -> frozenset[tuple[str, str]]:
+        """The databases and names that it is about; the name is empty for a whole database."""
+        target = (self.new_db_name, self.new_object_name)
+        return frozenset([(self.db_name, self.object_name), *([target] if self.new_object_name else [])])

@@ -289,6 +289,7 @@ replicas: Final = Table(
     Column("started_at", Float(), nullable=False),
     Column("renewals", BigInteger(), nullable=False),
     Column("applied_revision", BigInteger(), nullable=False),
+    Column("drained_revision", BigInteger(), nullable=False, server_default=text("0")),
     sqlite_with_rowid=False,
 )
 
@@ -347,4 +348,18 @@ audit_uses: Final = Table(
     Column("used_until", Float(), nullable=False),
     Index("audit_uses_by_time", "used_until"),
     sqlite_with_rowid=False,
+)
+
+locks: Final = Table(
+    # Who waits for a lock, or holds it: the numbers of a name are in the order in which it was asked for.
+    "locks",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
+    Column("ticket", Text(), nullable=False, unique=True),
+    Column("name", _name(), nullable=False),
+    Column("replica_id", _name(), ForeignKey("replicas.replica_id", ondelete="CASCADE"), nullable=False),
+    Column("alone", Boolean(), nullable=False),
+    Index("locks_by_name", "name", "number"),
+    Index("locks_by_replica", "replica_id"),
+    sqlite_autoincrement=True,
 )

@@ -10,7 +10,18 @@ from sqlalchemy import Executable, bindparam, update
 
 from kiteward.authz.model import Policy
 from kiteward.domain.request_limits import RequestLimits
-from kiteward.store import audit_events, audit_uses, keys, queries, request_limits, row_policies, schema, sessions, tags
+from kiteward.store import (
+    audit_events,
+    audit_uses,
+    intents,
+    keys,
+    queries,
+    request_limits,
+    row_policies,
+    schema,
+    sessions,
+    tags,
+)
 from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.backend import Backend, Engines
 from kiteward.store.changes import ChangesSince, gathered
@@ -20,6 +31,7 @@ from kiteward.store.postgresql.replicas import PostgresqlReplicas, announcement
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import (
     HashSchemes,
+    Intent,
     KeyRecord,
     LastUsed,
     PolicyChanges,
@@ -141,6 +153,10 @@ class SqlStore:
     async def changes_since(self, revision: int) -> PolicyChanges | None:
         since = ChangesSince(revision)
         return await since.result(await self._reader.rows(*since.feed, following=since.contents))
+
+    async def open_intents(self) -> tuple[int, tuple[Intent, ...]]:
+        revision, rows = await self._reader.rows(queries.REVISION, intents.OPEN)
+        return int(revision[0][0]), intents.records(rows)
 
     @property
     def attempts(self) -> Attempts:

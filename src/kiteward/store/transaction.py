@@ -1,8 +1,7 @@
 """A transaction of the store: its reads, its writes, and the changes it will announce."""
 
-import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Executable, Table, and_, delete, func, insert, select, update
@@ -14,8 +13,9 @@ from kiteward.store.audit_uses import AuditUses
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
 from kiteward.store.grants import Grants
+from kiteward.store.intents import Intents
 from kiteward.store.keys import Keys
-from kiteward.store.records import Change, Claimant, Committed, Intent, IntentKind, Subject, UserRecord
+from kiteward.store.records import Change, Committed, Subject, UserRecord, collection_subject
 from kiteward.store.request_limits import HeldLimits
 from kiteward.store.row_policies import RowPolicies
 from kiteward.store.sessions import ConsoleSessions
@@ -269,50 +269,6 @@ class Groups:
             self._changes.add(Subject.GROUP, name)
 
 
-class Intents:
-    """Intents inside a transaction. They advance no revision."""
-
-    def __init__(self, write_transaction: WriteTransaction) -> None:
-        self._write_transaction = write_transaction
-
-    async def all(self) -> Sequence[Intent]:
-        """Return every open intent, oldest first."""
-        columns = schema.intents.c
-        rows = await self._write_transaction.rows(select(schema.intents).order_by(columns.id))
-        return [
-            Intent(
-                IntentKind(kind),
-                db_name,
-                object_name,
-                new_db_name,
-                new_object_name,
-                intent_id,
-                None if user_name is None else Claimant(user_name, tuple(json.loads(roles))),
-                object_id or 0,
-            )
-            for intent_id, kind, db_name, object_name, new_db_name, new_object_name, user_name, roles, object_id in rows
-        ]
-
-    async def add(self, intent: Intent) -> int:
-        """Store an intent and return its id."""
-        values = {
-            "kind": intent.kind.value,
-            "db_name": intent.db_name,
-            "object_name": intent.object_name,
-            "new_db_name": intent.new_db_name,
-            "new_object_name": intent.new_object_name,
-            "claimant": intent.claimant.user_name if intent.claimant else None,
-            "claimant_roles": json.dumps(intent.claimant.roles) if intent.claimant else None,
-            "object_id": intent.object_id,
-        }
-        rows = await self._write_transaction.rows(insert(schema.intents).values(values).returning(schema.intents.c.id))
-        return int(rows[0][0])
-
-    async def remove(self, intent_id: int) -> None:
-        """Remove an intent; an unknown id does nothing."""
-        await self._write_transaction.run(delete(schema.intents).where(schema.intents.c.id == intent_id))
-
-
 class Transaction:
     """Reads and writes that become durable together or not at all.
 
@@ -337,10 +293,23 @@ class Transaction:
         self.roles = Roles(write_transaction, self._changes, row_policies=self.row_policies)
         self.groups = Groups(write_transaction, self._changes)
         self.limits = HeldLimits(write_transaction, self._changes)
-        self.intents = Intents(write_transaction)
+        self.intents = Intents(write_transaction, self._changes)
         self.audit_events = AuditEvents(write_transaction)
         self.audit_uses = AuditUses(write_transaction)
         self.sessions = ConsoleSessions(write_transaction, self._changes)
+
+    def note_catalog(self, names: Iterable[tuple[str, str]]) -> None:
+        """Announce that names may stand for something else in the engine; see `Subject.CATALOG`.
+
+        Args:
+            names: databases, each with the name of a collection or alias, or an empty one for everything in it.
+        """
+        self._changes.add(Subject.CATALOG, *(collection_subject(*name) for name in sorted(names)))
+
+    async def holds(self, ticket: str) -> bool:
+        """Return whether a ticket for a lock is there, which then stays so until this transaction ends."""
+        held = select(schema.locks.c.number).where(schema.locks.c.ticket == ticket).with_for_update(key_share=True)
+        return bool(await self._write_transaction.rows(held))
 
     async def commit(self) -> Committed:
         """Make the changes durable.

@@ -52,14 +52,15 @@ async def test_changes_name_each_thing_once(change: Transact) -> None:
         Change(Subject.CREDENTIAL, "alice"),
         Change(Subject.ROLE, "reader"),
         Change(Subject.GROUP, "mine"),
+        Change(Subject.CATALOG, "default/docs"),
     }
-    assert len(committed.changes) == 4
+    assert len(committed.changes) == 5
 
 
 # Intents
 
 
-async def test_intents_come_back_oldest_first_and_advance_no_revision(store: Store, change: Transact) -> None:
+async def test_intents_come_back_oldest_first_and_the_feed_names_what_they_are_about(store: Store) -> None:
     written = [
         Intent(IntentKind.RENAME_COLLECTION, "default", "docs", "archive", "old"),
         Intent(IntentKind.DROP_DATABASE, "sales"),
@@ -67,23 +68,50 @@ async def test_intents_come_back_oldest_first_and_advance_no_revision(store: Sto
         Intent(IntentKind.CREATE_COLLECTION, "default", "docs", claimant=Claimant("alice", ("reader", "writer"))),
         Intent(IntentKind.DROP_COLLECTION, "default", "docs", claimant=Claimant("alice", ())),
     ]
-    ids = []
-    for intent in written:
+    announced = [["archive/old", "default/docs"], ["sales/"], ["default/docs"], ["default/docs"], ["default/docs"]]
+    stored: list[Intent] = []
+    for intent, names in zip(written, announced, strict=True):
         async with store.transaction() as transaction:
-            ids.append(await transaction.intents.add(intent))
+            stored.append(replace(intent, intent_id=await transaction.intents.add(intent)))
             committed = await transaction.commit()
-        assert (committed.revision, committed.changes) == (0, ())
+        assert [(change.subject, change.name) for change in committed.changes] == [
+            (Subject.CATALOG, name) for name in names
+        ]
+        assert await store.open_intents() == (committed.revision, tuple(stored))
+        following = await store.changes_since(committed.revision - 1)
+        assert following is not None
+        assert following.intents == tuple(stored)
     async with store.transaction() as transaction:
-        found = list(await transaction.intents.all())
-    assert found == [replace(intent, intent_id=number) for intent, number in zip(written, ids, strict=True)]
+        assert list(await transaction.intents.all()) == stored
+
+
+async def test_changes_without_a_word_about_the_catalog_leave_the_intents_as_they_are(
+    store: Store, change: Transact
+) -> None:
+    async def add_a_user(transaction: Transaction) -> None:
+        await transaction.users.add("alice", "hash")
+
+    committed = await change(add_a_user)
+    following = await store.changes_since(committed.revision - 1)
+    assert following is not None
+    assert following.intents is None
+
+
+async def test_names_that_may_stand_for_something_else_are_announced(store: Store) -> None:
+    async with store.transaction() as transaction:
+        transaction.note_catalog([("default", "latest"), ("sales", "")])
+        committed = await transaction.commit()
+    following = await store.changes_since(committed.revision - 1)
+    assert following is not None
+    assert (following.names(Subject.CATALOG), following.intents) == (["default/latest", "sales/"], ())
 
 
 async def test_removed_intent_is_forgotten_and_its_id_is_not_used_again(store: Store) -> None:
     intent = Intent(IntentKind.DROP_COLLECTION, "default", "docs")
     async with store.transaction() as transaction:
         first = await transaction.intents.add(intent)
-        await transaction.intents.remove(first)
-        await transaction.intents.remove(first + 100)
+        assert await transaction.intents.remove(replace(intent, intent_id=first))
+        assert not await transaction.intents.remove(replace(intent, intent_id=first))
         assert list(await transaction.intents.all()) == []
         await transaction.commit()
     async with store.transaction() as transaction:

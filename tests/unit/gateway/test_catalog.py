@@ -100,3 +100,9 @@ async def test_engine_that_restarts_during_a_refresh_is_read_again(catalog: Cata
 async def test_refreshes_at_once_ask_once(catalog: Catalog, engine: FakeEngine) -> None:
     await asyncio.gather(*(catalog.refresh() for _ in range(5)))
     assert len(engine.called("ListDatabases")) == 1
+
+
+async def test_catalog_that_forgets_everything_is_stale(catalog: Catalog) -> None:
+    await catalog.refresh()
+    catalog.forget_everything()
+    assert not catalog.fresh

@@ -384,3 +384,18 @@ async def test_calls_of_a_read_are_limited_at_a_time(
     gate.set()
     await refreshing
     assert len(catalog.aliases_of("default", "docs")) == 201
+
+
+async def test_all_is_looked_up_again_where_it_is_not_known_what_others_have_changed(
+    catalog: UpstreamCatalog, engine: SharedEngine
+) -> None:
+    await catalog.ensure("gone")
+    engine.around.alias("current", "papers")
+    engine.create("new", database="gone")
+    catalog.forget_everything()
+    for database in ("default", "other", "gone"):
+        with pytest.raises(NamesUnknown):
+            catalog.has_database(database)
+        await catalog.ensure(database, "current")
+    assert catalog.resolve("default", "current") == "papers"
+    assert catalog.has_database("gone")

@@ -53,10 +53,11 @@ YOUNGER = (
     "sessions",
     "sign_in_failures",
     "audit_uses",
+    "locks",
 )
 """Tables that version 0006 did not have."""
 
-LEFT = ("replicas", "sessions", "secrets_shown", "sign_in_failures")
+LEFT = ("replicas", "locks", "sessions", "secrets_shown", "sign_in_failures")
 """Tables that concern the servers of one database alone."""
 
 LIMITS = ("limit_rate", "limit_burst", "limit_concurrent")
@@ -237,7 +238,7 @@ async def test_killed_at_any_moment_it_leaves_everything_or_nothing(
     path = tmp_path / "store.db"
     await filled(backend_of(path), 1200)
     before = await content(backend_of(path))
-    everything = {**before, "replicas": []}
+    everything = {**before, "replicas": [], "locks": []}
     steps, finished = 0, False
     while not finished:
         process = await asyncio.create_subprocess_exec(

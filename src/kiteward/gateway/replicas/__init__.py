@@ -3,6 +3,8 @@
 - `lease.py`: until when this server may decide.
 - `membership.py`: registers this server, applies what others have changed, and renews the lease.
 - `acknowledgements.py`: what the server that makes a change waits for.
+- `watch.py`: when another server is dead.
+- `shared_locks.py`: locks among the servers, such as the turn to change the catalog (`catalog_turn.py`).
 
-The proof is in decision 0054: no clock is compared with that of another machine.
+The proof is in decision 0054: no clock is compared with that of another machine. Decision 0059 has the locks.
 """

@@ -7,11 +7,18 @@ from typing import Final
 
 from kiteward.domain.errors import StoreError
 from kiteward.gateway.replicas.lease import elapsed
+from kiteward.gateway.replicas.watch import LOOK, Watch
 from kiteward.store.base import Replicas
-from kiteward.store.records import Committed, ReplicaRecord
+from kiteward.store.records import Committed, ReplicaRecord, Subject
 
 POLL: Final = 0.1
 """Seconds between two looks at the other servers while a change waits for them. Mostly they report before."""
+
+_LONGEST: Final = 330.0
+"""Seconds after which no write can be in progress any more that had begun before a change: an engine gets 300."""
+
+_DRAINED: Final = frozenset({Subject.CATALOG, Subject.COLLECTION})
+"""What keeps writes apart that were authorized before it."""
 
 
 class _Waiting:
@@ -97,7 +104,9 @@ class Acknowledgements:
     async def wait(self, committed: Committed) -> None:
         """Wait until no other server can decide by the state before a change.
 
-        Whether the store can be reached does not matter: then each lease expires.
+        Whether the store can be reached does not matter: then each lease expires. After a change of the catalog or of
+        row policies, also wait until no other server writes what it has decided before, to a collection that is
+        concerned.
 
         Args:
             committed: the change, of this process.
@@ -111,6 +120,8 @@ class Acknowledgements:
         if behind:
             await self._wait(_Waiting(revision, since, behind))
         self._observe(self._clock() - since)
+        if any(change.subject in _DRAINED for change in committed.changes):
+            await self._drain(revision, since)
 
     async def close(self) -> None:
         """Stop looking at other servers."""
@@ -134,6 +145,19 @@ class Acknowledgements:
                             await waiting.done.wait()
         finally:
             self._waiting.discard(waiting)
+
+    async def _drain(self, revision: int, since: float) -> None:
+        """Wait until the writes of other servers have ended that a revision keeps apart, or those servers are dead."""
+        watch = Watch(self._clock)
+        while self._clock() < since + _LONGEST:
+            with contextlib.suppress(StoreError):
+                others = [each for each in await self._replicas.registered() if each.replica_id != self.own_id]
+                undrained = [each for each in others if each.drained_revision < revision]
+                if not undrained:
+                    return
+                for dead in watch.over(undrained):
+                    await self._replicas.remove(dead.replica_id, renewals=dead.renewals)
+            await asyncio.sleep(LOOK)
 
     def _look_after(self, revision: int) -> None:
         if revision <= self._reported:

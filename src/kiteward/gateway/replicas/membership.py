@@ -31,6 +31,10 @@ class Policy(Protocol):
         """Return its revision, or None while there is none."""
         ...
 
+    def drained(self) -> int:
+        """Return the revision as of which this server has ended its writes; see `ReplicaRecord`."""
+        ...
+
     async def follow_others(self) -> None:
         """Apply what others have changed. Raises StoreError if it cannot be read."""
         ...
@@ -107,6 +111,10 @@ class Membership:
         self._answering.add(announcer)
         self._wake.set()
 
+    def drained(self) -> None:
+        """Report soon that writes have ended that others wait for."""
+        self._wake.set()
+
     def applied(self, revision: int) -> None:
         """Pass on that another server says that it has applied a revision."""
         self._acknowledgements.applied(revision)
@@ -134,11 +142,11 @@ class Membership:
         await self._renew()
 
     async def _renew(self) -> None:
-        applied = self._policy.revision() or 0
+        applied, drained = self._policy.revision() or 0, self._policy.drained()
         answering, self._answering = self._answering, set()
         sent = self._clock()
         try:
-            revision = await self._replicas.renew(self._me.replica_id, applied, answering=answering)
+            revision = await self._replicas.renew(self._me.replica_id, applied, drained=drained, answering=answering)
         except BaseException:
             self._answering |= answering
             raise

@@ -75,8 +75,13 @@ class CollectionLocks:
     def __len__(self) -> int:
         return len(self._lines)
 
-    async def acquire(self, key: Key, *, alone: bool) -> bool:
+    async def acquire(self, key: Key, *, alone: bool, protected: bool = False) -> bool:  # noqa: ARG002  as replicas need it
         """Take the lock of a collection, alone or together with others who share it.
+
+        Args:
+            key: the collection.
+            alone: whether it is wanted alone.
+            protected: whether the collection has row policies, so that other servers must keep to the lock as well.
 
         Returns:
             Whether it had to be waited for.
@@ -101,18 +106,22 @@ class CollectionLocks:
         return True
 
     @contextlib.asynccontextmanager
-    async def held(self, keys: Collection[Key], *, changes: bool) -> AsyncIterator[bool]:
+    async def held(
+        self, keys: Collection[Key], *, changes: bool, protected: Collection[Key] = ()
+    ) -> AsyncIterator[bool]:
         """Hold the locks of collections alone until the block ends. The block gets whether one had to be waited for.
 
         Args:
             keys: the collections.
             changes: whether the block changes them, so that reads beside it are overtaken.
+            protected: those that have row policies, as `acquire` says.
         """
         with contextlib.ExitStack() as stack:
             waited = False
             for key in sorted(keys):  # in one order, so that two who need several do not wait for each other
-                waited |= await self.acquire(key, alone=True)
-                stack.callback(self.release, key, alone=True)
+                apart = key in protected
+                waited |= await self.acquire(key, alone=True, protected=apart)
+                stack.callback(self.release, key, alone=True, protected=apart)
                 if changes:
                     self._overtake(key)
                     stack.callback(self._changing.discard, key)
@@ -142,8 +151,15 @@ class CollectionLocks:
             await self.acquire(key, alone=False)
             self.release(key, alone=False)
 
-    def release(self, key: Key, *, alone: bool) -> None:
-        """Give a lock back."""
+    def confirm(self, key: Key) -> None:
+        """Require that a lock is still held that was taken as that of a protected collection.
+
+        Raises:
+            LeaseOver: it is not known to be; other servers may hold it.
+        """
+
+    def release(self, key: Key, *, alone: bool, protected: bool = False) -> None:  # noqa: ARG002  as replicas need it
+        """Give a lock back that was taken so."""
         line = self._lines[key]
         line.give_back(alone=alone)
         line.admit_next()

@@ -51,18 +51,21 @@ class _Moved(Exception):
 class RowWrites:
     """Executes Insert, Upsert and Delete, and keeps them, and reads, apart from what changes collections."""
 
-    def __init__(self, engine: Engine, authorizer: Authorizer, dialect: Dialect) -> None:
+    def __init__(
+        self, engine: Engine, authorizer: Authorizer, dialect: Dialect, *, locks: CollectionLocks | None = None
+    ) -> None:
         """Set up without any write.
 
         Args:
             engine: what writes.
             authorizer: authorizes a write again that has waited for its turn.
             dialect: the engine's language of filters.
+            locks: the locks of collections; None for those of a server alone.
         """
         self._engine = engine
         self._authorizer = authorizer
         self._dialect = dialect
-        self._locks = CollectionLocks()
+        self._locks = CollectionLocks() if locks is None else locks
         self._running: set[asyncio.Task[bytes]] = set()
 
     async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
@@ -102,13 +105,16 @@ class RowWrites:
         try:
             async with asyncio.timeout(request.call.timeout):
                 while True:
-                    keys = excluded(request)
+                    keys, protected = excluded(request), _protected(request)
                     async with AsyncExitStack() as held:
                         changes = request.operation.excludes_writes
-                        if await held.enter_async_context(self._locks.held(keys, changes=changes)):
+                        taken = self._locks.held(keys, changes=changes, protected=protected)
+                        if await held.enter_async_context(taken):
                             request = await self._authorizer.authorize(recording)
-                            if excluded(request) != keys:
+                            if (excluded(request), _protected(request)) != (keys, protected):
                                 continue
+                        for key in protected:
+                            self._locks.confirm(key)
                         return await self._to_its_end(forward(request, recording, _LONGEST), held)
         except TimeoutError:
             raise EngineDeadlineExceeded(f"the engine did not answer `{request.row.name}` in time") from None
@@ -181,23 +187,25 @@ class RowWrites:
 
     async def _in_turn(self, request: AuthorizedRequest, recording: Recording) -> bytes:
         while True:
-            key, alone = _lock_of(request)
+            lock = key, alone, protected = _lock_of(request)
             async with AsyncExitStack() as held:
-                waited = await self._locks.acquire(key, alone=alone)
-                held.callback(self._locks.release, key, alone=alone)
+                waited = await self._locks.acquire(key, alone=alone, protected=protected)
+                held.callback(self._locks.release, key, alone=alone, protected=protected)
                 if waited:
                     request = await self._authorizer.authorize(recording)
-                    if _lock_of(request) != (key, alone):
+                    if _lock_of(request) != lock:
                         continue
                 access = request.row_access
                 if access is None:
                     return await self._write(request, recording, timeout=request.call.timeout)
                 if access.bypassed:
+                    self._locks.confirm(key)
                     return await self._to_its_end(self._write(request, recording, timeout=_LONGEST), held)
                 payload = await self._checked(request, recording, access)
                 if not await self._still(access):
                     request = await self._authorizer.authorize(recording)
                     continue
+                self._locks.confirm(key)
                 return await self._to_its_end(self._restricted(request, recording, payload), held)
 
     async def _checked(self, request: AuthorizedRequest, recording: Recording, access: RowAccess) -> bytes:
@@ -297,7 +305,13 @@ def _named(request: AuthorizedRequest) -> frozenset[Key]:
     return frozenset((request.resolved.database, name) for name in request.resolved.collections)
 
 
-def _lock_of(request: AuthorizedRequest) -> tuple[Key, bool]:
-    """Return the lock that a write needs, and whether it needs it alone."""
+def _protected(request: AuthorizedRequest) -> frozenset[Key]:
+    """Return those of the excluded collections that have row policies."""
+    return frozenset(key for key in excluded(request) if request.snapshot.protected(*key) is not None)
+
+
+def _lock_of(request: AuthorizedRequest) -> tuple[Key, bool, bool]:
+    """Return the lock that a write needs, whether it needs it alone, and whether the collection has row policies."""
     resolved, access = request.resolved, request.row_access
-    return (resolved.database, resolved.collections[0]), access is not None and not access.bypassed
+    key = (resolved.database, resolved.collections[0])
+    return key, access is not None and not access.bypassed, access is not None

@@ -13,7 +13,9 @@ from sqlalchemy import Executable, insert, text
 
 from kiteward.store import replicas, schema
 from kiteward.store.base import ReplicaListener
-from kiteward.store.connections import WriteTransaction, translated
+from kiteward.store.connections import WriteTransaction
+from kiteward.store.postgresql.link import Link
+from kiteward.store.postgresql.locks import PostgresqlLocks
 from kiteward.store.postgresql.session import Limits, Session, connect
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import ReplicaRecord
@@ -27,14 +29,15 @@ _MOST_ANSWERED: Final = 1000
 
 _RENEW: Final = """
 WITH renewed AS (
-    UPDATE replicas SET renewals = renewals + 1, applied_revision = $2 WHERE replica_id = $1 RETURNING replica_id
+    UPDATE replicas SET renewals = renewals + 1, applied_revision = $2, drained_revision = $3
+    WHERE replica_id = $1 RETURNING replica_id
 )
-SELECT revision.value, (SELECT count(pg_notify(channel, $3)) FROM unnest($4::text[]) AS channel)
+SELECT revision.value, (SELECT count(pg_notify(channel, $4)) FROM unnest($5::text[]) AS channel)
 FROM revision, renewed WHERE revision.id = 1
 """
 _REMOVE: Final = "DELETE FROM replicas WHERE replica_id = $1 AND ($2::bigint IS NULL OR renewals = $2)"
 _REGISTERED: Final = """
-SELECT replica_id, name, lease, embedded, started_at, renewals, applied_revision FROM replicas
+SELECT replica_id, name, lease, embedded, started_at, renewals, applied_revision, drained_revision FROM replicas
 ORDER BY name COLLATE "C", replica_id
 """
 
@@ -49,44 +52,13 @@ def _channel(announcer: str) -> str:
     return f"kiteward_{announcer}"
 
 
-class _Link:
-    """One session for short statements, in the order of the calls. It is replaced after any error."""
-
-    def __init__(self, settings: PostgresqlSettings) -> None:
-        self._settings = settings
-        self._turn = asyncio.Lock()
-        self._session: Session | None = None
-
-    async def fetch(self, statement: str, *arguments: Any) -> list[Any]:
-        """Return the rows of a statement.
-
-        Raises:
-            StoreUnavailable: there is no answer in time, or an error.
-        """
-        with translated("reached"):
-            async with asyncio.timeout(self._settings.timeout), self._turn:
-                try:
-                    if self._session is None or self._session.is_closed():
-                        self._session = await connect(self._settings, Limits.of(self._settings.timeout))
-                    rows: list[Any] = await self._session.fetch(statement, *arguments)
-                except BaseException:
-                    self.close()
-                    raise
-                return rows
-
-    def close(self) -> None:
-        """Close the session at once."""
-        if self._session is not None:
-            self._session.terminate()
-        self._session = None
-
-
 class PostgresqlReplicas:
     """Implements `kiteward.store.base.Replicas`, which documents the contract of each method.
 
-    It has three sessions, so that nothing of the store's own delays a renewal: one renews, one looks at the others,
-    and one listens. The one that listens hears each report of this server too, which the one that renews has sent. If
-    it does not, it is replaced: a connection that only listens does not notice that its server is gone.
+    It has four sessions, so that nothing of the store's own delays a renewal: one renews, one looks at the others,
+    one takes locks, and one listens. The one that listens hears each report of this server too, which the one that
+    renews has sent. If it does not, it is replaced: a connection that only listens does not notice that its server is
+    gone.
     """
 
     def __init__(
@@ -108,8 +80,9 @@ class PostgresqlReplicas:
         self._settings = replace(settings, timeout=min(patience, settings.timeout))
         self._write = write
         self._announcer = announcer
-        self._renewing = _Link(self._settings)
-        self._looking = _Link(self._settings)
+        self._renewing = Link(self._settings)
+        self._looking = Link(self._settings)
+        self._locks = PostgresqlLocks(self._settings)
         self._unheard: float | None = None
         self._deaf = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -118,6 +91,10 @@ class PostgresqlReplicas:
     @property
     def listening(self) -> bool:
         return self._session is not None
+
+    @property
+    def locks(self) -> PostgresqlLocks:
+        return self._locks
 
     def start(self, listener: ReplicaListener) -> None:
         self._task = asyncio.create_task(self._listen(listener), name="listening to other servers")
@@ -129,6 +106,7 @@ class PostgresqlReplicas:
                 await self._task
         self._renewing.close()
         self._looking.close()
+        self._locks.close()
 
     async def register(self, replica: ReplicaRecord, admit: Callable[[Sequence[ReplicaRecord]], None]) -> None:
         async with self._write() as transaction:
@@ -136,10 +114,12 @@ class PostgresqlReplicas:
             await transaction.run(insert(schema.replicas), asdict(replica))
             await transaction.commit()
 
-    async def renew(self, replica_id: str, applied: int, *, answering: Collection[str] = ()) -> int | None:
+    async def renew(
+        self, replica_id: str, applied: int, *, drained: int, answering: Collection[str] = ()
+    ) -> int | None:
         valid = [each for each in answering if _ANNOUNCER.fullmatch(each)][:_MOST_ANSWERED]
         channels = [_channel(each) for each in dict.fromkeys((self._announcer, *valid))]
-        rows = await self._renewing.fetch(_RENEW, replica_id, applied, str(applied), channels)
+        rows = await self._renewing.fetch(_RENEW, replica_id, applied, drained, str(applied), channels)
         if rows and self._unheard is None:
             self._unheard = time.monotonic()
         elif self._unheard is not None and time.monotonic() > self._unheard + self._settings.timeout:

@@ -80,7 +80,7 @@ def test_grants_follow_every_change_of_what_they_can_name() -> None:
     without = {row.name for row in OPERATIONS.values() if row.executor is Executor.DDL and row.intent is None}
     assert without == {"CreateAlias", "AlterAlias", "DropAlias", "CreateDatabase", "AlterCollection"}
     assert all(row.intent is None for row in OPERATIONS.values() if row.executor is not Executor.DDL)
-    assert len(IntentKind) == 4
+    assert len(IntentKind) == 5
 
 
 def test_names_are_resolved_on_a_catalog_that_is_up_to_date() -> None:

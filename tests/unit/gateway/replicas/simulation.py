@@ -122,7 +122,7 @@ class Database:
         finally:
             self._writing = None
 
-    def renew(self, replica_id: str, applied: int, answering: Collection[str]) -> Steps:
+    def renew(self, replica_id: str, applied: int, drained: int, answering: Collection[str]) -> Steps:
         found = self.revision  # the statement sees what was committed when it began, also if it has to wait then
         yield from self._lock(replica_id)
         if replica_id not in self.rows:
@@ -130,7 +130,9 @@ class Database:
             return None
         yield True
         row = self.rows[replica_id]
-        self.rows[replica_id] = replace(row, renewals=row.renewals + 1, applied_revision=applied)
+        self.rows[replica_id] = replace(
+            row, renewals=row.renewals + 1, applied_revision=applied, drained_revision=drained
+        )
         self._locked.discard(replica_id)
         self.notifications += [("applied", (announcer, applied)) for announcer in answering]
         return found
@@ -178,8 +180,10 @@ class Connection:
     async def register(self, replica: ReplicaRecord, admit: Callable[[Sequence[ReplicaRecord]], None]) -> None:
         await self.ask(self._database.register(replica, admit))
 
-    async def renew(self, replica_id: str, applied: int, *, answering: Collection[str] = ()) -> int | None:
-        found: int | None = await self.ask(self._database.renew(replica_id, applied, list(answering)))
+    async def renew(
+        self, replica_id: str, applied: int, *, drained: int, answering: Collection[str] = ()
+    ) -> int | None:
+        found: int | None = await self.ask(self._database.renew(replica_id, applied, drained, list(answering)))
         return found
 
     async def registered(self) -> Sequence[ReplicaRecord]:
@@ -230,6 +234,7 @@ class Server:
     changes: list[Change] = field(default_factory=list)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
     follows: int = 0
+    undrained: int = 0
 
     def __post_init__(self) -> None:
         self.loop = Loop()
@@ -257,6 +262,9 @@ class Server:
 
     def revision(self) -> int | None:
         return self.applied
+
+    def drained(self) -> int:
+        return self.applied - self.undrained
 
     async def follow_others(self) -> None:
         self.follows += 1

@@ -137,3 +137,18 @@ def test_store_whose_backup_was_restored_is_followed(world: World) -> None:
     world.database.revision, follows = 1, server.follows
     world.settle(1.0)
     assert server.follows > follows
+
+
+def test_server_reports_when_writes_have_ended_that_others_wait_for(world: World) -> None:
+    server = world.add()
+    world.settle()
+    server.undrained = 1
+    server.start(server.change())
+    world.settle()
+    (row,) = world.database.rows.values()
+    assert (row.applied_revision, row.drained_revision) == (2, 1)
+    server.undrained = 0
+    server.loop.call_soon(server.membership.drained)
+    world.settle()  # no time passes
+    (row,) = world.database.rows.values()
+    assert (row.applied_revision, row.drained_revision) == (2, 2)

@@ -94,29 +94,31 @@ def admit(_others: Sequence[ReplicaRecord]) -> None:
 async def test_renewal_counts_and_reports_and_returns_the_revision_of_the_store(peers: tuple[Peer, Peer]) -> None:
     one, other = peers
     await one.replicas.register(record("a", embedded=True, started_at=5.0), admit)
-    assert await one.replicas.renew("a", 0) == 0
+    assert await one.replicas.renew("a", 0, drained=0) == 0
     revision = await other.change()
-    assert await one.replicas.renew("a", revision) == revision
-    expected = record("a", embedded=True, started_at=5.0, renewals=2, applied_revision=revision)
+    assert await one.replicas.renew("a", revision, drained=revision) == revision
+    expected = record(
+        "a", embedded=True, started_at=5.0, renewals=2, applied_revision=revision, drained_revision=revision
+    )
     assert list(await other.replicas.registered()) == [expected]
 
 
 async def test_server_that_is_not_registered_renews_nothing(peers: tuple[Peer, Peer]) -> None:
     one, other = peers
-    assert await one.replicas.renew("a", 0) is None
+    assert await one.replicas.renew("a", 0, drained=0) is None
     await one.replicas.register(record("a"), admit)
     await other.replicas.remove("a")
-    assert await one.replicas.renew("a", 0) is None
+    assert await one.replicas.renew("a", 0, drained=0) is None
 
 
 async def test_server_is_removed_only_at_the_given_number_of_renewals(peers: tuple[Peer, Peer]) -> None:
     one, other = peers
     await one.replicas.register(record("a"), admit)
-    await one.replicas.renew("a", 0)
+    await one.replicas.renew("a", 0, drained=0)
     await other.replicas.remove("a", renewals=0)
-    assert await one.replicas.renew("a", 0) == 0
+    assert await one.replicas.renew("a", 0, drained=0) == 0
     await other.replicas.remove("a", renewals=2)
-    assert await one.replicas.renew("a", 0) is None
+    assert await one.replicas.renew("a", 0, drained=0) is None
 
 
 async def test_registration_is_refused_by_what_it_is_admitted_with(peers: tuple[Peer, Peer]) -> None:
@@ -154,7 +156,7 @@ async def test_change_is_heard_by_others_and_its_report_by_who_made_it(peers: tu
     ((heard, announcer),) = other.heard.changes
     assert heard == revision
     assert one.heard.changes == []
-    await other.replicas.renew("b", revision, answering=[announcer])
+    await other.replicas.renew("b", revision, drained=revision, answering=[announcer])
     await until(lambda: revision in one.heard.reports)
 
 
@@ -188,7 +190,7 @@ async def test_notifications_that_no_server_has_sent_do_no_harm(
     await connection.close()
     await until(lambda: one.heard.changes)
     assert one.heard.changes == [(7, "b" * 32)]
-    assert await one.replicas.renew("a", 0, answering=["x" * 100, "", "b" * 32]) == 0
+    assert await one.replicas.renew("a", 0, drained=0, answering=["x" * 100, "", "b" * 32]) == 0
     assert await other.change() == 1
 
 
@@ -196,11 +198,11 @@ async def test_connection_that_ended_is_replaced(peers: tuple[Peer, Peer], clust
     one, other = peers
     await one.listen()
     await one.replicas.register(record("a"), admit)
-    await one.replicas.renew("a", 0)
+    await one.replicas.renew("a", 0, drained=0)
     cluster.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'kiteward'")
     await until(lambda: not one.replicas.listening)
     await until(lambda: one.replicas.listening)
-    assert await one.replicas.renew("a", 0) == 0
+    assert await one.replicas.renew("a", 0, drained=0) == 0
     await other.change()
     await until(lambda: one.heard.changes)
 
@@ -217,7 +219,7 @@ async def test_listener_that_hears_its_own_reports_no_more_is_replaced(
     await listening.execute("UNLISTEN *")
 
     async def renewed() -> bool:
-        await one.replicas.renew("a", 0)
+        await one.replicas.renew("a", 0, drained=0)
         return one.replicas._session not in (None, listening)
 
     async with asyncio.timeout(30):
@@ -232,13 +234,13 @@ async def test_calls_end_in_time_while_the_database_stands_still(
 ) -> None:
     one, _ = peers
     await one.replicas.register(record("a"), admit)
-    await one.replicas.renew("a", 0)
+    await one.replicas.renew("a", 0, drained=0)
     with cluster.halted():
-        for call in (one.replicas.renew("a", 0), one.replicas.registered(), one.replicas.remove("b")):
+        for call in (one.replicas.renew("a", 0, drained=0), one.replicas.registered(), one.replicas.remove("b")):
             async with asyncio.timeout(10 * PATIENCE):
                 with pytest.raises(StoreUnavailable, match="did not respond in time"):
                     await call
-    assert await one.replicas.renew("a", 0) == 0
+    assert await one.replicas.renew("a", 0, drained=0) == 0
 
 
 async def test_store_in_a_file_is_shared_with_nobody(tmp_path: Any) -> None:
