@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from kiteward.audit.reader import Entry
 from kiteward.store.records import Use
 
 _HOUR: Final = 3600.0
@@ -32,6 +33,11 @@ class Used(msgspec.Struct):
         if self.decision == "allowed" and self.privilege:
             for name in self.resources or ("",):
                 yield Use(self.principal, self.privilege, self.operation, self.database, name)
+
+
+def uses_of(entry: Entry) -> Iterable[Use]:
+    """Return the uses of a line that was read."""
+    return msgspec.convert(entry, Used).uses()
 
 
 class UnstoredUses:

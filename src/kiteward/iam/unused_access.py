@@ -5,10 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import msgspec
-
 from kiteward.audit.reader import AuditQuery, AuditReader
-from kiteward.audit.uses import Used
+from kiteward.audit.uses import uses_of
 from kiteward.authz.explanation import allowing_grants_of, condition_of
 from kiteward.authz.model import PUBLIC_ROLE, Grant
 from kiteward.authz.policy import PolicySnapshot
@@ -61,9 +59,7 @@ async def list_unused(services: Services, caller: Caller, since: datetime) -> Un
 def _uses(trail: AuditReader, since: datetime) -> tuple[set[Use], datetime | None]:
     """Return the uses since a time, and the time from which on they are recorded."""
     oldest = next(iter(trail.every(AuditQuery())), None)
-    uses = {
-        use for entry in trail.every(AuditQuery(since=since.timestamp())) for use in msgspec.convert(entry, Used).uses()
-    }
+    uses = {use for entry in trail.every(AuditQuery(since=since.timestamp())) for use in uses_of(entry)}
     first = datetime.fromisoformat(oldest["time"]) if oldest is not None else None
     return uses, None if first is None else max(first, since)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import secrets
 import time
 from collections import deque
@@ -9,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
-
-import msgspec
 
 from kiteward.domain.identity import Secret
 from kiteward.store.base import Store
@@ -129,7 +128,8 @@ class StoredTickets:
 
     async def put(self, session_id: str, token: Secret, shown: OneTimeSecret) -> str:
         ticket, now = secrets.token_urlsafe(_TICKET_BYTES), self._clock()
-        plain = msgspec.json.encode((shown.title, shown.what, shown.secret.reveal(), shown.back, shown.until))
+        until = shown.until.isoformat() if shown.until is not None else None
+        plain = json.dumps((shown.title, shown.what, shown.secret.reveal(), shown.back, until)).encode()
         async with self._store.transaction() as transaction:
             await transaction.sessions.remove_secrets(session_id, now=now, most=_MOST - 1)
             await transaction.sessions.put_secret(
@@ -146,8 +146,8 @@ class StoredTickets:
         plain = None if found is None else opened(found, token, ticket)
         if plain is None:
             return None
-        title, what, secret, back, until = msgspec.json.decode(plain, type=tuple[str, str, str, str, datetime | None])
-        return OneTimeSecret(title, what, Secret(secret), back, until)
+        title, what, secret, back, until = json.loads(plain)
+        return OneTimeSecret(title, what, Secret(secret), back, datetime.fromisoformat(until) if until else None)
 
 
 def sealed(plain: bytes, token: Secret, ticket: str) -> str:
