@@ -3,14 +3,16 @@
 import asyncio
 import base64
 import contextlib
+import re
 import signal
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlencode
 
 import grpc.aio
-from tests.replicas.clients import RestClient, page
+from tests.replicas.clients import NoAnswer, NotSent, RestClient, exchanged, page
 from tests.support import fake_upstream, postgresql, server
 from tests.support.fake_upstream import FakeMilvus
 
@@ -24,14 +26,37 @@ COLLECTION: Final = "docs"
 NOT_AUTHENTICATED: Final = 1800
 UNAVAILABLE: Final = 2
 TIMEOUT: Final = 10001
+UNKNOWN: Final = "store_commit_unknown"
+
+_EXPRESSION: Final = re.compile(r"id == (\d+)\b")
+_CHANNEL: Final = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+)
+"""A server that was killed is back soon."""
 
 
 class Unavailable(Exception):
-    """A server, or its store, is not available now."""
+    """A server, or its store, is not available now: it says so, or nobody is there. Nothing was changed."""
 
 
-class Unfinished(Exception):
-    """A change was not acknowledged in the time that a request may take; it may be made later."""
+class Unknown(Exception):
+    """It is not known whether a change was made.
+
+    Attributes:
+        why: a class of reasons.
+        late: whether it may still be made at any time.
+    """
+
+    def __init__(self, why: str, *, late: bool) -> None:
+        super().__init__(why)
+        self.why = why
+        self.late = late
+
+
+class Rejected(Exception):
+    """A server does not accept a request as it is."""
 
 
 class Proxy:
@@ -115,15 +140,24 @@ class Replica:
         """Send a request that must succeed, and return what is answered.
 
         Raises:
-            Unavailable: the server says that it, or its store, is not available now.
-            Unfinished: it says that the time is over.
+            Unavailable: the server says that it, or its store, is not available now, or it is not there.
+            Unknown: it says that it does not know the outcome or that the time is over, or says nothing.
+            Rejected: it answers otherwise.
         """
-        answer = await self.ask(path, body, by=by)
+        try:
+            answer = await self.ask(path, body, by=by)
+        except NotSent as error:
+            raise Unavailable(f"{self.name}: {error}") from None
+        except NoAnswer as error:
+            raise Unknown("no answer in time" if error.late else "the connection broke", late=error.late) from None
         if answer["code"] == TIMEOUT:
-            raise Unfinished(f"{self.name}: {path}")
+            raise Unknown("request timeout", late=True)
+        if answer.get("reason") == UNKNOWN:
+            raise Unknown("told so", late=False)
         if answer["code"] == UNAVAILABLE:
             raise Unavailable(f"{self.name}: {answer['message']}")
-        assert answer["code"] == 0, (self.name, path, body, answer)
+        if answer["code"] != 0:
+            raise Rejected(f"{self.name} answers {answer} to {path} {body}")
         return answer.get("data")
 
     async def query(self, marker: int, *, by: str) -> str:
@@ -137,6 +171,25 @@ class Replica:
             return f"{error.code().name}: {error.details()}"
         status = messages.read_response(messages.QueryResults, answer).status
         return f"{status.code}: {status.reason}" if status.code else ""
+
+    async def sign_in(self, user: str, password: str) -> str:
+        """Sign in to its console and return the cookie; empty if it is not available."""
+        form = urlencode({"user": user, "password": password})
+        head = await self._console("POST", "sign-in", form, "origin: http://localhost")
+        found = re.search(r"^set-cookie: ([^;\r]+)", head, re.MULTILINE | re.IGNORECASE)
+        return found[1] if found else ""
+
+    async def is_signed_in(self, cookie: str) -> bool:
+        """Return whether a session with this cookie may see its account in the console."""
+        return (await self._console("GET", "account", "", f"cookie: {cookie}")).startswith("HTTP/1.1 200")
+
+    async def _console(self, method: str, path: str, form: str, header: str) -> str:
+        head = f"{method} /console/{path} HTTP/1.1\r\nhost: localhost\r\n{header}\r\nconnection: close\r\n"
+        typed = f"content-type: application/x-www-form-urlencoded\r\ncontent-length: {len(form)}\r\n" if form else ""
+        try:
+            return (await exchanged(self.running.port, f"{head}{typed}\r\n{form}")).partition("\r\n\r\n")[0]
+        except (OSError, TimeoutError):
+            return ""
 
     async def metrics(self) -> dict[str, float]:
         """Return its metrics: name with labels -> value."""
@@ -166,20 +219,25 @@ class World:
         database: the database.
         engine: the engine of all servers.
         replicas: the servers.
+        filters: marker -> the filter of a query that has reached the engine.
     """
 
     cluster: postgresql.Cluster
     database: PostgresqlSettings
     engine: FakeMilvus
     replicas: list[Replica] = field(default_factory=list)
+    filters: dict[int, str] = field(default_factory=dict)
 
     def filter_of(self, marker: int) -> str | None:
         """Return the filter with a marker that has reached the engine, or None, and forget it."""
-        for place, (method, payload, _) in enumerate(self.engine.seen):
-            if method == "Query" and str(marker).encode() in payload:
-                del self.engine.seen[place]
-                return messages.QueryRequest.FromString(payload).expr
-        return None
+        for method, payload, _ in self.engine.seen:
+            if method == "Query":
+                expression = messages.QueryRequest.FromString(payload).expr
+                found = _EXPRESSION.search(expression)
+                assert found is not None, expression
+                self.filters[int(found[1])] = expression
+        self.engine.seen.clear()
+        return self.filters.pop(marker, None)
 
 
 @contextlib.asynccontextmanager
@@ -234,7 +292,7 @@ async def _started(
     stack.push_async_callback(_ended, running, proxy)
     rest = RestClient(running.port)
     stack.callback(rest.close)
-    channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{running.port}"))
+    channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{running.port}", _CHANNEL))
     return Replica(name, running, metrics_port, proxy, rest, channel)
 
 
