@@ -149,7 +149,6 @@ class Staff:
             except Abandoned:
                 self.probes.remove(worker.probes)
                 worker = await self._hired()
-        await worker.probes.settle()
 
     async def read(self, number: int, goes_on: Callable[[], bool]) -> None:
         """Ask random servers for what random workers have, for as long as this says so."""
@@ -158,6 +157,12 @@ class Staff:
             if self.probes:
                 await chosen.choice(self.probes).ask_anything(chosen)
             await asyncio.sleep(chosen.random() / 20)
+
+    async def ask_everything(self) -> None:
+        """Ask every server for everything that is known, when nobody changes anything any more."""
+        for each in self.probes:
+            for ask in (each.ask_key, each.ask_query, each.ask_password, each.ask_second_key):
+                await each.everywhere(ask, until_answered=True)
 
     async def _hired(self) -> Worker:
         while True:

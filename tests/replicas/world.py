@@ -29,7 +29,7 @@ TIMEOUT: Final = 10001
 UNKNOWN: Final = "store_commit_unknown"
 
 _EXPRESSION: Final = re.compile(r"id == (\d+)\b")
-_CHANNEL: Final = (
+CHANNEL: Final = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
@@ -254,7 +254,7 @@ async def running(
     """
     async with contextlib.AsyncExitStack() as stack:
         database = stack.enter_context(cluster.database())
-        engine = FakeMilvus(answers=_answers())
+        engine = FakeMilvus(answers=answers())
         address = await stack.enter_async_context(fake_upstream.serving(engine))
         world = World(cluster, database, engine)
 
@@ -292,7 +292,7 @@ async def _started(
     stack.push_async_callback(_ended, running, proxy)
     rest = RestClient(running.port)
     stack.callback(rest.close)
-    channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{running.port}", _CHANNEL))
+    channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{running.port}", CHANNEL))
     return Replica(name, running, metrics_port, proxy, rest, channel)
 
 
@@ -303,7 +303,7 @@ async def _ended(running: server.RunningServer, proxy: Proxy) -> None:
         await asyncio.to_thread(running.stop)
 
 
-def _answers() -> dict[str, bytes]:
+def answers() -> dict[str, bytes]:
     """Return the answers of an engine that has one empty collection."""
     done = messages.Status()
     schema = schema_pb2.CollectionSchema(

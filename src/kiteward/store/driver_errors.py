@@ -143,6 +143,22 @@ def refusal_of(error: Exception) -> Reason:
     return UNREACHABLE if isinstance(error, OSError) else reason_of(error)
 
 
+def connection_ended(error: BaseException) -> bool:
+    """Return whether an error says that a connection is no more, which may have ended long before.
+
+    What was read over it can be read over another one. A timeout is none of these: the database may be slow.
+    """
+    for each in _chain(error):
+        if isinstance(each, ConnectionRefused | TimeoutError):
+            return False
+        if isinstance(each, asyncpg.PostgresError):
+            severity: str | None = each.severity_en
+            return severity != _ANSWERED
+        if isinstance(each, ConnectionError | asyncpg.InterfaceError):
+            return True
+    return False
+
+
 def outcome_is_known(error: BaseException) -> bool:
     """Return whether an error that a COMMIT ended with says that nothing was committed.
 
