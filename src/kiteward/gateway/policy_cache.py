@@ -8,9 +8,10 @@ from typing import Any, Protocol
 from kiteward.audit.events import Event
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authz.policy import PolicySnapshot
-from kiteward.domain.errors import LeaseOver, NotReady
+from kiteward.domain.errors import CommitUnknown, LeaseOver, NotReady, StoreUnavailable
 from kiteward.gateway.replicas.lease import Lease
 from kiteward.store.base import Store
+from kiteward.store.connections import UNKNOWN
 from kiteward.store.records import Committed, PolicyChanges, Subject
 from kiteward.store.transaction import Transaction
 
@@ -140,8 +141,9 @@ class PolicyCache:
             record: is written in the transaction.
 
         Raises:
+            CommitUnknown: it is not known whether it was committed; or it was and could not be applied here, so that no
+                request is decided until the policy is loaded again, and is not acknowledged.
             StoreUnavailable: it could not be committed; nothing has changed.
-            NotReady: it was committed but not applied; no request is decided until the policy is loaded again.
         """
         async with self._store.transaction() as transaction:
             await self.follow_others()
@@ -175,10 +177,13 @@ class PolicyCache:
                 # Others may have committed after it, and both may have been applied already.
                 if self._current is None or self._current.revision < committed.revision:
                     await self._catch_up()
-            except BaseException:
+            except BaseException as error:
                 # A change that could not be applied leaves no snapshot: nothing is decided until the policy is loaded.
                 self._authenticator.forget_all()
                 self._current = None
+                if isinstance(error, StoreUnavailable):
+                    # Of any other such error, callers are told that nothing was changed, and SDKs repeat the request.
+                    raise CommitUnknown(UNKNOWN) from error
                 raise
 
     async def _catch_up(self) -> None:

@@ -52,6 +52,7 @@ BROKEN: Final = Reason("the connection to the database broke", ErrorCode.STORE_U
 STANDBY: Final = Reason(
     "the database is read-only, as a standby is: name the primary", ErrorCode.STORE_READ_ONLY, passing=True
 )
+UNCONFIRMED: Final = Reason("the database did not wait for its standby", ErrorCode.STORE_UNREACHABLE, passing=True)
 POOLED: Final = Reason(
     "connections pass a pooler in transaction or statement mode, which takes sessions apart: let PgBouncer pool in "
     "session mode, or connect to the database itself"

@@ -14,6 +14,7 @@ from sqlalchemy import Executable, insert, text
 from kiteward.store import replicas, schema
 from kiteward.store.base import ReplicaListener
 from kiteward.store.connections import WriteTransaction, translated
+from kiteward.store.driver_errors import UNCONFIRMED, ConnectionRefused
 from kiteward.store.postgresql.session import Limits, Session, connect
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import ReplicaRecord
@@ -61,14 +62,16 @@ class _Link:
         """Return the rows of a statement.
 
         Raises:
-            StoreUnavailable: there is no answer in time, or an error.
+            StoreUnavailable: there is no answer in time, or an error, or a warning that the standby was not waited for.
         """
         with translated("reached"):
             async with asyncio.timeout(self._settings.timeout), self._turn:
                 try:
                     if self._session is None or self._session.is_closed():
                         self._session = await connect(self._settings, Limits.of(self._settings.timeout))
+                    warnings = self._session.warnings
                     rows: list[Any] = await self._session.fetch(statement, *arguments)
+                    _require_confirmed(self._session, warnings)
                 except BaseException:
                     self.close()
                     raise
@@ -188,6 +191,12 @@ class PostgresqlReplicas:
             session.terminate()
             raise
         return session
+
+
+def _require_confirmed(session: Session, warnings: int) -> None:
+    """Require that no warning has come: what was renewed or removed may not be on the standby, which may take over."""
+    if session.warnings > warnings:
+        raise ConnectionRefused(UNCONFIRMED)
 
 
 def _is_revision(content: str) -> bool:
