@@ -17,7 +17,7 @@ from itertools import count
 from tests.replicas.holdings import Holdings
 from tests.replicas.outcome import Outcome
 from tests.replicas.probes import Abandoned, Ask, Probes
-from tests.replicas.world import COLLECTION, Unavailable, World
+from tests.replicas.world import COLLECTION, World
 
 
 class Worker:
@@ -132,13 +132,7 @@ class Staff:
 
     async def protect(self) -> None:
         """Enable row policies on the collection."""
-        while True:
-            try:
-                await self._world.replicas[0].data("kiteward/row_policies/enable", {"collectionName": COLLECTION})
-            except Unavailable:
-                await asyncio.sleep(0.05)
-            else:
-                return
+        await self._world.insist("kiteward/row_policies/enable", {"collectionName": COLLECTION})
 
     async def work(self, goes_on: Callable[[], bool]) -> None:
         """Make revocations, with one worker after another, for as long as this says so."""

@@ -228,6 +228,22 @@ class World:
     replicas: list[Replica] = field(default_factory=list)
     filters: dict[int, str] = field(default_factory=dict)
 
+    async def insist(self, path: str, body: Mapping[str, Any]) -> None:
+        """Make a change that nobody else makes, however often that has to be tried."""
+        repeated = False
+        while True:
+            try:
+                await self.replicas[0].data(path, body)
+            except (Unavailable, Unknown):
+                repeated = True
+                await asyncio.sleep(0.1)
+            except Rejected:
+                if not repeated:
+                    raise
+                return  # it is made
+            else:
+                return
+
     def filter_of(self, marker: int) -> str | None:
         """Return the filter with a marker that has reached the engine, or None, and forget it."""
         for method, payload, _ in self.engine.seen:

@@ -49,7 +49,7 @@ class Injector:
     async def prepare(self) -> None:
         """Create the user with which it is found out whether changes are acknowledged again."""
         user = {"userName": CANARY, "password": "Some-password-1"}
-        await self.world.servers[0].data("kiteward/users/create", user)
+        await self.world.insist("kiteward/users/create", user)
 
     async def run(self) -> None:
         """Make all faults, and wait until everything works again."""
