@@ -189,7 +189,8 @@ class Injector:
     async def _clocks(self, chosen: random.Random) -> None:
         while self.goes_on() and Clock.library() is not None:
             await asyncio.sleep(4 * chosen.random())
-            chosen.choice(self.world.servers).clock.move(chosen.choice((0, 1, -1, 60, -60)) * chosen.randrange(DAY))
+            furthest = chosen.choice((60, DAY))
+            chosen.choice(self.world.servers).clock.move(chosen.randint(-furthest, furthest))
             self.made["wall clock of a server moved"] += 1
 
     async def _all_back(self) -> None:
