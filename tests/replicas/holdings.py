@@ -18,7 +18,7 @@ class Holdings:
         numbers: yields numbers that nobody else has.
         values: name -> what is known of a value.
         second: whether there is a second API key.
-        live_session: whether there is a session; it may also end by itself.
+        live_session: whether there is a session; it may also expire.
         key: the API key.
         second_key, second_key_id: one that is revoked soon.
         session: the cookie of a session at one server.

@@ -151,7 +151,7 @@ class Probes:
             self._outcome.resolved["made" if made else "not made"] += 1
         elif made:
             self._outcome.fault(
-                "made and refused", f"{name} of {self.held.user} was told as not available, and is made"
+                "made and refused", f"{name} of {self.held.user} was refused as not available, and is made"
             )
         return made
 

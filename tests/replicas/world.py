@@ -153,7 +153,7 @@ class Replica:
         if answer["code"] == TIMEOUT:
             raise Unknown("request timeout", late=True)
         if answer.get("reason") == UNKNOWN:
-            raise Unknown("told so", late=False)
+            raise Unknown("reported so", late=False)
         if answer["code"] == UNAVAILABLE:
             raise Unavailable(f"{self.name}: {answer['message']}")
         if answer["code"] != 0:

@@ -57,7 +57,7 @@ class Pair:
         """Make the server that is not the primary its standby, and wait until commits wait for it.
 
         Args:
-            rewind: whether its data are wound back, instead of copied anew.
+            rewind: whether its data are wound back, instead of copied again.
         """
         joining = self.standby
         if rewind:

@@ -182,7 +182,7 @@ class PolicyCache:
                 self._authenticator.forget_all()
                 self._current = None
                 if isinstance(error, StoreUnavailable):
-                    # Of any other such error, callers are told that nothing was changed, and SDKs repeat the request.
+                    # Any other such error says to callers that nothing was changed, and SDKs repeat the request.
                     raise CommitUnknown(UNKNOWN) from error
                 raise
 

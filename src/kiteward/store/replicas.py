@@ -28,7 +28,7 @@ REVISION_AND_REGISTERED: Final[Select[*tuple[Any, ...]]] = (
     .select_from(schema.revision.outerjoin(schema.replicas, true()))
     .where(schema.revision.c.id == schema.REVISION_ROW)
 )
-"""One row for each server, with the revision in front, its timeline and that of now; one row without a server where
+"""One row for each server, with the revision in front, its timeline and the present one; one row without a server where
 there is none."""
 
 

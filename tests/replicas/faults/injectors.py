@@ -64,7 +64,7 @@ class Injector:
         faults: dict[str, Callable[[random.Random], Awaitable[None]]] = {
             "primary killed and restarted": self._restart_primary,
             "failed over, the former primary rewound": self._fail_over_and_rewind,
-            "failed over, the standby made anew": self._fail_over_and_copy,
+            "failed over, the standby copied again": self._fail_over_and_copy,
             "standby killed and restarted": self._restart_standby,
             "failed over after the primary was alone": self._fail_over_after_being_alone,
         }

@@ -1,4 +1,4 @@
-"""That the proxy breaks connections where it is told to, so that a run makes the faults it counts."""
+"""That the proxy breaks connections where it has to, so that a run makes the faults it counts."""
 
 from collections.abc import AsyncIterator, Iterator
 
