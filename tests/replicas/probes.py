@@ -47,16 +47,11 @@ class Probes:
         """Make what the worker has.
 
         Raises:
-            Abandoned: an outcome was not known.
+            Abandoned: an attempt may still be carried out.
         """
-        try:
-            for path, body in self.held.preparations():
-                await self._acknowledged(path, body)
-            self.held.key = (await self._acknowledged("kiteward/api_keys/create", {"userName": self.held.user}))["key"]
-        except Unknown as error:
-            self._outcome.unknown[error.why] += 1
-            self._outcome.resolved["not looked for"] += 1
-            raise self._abandoned() from None
+        for path, body in self.held.preparations():
+            await self._acknowledged(path, body)
+        self.held.key = (await self._acknowledged("kiteward/api_keys/create", {"userName": self.held.user}))["key"]
 
     # Changes
 
@@ -100,16 +95,9 @@ class Probes:
 
     async def create_second_key(self) -> None:
         """Create an API key that will be revoked. One whose creation is not known is left behind: nobody has it."""
-        while True:
-            try:
-                created = await self._acknowledged("kiteward/api_keys/create", {"userName": self.held.user})
-            except Unknown as error:
-                self._note_unknown(error)
-                self._outcome.resolved["not looked for"] += 1
-            else:
-                self.held.second_key, self.held.second_key_id = created["key"], created["keyId"]
-                self.held.second.settle(self.held.second.attempt(True), made=True)
-                return
+        created = await self._acknowledged("kiteward/api_keys/create", {"userName": self.held.user})
+        self.held.second_key, self.held.second_key_id = created["key"], created["keyId"]
+        self.held.second.settle(self.held.second.attempt(True), made=True)
 
     async def settle(self) -> None:
         """Make a change that is acknowledged: everything before it is made by then, or never will be.
@@ -177,15 +165,23 @@ class Probes:
         raise self._abandoned()
 
     async def _acknowledged(self, path: str, body: dict[str, Any]) -> Any:
+        """Create something, again where that was not known; return None if a repetition says that it is there."""
+        unknown = False
         while True:
             try:
                 return await self._random.choice(self._replicas).data(path, body)
             except Unavailable:
                 self._outcome.unavailable += 1
-                await asyncio.sleep(_PAUSE)
+            except Unknown as error:
+                unknown = True
+                self._note_unknown(error)
+                self._outcome.resolved["repeated"] += 1
             except Rejected as error:
+                if unknown:
+                    return None
                 self._outcome.fault("rejected", str(error))
                 raise self._abandoned() from None
+            await asyncio.sleep(_PAUSE)
 
     def _note_unknown(self, error: Unknown) -> None:
         self._outcome.unknown[error.why] += 1
