@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.replicas.revocations import Outcome, revoke_many
+from tests.replicas.outcome import Outcome
+from tests.replicas.revocations import revoke_many
 from tests.replicas.world import World, running
 from tests.support import postgresql
 
@@ -27,19 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=120.0, help="begin none after so many (default: 120)")
     arguments = parser.parse_args(argv)
     outcome, waits, taken = asyncio.run(_run(arguments))
-    made = sum(outcome.made.values())
-    print(
-        f"{made:,} revocations, seed {arguments.seed}, {taken:.0f} s, {len(outcome.faults)} missed, "
-        f"{outcome.unavailable} times not available, {outcome.unfinished} not acknowledged in time: "
-        f"{dict(outcome.made)}"
-    )
-    print(
-        f"acknowledged after p50 {1000 * outcome.quantile(0.5):.0f} ms, p99 {1000 * outcome.quantile(0.99):.0f} ms; "
-        f"of which for other servers p50 {_bound(waits, 0.5)}, p99 {_bound(waits, 0.99)}"
-    )
-    for fault in outcome.faults[:20]:
-        print(fault, file=sys.stderr)
-    return 1 if outcome.faults or made < arguments.number else 0
+    print(f"three servers, seed {arguments.seed}, {taken:.0f} s")
+    print(*outcome.lines(), sep="\n")
+    print(f"waited for other servers p50 {_bound(waits, 0.5)}, p99 {_bound(waits, 0.99)}")
+    return 1 if outcome.faults or sum(outcome.made.values()) < arguments.number else 0
 
 
 async def _run(arguments: argparse.Namespace) -> tuple[Outcome, Counter[float], float]:

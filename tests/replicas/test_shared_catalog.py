@@ -318,7 +318,7 @@ async def test_change_and_lock_of_a_killed_server_are_taken_over_once(servers: S
     await reached(servers, "Upsert")
     dropping = asyncio.create_task(three.ask("vectordb/collections/drop", {"collectionName": "dropped"}))
     await reached(servers, "DropCollection")
-    three.kill()
+    await three.kill()
     drop.set()
     upsert.set()
     servers.engine.gates.clear()

@@ -69,9 +69,9 @@ async def revoke(replica: Replica, body: dict[str, str]) -> float:
 
 async def test_no_server_accepts_what_was_revoked(world: World) -> None:
     outcome = await revoke_many(world, 300, seed=1)
-    assert outcome.faults == []
+    assert not outcome.faults, outcome.examples
     assert sum(outcome.made.values()) >= 300
-    assert len(outcome.made) == 7
+    assert len(outcome.made) == 8
 
 
 async def test_stopped_server_delays_a_revocation_by_its_lease_and_refuses_when_it_goes_on(world: World) -> None:

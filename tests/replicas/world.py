@@ -3,14 +3,16 @@
 import asyncio
 import base64
 import contextlib
+import re
 import signal
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlencode
 
 import grpc.aio
-from tests.replicas.clients import RestClient, page
+from tests.replicas.clients import NoAnswer, NotSent, RestClient, exchanged, page
 from tests.support import fake_upstream, postgresql, server
 from tests.support.fake_upstream import FakeMilvus
 
@@ -24,14 +26,37 @@ COLLECTION: Final = "docs"
 NOT_AUTHENTICATED: Final = 1800
 UNAVAILABLE: Final = 2
 TIMEOUT: Final = 10001
+UNKNOWN: Final = "store_commit_unknown"
+
+_EXPRESSION: Final = re.compile(r"id == (\d+)\b")
+CHANNEL: Final = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+)
+"""A server that was killed is back soon."""
 
 
 class Unavailable(Exception):
-    """A server, or its store, is not available now."""
+    """A server, or its store, is not available now: it says so, or nobody is there. Nothing was changed."""
 
 
-class Unfinished(Exception):
-    """A change was not acknowledged in the time that a request may take; it may be made later."""
+class Unknown(Exception):
+    """It is not known whether a change was made.
+
+    Attributes:
+        why: a class of reasons.
+        late: whether it may still be made at any time.
+    """
+
+    def __init__(self, why: str, *, late: bool) -> None:
+        super().__init__(why)
+        self.why = why
+        self.late = late
+
+
+class Rejected(Exception):
+    """A server does not accept a request as it is."""
 
 
 class Proxy:
@@ -115,15 +140,24 @@ class Replica:
         """Send a request that must succeed, and return what is answered.
 
         Raises:
-            Unavailable: the server says that it, or its store, is not available now.
-            Unfinished: it says that the time is over.
+            Unavailable: the server says that it, or its store, is not available now, or it is not there.
+            Unknown: it says that it does not know the outcome or that the time is over, or says nothing.
+            Rejected: it answers otherwise.
         """
-        answer = await self.ask(path, body, by=by)
+        try:
+            answer = await self.ask(path, body, by=by)
+        except NotSent as error:
+            raise Unavailable(f"{self.name}: {error}") from None
+        except NoAnswer as error:
+            raise Unknown("no answer in time" if error.late else "the connection broke", late=error.late) from None
         if answer["code"] == TIMEOUT:
-            raise Unfinished(f"{self.name}: {path}")
+            raise Unknown("request timeout", late=True)
+        if answer.get("reason") == UNKNOWN:
+            raise Unknown("reported so", late=False)
         if answer["code"] == UNAVAILABLE:
             raise Unavailable(f"{self.name}: {answer['message']}")
-        assert answer["code"] == 0, (self.name, path, body, answer)
+        if answer["code"] != 0:
+            raise Rejected(f"{self.name} answers {answer} to {path} {body}")
         return answer.get("data")
 
     async def query(self, marker: int, *, by: str, collection: str = COLLECTION) -> str:
@@ -143,6 +177,25 @@ class Replica:
         status = response if isinstance(response, messages.Status) else response.status
         return f"{status.code}: {status.reason}" if status.code else ""
 
+    async def sign_in(self, user: str, password: str) -> str:
+        """Sign in to its console and return the cookie; empty if it is not available."""
+        form = urlencode({"user": user, "password": password})
+        head = await self._console("POST", "sign-in", form, "origin: http://localhost")
+        found = re.search(r"^set-cookie: ([^;\r]+)", head, re.MULTILINE | re.IGNORECASE)
+        return found[1] if found else ""
+
+    async def is_signed_in(self, cookie: str) -> bool:
+        """Return whether a session with this cookie may see its account in the console."""
+        return (await self._console("GET", "account", "", f"cookie: {cookie}")).startswith("HTTP/1.1 200")
+
+    async def _console(self, method: str, path: str, form: str, header: str) -> str:
+        head = f"{method} /console/{path} HTTP/1.1\r\nhost: localhost\r\n{header}\r\nconnection: close\r\n"
+        typed = f"content-type: application/x-www-form-urlencoded\r\ncontent-length: {len(form)}\r\n" if form else ""
+        try:
+            return (await exchanged(self.running.port, f"{head}{typed}\r\n{form}")).partition("\r\n\r\n")[0]
+        except (OSError, TimeoutError):
+            return ""
+
     async def metrics(self) -> dict[str, float]:
         """Return its metrics: name with labels -> value."""
         _, text = await page(self.metrics_port, "/metrics")
@@ -153,10 +206,10 @@ class Replica:
         """Return what its health says: status and text."""
         return await page(self.metrics_port, "/healthz")
 
-    def kill(self) -> None:
-        """End its process at once."""
-        self.running.process.kill()
-        self.running.process.wait(60)
+    async def kill(self) -> None:
+        """Kill its process."""
+        self.running.process.send_signal(signal.SIGKILL)
+        await asyncio.to_thread(self.running.process.wait)
 
     def stop(self) -> None:
         """Let its process not run."""
@@ -176,20 +229,41 @@ class World:
         database: the database.
         engine: the engine of all servers.
         replicas: the servers.
+        filters: marker -> the filter of a query that has reached the engine.
     """
 
     cluster: postgresql.Cluster
     database: PostgresqlSettings
     engine: FakeMilvus
     replicas: list[Replica] = field(default_factory=list)
+    filters: dict[int, str] = field(default_factory=dict)
+
+    async def insist(self, path: str, body: Mapping[str, Any]) -> None:
+        """Make a change that nobody else makes, however often that has to be tried."""
+        repeated = False
+        while True:
+            try:
+                await self.replicas[0].data(path, body)
+            except (Unavailable, Unknown):
+                repeated = True
+                await asyncio.sleep(0.1)
+            except Rejected:
+                if not repeated:
+                    raise
+                return  # it is made
+            else:
+                return
 
     def filter_of(self, marker: int) -> str | None:
         """Return the filter with a marker that has reached the engine, or None, and forget it."""
-        for place, (method, payload, _) in enumerate(self.engine.seen):
-            if method == "Query" and str(marker).encode() in payload:
-                del self.engine.seen[place]
-                return messages.QueryRequest.FromString(payload).expr
-        return None
+        for method, payload, _ in self.engine.seen:
+            if method == "Query":
+                expression = messages.QueryRequest.FromString(payload).expr
+                found = _EXPRESSION.search(expression)
+                assert found is not None, expression
+                self.filters[int(found[1])] = expression
+        self.engine.seen.clear()
+        return self.filters.pop(marker, None)
 
 
 @contextlib.asynccontextmanager
@@ -212,7 +286,7 @@ async def running(
     """
     async with contextlib.AsyncExitStack() as stack:
         database = stack.enter_context(cluster.database())
-        engine = FakeMilvus(answers=_answers()) if engine is None else engine
+        engine = FakeMilvus(answers=answers()) if engine is None else engine
         address = await stack.enter_async_context(fake_upstream.serving(engine))
         world = World(cluster, database, engine)
 
@@ -250,7 +324,7 @@ async def _started(
     stack.push_async_callback(_ended, running, proxy)
     rest = RestClient(running.port)
     stack.callback(rest.close)
-    channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{running.port}"))
+    channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{running.port}", CHANNEL))
     return Replica(name, running, metrics_port, proxy, rest, channel)
 
 
@@ -261,7 +335,7 @@ async def _ended(running: server.RunningServer, proxy: Proxy) -> None:
         await asyncio.to_thread(running.stop)
 
 
-def _answers() -> dict[str, bytes]:
+def answers() -> dict[str, bytes]:
     """Return the answers of an engine that has one empty collection."""
     done = messages.Status()
     schema = schema_pb2.CollectionSchema(

@@ -97,6 +97,22 @@ class Cluster:
             self._process.wait(START_WITHIN)
             self._process = None
 
+    def kill(self) -> None:
+        """Kill every process of the server. One that is killed or stopped already stays so."""
+        if self._process is None:
+            return
+        processes = [self.pid, *self._backends()]
+        for each in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        self._process.wait(START_WITHIN)
+        self._process = None
+        # What has not ended yet would hold the memory that the next start wants for itself.
+        deadline = time.monotonic() + START_WITHIN
+        while any(Path(f"/proc/{each}").exists() for each in processes):
+            assert time.monotonic() < deadline, processes
+            time.sleep(0.01)
+
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
         """End the server at once, as a crash would, and start it again after the block."""
@@ -131,7 +147,7 @@ class Cluster:
 
     def sql(self, statement: str, *, database: str = "postgres") -> str:
         """Run statements as the superuser and return what `psql` prints of their rows."""
-        return self._run(
+        return self.run(
             "psql",
             "-h",
             str(self.directory),
@@ -154,7 +170,7 @@ class Cluster:
         Columns are sorted too: those that a migration adds come last.
         """
         place = ("-h", str(self.directory), "-p", str(self.port), "-U", SUPERUSER, "-d", database)
-        dumped = self._run("pg_dump", *place, "--schema-only", "--no-owner", "--exclude-table=alembic_version")
+        dumped = self.run("pg_dump", *place, "--schema-only", "--no-owner", "--exclude-table=alembic_version")
         statements = [each.strip() for each in dumped.split(";\n")]
         lines = (re.sub(r"^(--|\\).*$", "", each, flags=re.MULTILINE).split("\n") for each in statements)
         return sorted("\n".join(sorted(line.strip().rstrip(",") for line in each if line.strip())) for each in lines)
@@ -195,7 +211,8 @@ class Cluster:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="utf-8")
         return [int(each) for each in children.split()]
 
-    def _run(self, program: str, *arguments: str) -> str:
+    def run(self, program: str, *arguments: str) -> str:
+        """Run one of PostgreSQL's programs as the user of the server, and return what it prints."""
         done: subprocess.CompletedProcess[str] = subprocess.run(
             [self.programs / program, *arguments],
             stdin=subprocess.DEVNULL,
@@ -259,7 +276,7 @@ def running(prepare: Callable[[Path], None] | None = None, **settings: str) -> I
         cluster = Cluster(made, free_port(), found)
         options = ("-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
         (made / "log").touch()
-        cluster._run("initdb", "-D", str(made / "data"), *options)
+        cluster.run("initdb", "-D", str(made / "data"), *options)
         (made / "data" / "pg_hba.conf").write_text(
             f"local all {SUPERUSER} trust\nlocal all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
         )

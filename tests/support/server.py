@@ -7,12 +7,13 @@ Leaving the block stops the server and demands exit status 0. A `conftest.py` th
 from here shows the logs of all running servers when a test fails.
 """
 
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +66,17 @@ def command(data_dir: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "kiteward", "serve", "--data-dir", str(data_dir), "--port", "0", *arguments]
 
 
-def start(data_dir: Path, *arguments: str, config: str | None = None) -> RunningServer:
-    """Start a server and wait until it is ready; the caller has to stop it."""
+def start(
+    data_dir: Path, *arguments: str, config: str | None = None, environment: Mapping[str, str] | None = None
+) -> RunningServer:
+    """Start a server and wait until it is ready; the caller has to stop it.
+
+    Args:
+        data_dir: its data directory.
+        arguments: further ones of its command line.
+        config: what its configuration file says.
+        environment: variables in addition to our own.
+    """
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     if config is not None:
         file = data_dir.with_name(f"{data_dir.name}.yaml")
@@ -75,7 +85,12 @@ def start(data_dir: Path, *arguments: str, config: str | None = None) -> Running
     log_path = data_dir.with_name(f"{data_dir.name}.{time.monotonic_ns()}.log")
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            command(data_dir, *arguments), cwd=data_dir.parent, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            command(data_dir, *arguments),
+            cwd=data_dir.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **(environment or {})},
         )
     deadline = time.monotonic() + START_WITHIN
     while time.monotonic() < deadline and process.poll() is None:

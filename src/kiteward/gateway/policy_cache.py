@@ -8,10 +8,11 @@ from typing import Any, Protocol
 from kiteward.audit.events import Event
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authz.policy import PolicySnapshot
-from kiteward.domain.errors import LeaseOver, NotReady
+from kiteward.domain.errors import CommitUnknown, LeaseOver, NotReady, StoreUnavailable
 from kiteward.gateway.catalog_news import CatalogNews, CatalogObserver, Unobserved
 from kiteward.gateway.replicas.lease import Lease
 from kiteward.store.base import Store
+from kiteward.store.connections import UNKNOWN
 from kiteward.store.records import Committed, Intent, PolicyChanges, Subject, subject_collection
 from kiteward.store.transaction import Transaction
 
@@ -158,8 +159,9 @@ class PolicyCache:
             record: is written in the transaction.
 
         Raises:
+            CommitUnknown: it is not known whether it was committed; or it was and could not be applied here, so that no
+                request is decided until the policy is loaded again, and is not acknowledged.
             StoreUnavailable: it could not be committed; nothing has changed.
-            NotReady: it was committed but not applied; no request is decided until the policy is loaded again.
         """
         async with self._store.transaction() as transaction:
             await self.follow_others()
@@ -193,10 +195,13 @@ class PolicyCache:
                 # Others may have committed after it, and both may have been applied already.
                 if self._current is None or self._current.revision < committed.revision:
                     await self._catch_up()
-            except BaseException:
+            except BaseException as error:
                 # A change that could not be applied leaves no snapshot: nothing is decided until the policy is loaded.
                 self._authenticator.forget_all()
                 self._current = None
+                if isinstance(error, StoreUnavailable):
+                    # Any other such error says to callers that nothing was changed, and SDKs repeat the request.
+                    raise CommitUnknown(UNKNOWN) from error
                 raise
 
     async def _catch_up(self) -> None:

@@ -36,7 +36,8 @@ class Store(Protocol):
       without a commit changes nothing, and after a statement that failed nothing more can be done in it.
     - A commit that may or may not have been carried out raises `CommitUnknown`. Whatever becomes of it, the next
       transaction begins after it.
-    - A commit that changes something advances the revision by one, and the change feed names what it changed.
+    - A commit that changes something advances the revision by one, and the change feed names what it changed. The first
+      one after a failover of the database advances it by more than the feed holds, so that everything is read again.
       `record_last_used`, `attempts`, audit events and the beginning of a session advance no revision.
     - Names are compared and sorted by code point, case matters, and none is normalised.
     - An error of the database or its driver surfaces as `StoreUnavailable`, without the values of a statement.

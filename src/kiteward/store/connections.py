@@ -17,7 +17,14 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import CommitUnknown, StoreError, StoreUnavailable, StoreUnreachable
 from kiteward.store import statements
 from kiteward.store.backend import Engines
-from kiteward.store.driver_errors import ConnectionRefused, Reason, described, outcome_is_known, reason_of
+from kiteward.store.driver_errors import (
+    ConnectionRefused,
+    Reason,
+    connection_ended,
+    described,
+    outcome_is_known,
+    reason_of,
+)
 
 T = TypeVar("T")
 UNKNOWN: Final = "it is not known whether the change was made: look before you repeat it"
@@ -177,6 +184,15 @@ class Reader:
             self._free.release()
 
     async def _read(self, statements: tuple[Executable, ...], following: Following) -> list[Rows]:
+        """Read, once more if the connection turns out to have ended: after a restart of the database all have."""
+        try:
+            return await self._attempt(statements, following)
+        except DRIVER_ERRORS as error:
+            if not connection_ended(error):
+                raise
+        return await self._attempt(statements, following)
+
+    async def _attempt(self, statements: tuple[Executable, ...], following: Following) -> list[Rows]:
         engine = self._engines.snapshot if len(statements) > 1 else self._engines.reading
         async with engine.connect() as connection:
             try:
@@ -330,18 +346,26 @@ class Writer:
             await shielded(self._discard())
 
     async def _begin(self) -> AsyncConnection:
+        """Begin a transaction, over a new connection if the one that was kept turns out to have ended."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
-        if self._connection is not None and not await self._is_usable(self._connection):
-            await self._discard()
-        if self._connection is None:
-            self._connection = await self._engines.writing.connect()
+        if self._connection is not None and await self._is_usable(self._connection):
+            try:
+                return await self._begun(self._connection)
+            except DRIVER_ERRORS as error:
+                if not connection_ended(error):
+                    raise
+        await self._discard()
+        self._connection = await self._engines.writing.connect()
+        return await self._begun(self._connection)
+
+    async def _begun(self, connection: AsyncConnection) -> AsyncConnection:
         try:
-            _ = await self._connection.begin()
+            _ = await connection.begin()
         except BaseException:
             await self._discard()
             raise
-        return self._connection
+        return connection
 
     async def _is_usable(self, connection: AsyncConnection) -> bool:
         return self._engines.usable((await connection.get_raw_connection()).driver_connection)

@@ -52,6 +52,7 @@ BROKEN: Final = Reason("the connection to the database broke", ErrorCode.STORE_U
 STANDBY: Final = Reason(
     "the database is read-only, as a standby is: name the primary", ErrorCode.STORE_READ_ONLY, passing=True
 )
+UNCONFIRMED: Final = Reason("the database did not wait for its standby", ErrorCode.STORE_UNREACHABLE, passing=True)
 POOLED: Final = Reason(
     "connections pass a pooler in transaction or statement mode, which takes sessions apart: let PgBouncer pool in "
     "session mode, or connect to the database itself"
@@ -141,6 +142,22 @@ def refusal_of(error: Exception) -> Reason:
     if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
         return NO_TLS
     return UNREACHABLE if isinstance(error, OSError) else reason_of(error)
+
+
+def connection_ended(error: BaseException) -> bool:
+    """Return whether an error says that a connection is no more, which may have ended long before.
+
+    What was read over it can be read over another one. A timeout is none of these: the database may be slow.
+    """
+    for each in _chain(error):
+        if isinstance(each, ConnectionRefused | TimeoutError):
+            return False
+        if isinstance(each, asyncpg.PostgresError):
+            severity: str | None = each.severity_en
+            return severity != _ANSWERED
+        if isinstance(each, ConnectionError | asyncpg.InterfaceError):
+            return True
+    return False
 
 
 def outcome_is_known(error: BaseException) -> bool:

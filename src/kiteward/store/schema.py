@@ -219,6 +219,7 @@ revision: Final = Table(
     metadata,
     Column("id", Integer(), primary_key=True, autoincrement=False),
     Column("value", Integer(), nullable=False),
+    Column("timeline", Text(), nullable=False, server_default=""),
     CheckConstraint("id = 1", name="revision_has_one_row"),
 )
 

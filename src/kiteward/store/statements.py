@@ -40,6 +40,13 @@ def _database_time_postgresql(_element: database_time, _compiler: SQLCompiler, *
     return "extract(epoch FROM clock_timestamp())::float8"
 
 
+class timeline(FunctionElement[str]):  # noqa: N801  used as a function
+    """The timeline of the database, which is another one after each failover; empty where there is none."""
+
+    inherit_cache = True
+    type = Text()
+
+
 @compiles(position, "sqlite")
 def _position_sqlite(element: position, compiler: SQLCompiler, **options: Any) -> str:
     return f"instr({compiler.process(element.clauses, **options)})"
@@ -58,6 +65,16 @@ def _json_object_sqlite(element: json_object, compiler: SQLCompiler, **options: 
 @compiles(json_object, "postgresql")
 def _json_object_postgresql(element: json_object, compiler: SQLCompiler, **options: Any) -> str:
     return f"coalesce(json_object_agg({compiler.process(element.clauses, **options)})::text, '{{}}')"
+
+
+@compiles(timeline, "sqlite")
+def _timeline_sqlite(_element: timeline, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "''"
+
+
+@compiles(timeline, "postgresql")
+def _timeline_postgresql(_element: timeline, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"  # the name of a segment begins with it
 
 
 def insert_missing(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:

@@ -24,6 +24,10 @@ from kiteward.store.tags import Tags
 FEED_LENGTH: Final = 10_000
 """Number of revisions that the change feed holds."""
 
+FAILOVER_STEP: Final = 2 * FEED_LENGTH
+"""By how much the first change after a failover advances the revision. Others may have applied changes that were lost,
+because they were not acknowledged: none of these has a revision of the new history, and no feed reaches back to one."""
+
 _users = schema.users.c
 _roles = schema.roles.c
 _bindings = schema.role_bindings.c
@@ -321,18 +325,19 @@ class Transaction:
             StoreUnavailable: it could not be written; nothing has changed.
         """
         changes = self._changes.all()
-        found = await self._write_transaction.rows(replicas.REVISION_AND_REGISTERED)
-        revision, registered = replicas.revision_and_records(found)
+        found = replicas.present(await self._write_transaction.rows(replicas.REVISION_AND_REGISTERED))
+        revision = found.revision
         if changes:
-            revision += 1
-            await self._announce(revision, changes)
+            revision += FAILOVER_STEP if found.failed_over else 1
+            await self._announce(revision, changes, timeline=found.timeline)
         await self._write_transaction.commit()
-        return Committed(revision, changes, registered)
+        return Committed(revision, changes, found.replicas)
 
-    async def _announce(self, revision: int, changes: Sequence[Change]) -> None:
+    async def _announce(self, revision: int, changes: Sequence[Change], *, timeline: str) -> None:
         feed = schema.change_feed
+        present = schema.revision.c
         await self._write_transaction.run(
-            update(schema.revision).where(schema.revision.c.id == schema.REVISION_ROW).values(value=revision)
+            update(schema.revision).where(present.id == schema.REVISION_ROW).values(value=revision, timeline=timeline)
         )
         rows = [{"revision": revision, "subject": change.subject.value, "name": change.name} for change in changes]
         await self._write_transaction.run(insert(feed), rows)

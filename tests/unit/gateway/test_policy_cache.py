@@ -9,7 +9,7 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.authz.model import Grant, GrantKey, Policy, PrivilegeGroup, Role
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.authz.privileges import ObjectType
-from kiteward.domain.errors import AccessDenied, LeaseOver, NotReady, PasswordRejected, StoreUnavailable
+from kiteward.domain.errors import AccessDenied, CommitUnknown, LeaseOver, NotReady, PasswordRejected, StoreUnavailable
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.gateway.policy_cache import Acknowledge, PolicyCache, alone
 from kiteward.gateway.replicas.lease import Lease, elapsed
@@ -78,7 +78,8 @@ async def test_change_that_cannot_be_followed_makes_the_gateway_refuse_until_the
 
     with monkeypatch.context() as broken_store:
         broken_store.setattr(harness.store, "changes_since", broken)
-        with pytest.raises(StoreUnavailable):
+        # Not merely unavailable, which says that nothing was changed.
+        with pytest.raises(CommitUnknown):
             async with harness.policy_cache.change() as transaction:
                 await transaction.roles.put(Role("reader"))
     with pytest.raises(NotReady):

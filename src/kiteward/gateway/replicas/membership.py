@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import ConfigurationError, StoreError
+from kiteward.domain.errors import CommitUnknown, ConfigurationError, StoreError, StoreUnreachable
 from kiteward.gateway.replicas.acknowledgements import Acknowledgements
 from kiteward.gateway.replicas.lease import Lease, elapsed
 from kiteward.store.base import Replicas
@@ -22,6 +22,10 @@ _RENEWALS: Final = 6
 
 _RETRIES: Final = 30
 """Attempts within one lease while the store does not answer."""
+
+
+JOIN_PATIENCE: Final = 60.0
+"""Seconds for which a server that starts tries to join the others while the store fails."""
 
 
 class Policy(Protocol):
@@ -84,13 +88,23 @@ class Membership:
     async def join(self) -> None:
         """Register this server, and hold its lease when this returns; it is renewed until `leave`.
 
+        A store that fails for a moment is tried again: it may be starting, or failing over.
+
         Raises:
             ConfigurationError: another server is registered, and one of the two has an embedded engine.
-            StoreError: the store cannot be read or written.
+            StoreError: the store cannot be read or written, for a minute where that may be over in a while.
         """
-        await self._register_beside_others()
+        deadline = self._clock() + JOIN_PATIENCE
         while not self._lease.held():
-            await self._turn()
+            try:
+                if not self._registered:
+                    await self._register_beside_others()
+                await self._turn()
+            except (StoreUnreachable, CommitUnknown) as error:
+                if self._clock() >= deadline:
+                    raise
+                self._note_failure(error)
+                await asyncio.sleep(self._me.lease / _RETRIES)
         self._task = asyncio.create_task(self._keep(), name="renewing the lease")
 
     async def leave(self) -> None:

@@ -9,7 +9,16 @@ from typing import Any, Final
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from kiteward.store.driver_errors import IN_USE, MOVING, NOT_UTF8, OLD, POOLED, ConnectionRefused, refusal_of
+from kiteward.store.driver_errors import (
+    IN_USE,
+    MOVING,
+    NOT_UTF8,
+    OLD,
+    POOLED,
+    STANDBY,
+    ConnectionRefused,
+    refusal_of,
+)
 from kiteward.store.postgresql.settings import PostgresqlSettings
 
 OLDEST: Final = 13
@@ -132,6 +141,9 @@ async def connect(
 async def open_connection(settings: PostgresqlSettings, answer: float) -> Session:
     """Return a connection to the primary, without anything set on it; its caller closes it.
 
+    Hosts are tried in their order, and each has its share of the timeout. Of several refusals, one that waiting does
+    not help against is raised.
+
     Everything is given, so that no variable of the environment and no file in the home directory has a say.
 
     Args:
@@ -143,23 +155,28 @@ async def open_connection(settings: PostgresqlSettings, answer: float) -> Sessio
         ConfigurationError: a file of the settings cannot be used.
     """
     context = settings.tls.context()
-    try:
-        return await asyncpg.connect(
-            host=[host for host, _ in settings.hosts],
-            port=[port for _, port in settings.hosts],
-            user=settings.user,
-            password=settings.password.reveal(),
-            database=settings.database,
-            ssl=context or False,
-            direct_tls=False,
-            timeout=settings.timeout,
-            command_timeout=answer,
-            statement_cache_size=0,
-            target_session_attrs=SessionAttribute.primary,
-            connection_class=Session,
-        )
-    except Exception as error:
-        raise ConnectionRefused(refusal_of(error)) from error
+    refusals = []
+    for host, port in settings.hosts:
+        try:
+            return await asyncpg.connect(
+                host=host,
+                port=port,
+                user=settings.user,
+                password=settings.password.reveal(),
+                database=settings.database,
+                ssl=context or False,
+                direct_tls=False,
+                # One that does not answer, as a machine that is off, leaves time for the others.
+                timeout=settings.timeout / len(settings.hosts),
+                command_timeout=answer,
+                statement_cache_size=0,
+                target_session_attrs=SessionAttribute.primary,
+                connection_class=Session,
+            )
+        except Exception as error:  # noqa: BLE001  another host may be the primary
+            refusals.append((refusal_of(error), error))
+    reason, cause = min(refusals, key=lambda each: (each[0].passing, each[0] is STANDBY))
+    raise ConnectionRefused(reason) from cause
 
 
 async def prove_sessions(settings: PostgresqlSettings) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Coroutine, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from kiteward.domain.errors import KitewardError, StoreUnavailable
+from kiteward.domain.errors import KitewardError, StoreUnavailable, StoreUnreachable
 from kiteward.gateway.replicas.acknowledgements import Acknowledgements
 from kiteward.gateway.replicas.lease import Lease
 from kiteward.gateway.replicas.membership import Membership
@@ -201,7 +201,7 @@ class Connection:
             async with asyncio.timeout(PATIENCE):
                 return await request.answer
         except TimeoutError:
-            raise StoreUnavailable("no answer") from None
+            raise StoreUnreachable("no answer") from None
 
 
 @dataclass(eq=False)

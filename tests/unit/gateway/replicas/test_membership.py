@@ -1,11 +1,13 @@
 """How a server joins the others, keeps its lease, and leaves."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
-from tests.unit.gateway.replicas.simulation import LEASE, World
+from tests.unit.gateway.replicas.simulation import LEASE, Server, World
 
-from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.errors import ConfigurationError, StoreUnreachable
+from kiteward.gateway.replicas.membership import JOIN_PATIENCE
 
 
 @pytest.fixture
@@ -58,6 +60,33 @@ def test_server_without_its_database_decides_until_its_lease_is_over_and_comes_b
     server.cut = False
     world.settle(1.2)
     assert server.lease.held()
+
+
+def joining_without_its_database(world: World) -> tuple[Server, asyncio.Task[None]]:
+    """Return a server that has left, and joins again while it is cut off from its database."""
+    server = world.add()
+    world.settle()
+    server.start(server.membership.leave())
+    world.settle()
+    server.cut = True
+    return server, server.start(server.membership.join())
+
+
+def test_server_that_starts_while_its_database_fails_joins_when_it_is_back(world: World) -> None:
+    server, joining = joining_without_its_database(world)
+    world.settle(2 * LEASE)
+    assert not server.lease.held()
+    server.cut = False
+    world.settle(LEASE)
+    assert joining.done()
+    assert server.lease.held()
+
+
+def test_server_whose_database_does_not_come_back_gives_up(world: World) -> None:
+    _, joining = joining_without_its_database(world)
+    world.settle(JOIN_PATIENCE + 2 * LEASE)
+    with pytest.raises(StoreUnreachable):
+        joining.result()
 
 
 def test_server_that_others_have_removed_registers_again_under_another_id(world: World) -> None:

@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Executable, event, text
 from tests.support import pgbouncer
 from tests.support.postgresql import Cluster
 
 from kiteward.authz.model import Grant, GrantKey, Role
 from kiteward.authz.privileges import ObjectType
 from kiteward.domain.errors import CommitUnknown, StoreUnavailable, StoreUnreachable
+from kiteward.store import queries
+from kiteward.store.connections import Rows
 from kiteward.store.postgresql.session import LOCKS, WRITER, Session
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import Intent, IntentKind
@@ -205,6 +207,32 @@ async def test_restarted_server_is_used_again_at_once(store: SqlStore, cluster: 
             await add(store, "bob")
     assert all(await asyncio.gather(*(store.user("alice") for _ in range(8))))
     await add(store, "carol")
+
+
+async def test_first_read_and_first_change_after_a_restart_succeed(store: SqlStore, cluster: Cluster) -> None:
+    """Nothing runs here between the restart and the read, so that nobody has noticed that the connections ended."""
+    await add(store, "alice")
+    await asyncio.gather(*(store.user("alice") for _ in range(8)))
+    with cluster.stopped():
+        pass
+    assert await store.user("alice") is not None
+    with cluster.stopped():
+        pass
+    await add(store, "bob")
+    assert (await store.policy()).revision == 2
+
+
+async def test_read_of_several_statements_is_repeated_where_its_connection_ends(store: SqlStore) -> None:
+    await add(store, "alice")
+    reads = []
+
+    def end_once(rows: list[Rows]) -> list[Executable]:
+        reads.append(rows)
+        return [text("SELECT pg_terminate_backend(pg_backend_pid())")] if len(reads) == 1 else []
+
+    (names, _) = await store._reader.rows(queries.USER_NAMES, queries.REVISION, following=end_once)
+    assert [name for (name,) in names] == ["alice"]
+    assert len(reads) == 2
 
 
 async def test_commit_that_did_not_wait_for_its_standby_is_told_as_unknown(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -47,9 +48,9 @@ class Heard:
 class Peer:
     """A server on the database: its store, and the others as it sees them."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: SqlStore, *, patience: float = PATIENCE) -> None:
         self.store = store
-        replicas = store.replicas(patience=PATIENCE)
+        replicas = store.replicas(patience=patience)
         assert replicas is not None
         self.replicas: PostgresqlReplicas = replicas
         self.heard = Heard()
@@ -101,6 +102,28 @@ async def test_renewal_counts_and_reports_and_returns_the_revision_of_the_store(
         "a", embedded=True, started_at=5.0, renewals=2, applied_revision=revision, drained_revision=revision
     )
     assert list(await other.replicas.registered()) == [expected]
+
+
+async def test_renewal_that_did_not_wait_for_the_standby_is_none(
+    settings: PostgresqlSettings, cluster: postgresql.Cluster
+) -> None:
+    """The standby may take over without it: a lease that only the former primary knows of would not be waited for."""
+    peer = Peer(await SqlStore.open(replace(settings, timeout=60.0)), patience=60.0)
+    await peer.replicas.register(record("one"), admit)
+    cluster.sql("ALTER SYSTEM SET synchronous_standby_names = 'absent'")
+    cluster.sql("SELECT pg_reload_conf()")
+    try:
+        renewing = asyncio.create_task(peer.replicas.renew("one", 0, drained=0))
+        waiting = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        while "t" not in cluster.sql(waiting):
+            await asyncio.sleep(0.02)
+        with pytest.raises(StoreUnavailable, match="did not wait for its standby"):
+            await renewing
+    finally:
+        cluster.sql("ALTER SYSTEM RESET synchronous_standby_names")
+        cluster.sql("SELECT pg_reload_conf()")
+    assert await peer.replicas.renew("one", 0, drained=0) is not None
+    await peer.close()
 
 
 async def test_server_that_is_not_registered_renews_nothing(peers: tuple[Peer, Peer]) -> None:

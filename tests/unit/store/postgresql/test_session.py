@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from tests.support import pgbouncer, postgresql
+from tests.support import fake_upstream, pgbouncer, postgresql
 from tests.support.postgresql import Cluster
 
 from kiteward.domain.errors import CommitUnknown, StoreUnavailable, StoreUnreachable
@@ -114,6 +114,22 @@ async def test_server_that_is_not_there_is_told_and_may_come(settings: Postgresq
 async def test_host_that_is_not_there_is_passed_over(settings: PostgresqlSettings) -> None:
     absent = ("127.0.0.1", postgresql.free_port())
     await (await SqlStore.open(replace(settings, hosts=(absent, *settings.hosts)))).close()
+
+
+async def test_host_that_does_not_answer_is_passed_over(settings: PostgresqlSettings) -> None:
+    """A machine that is off or cut off answers nothing, also no refusal."""
+    async with fake_upstream.listening(fake_upstream.silence) as silent:
+        hosts = ((silent.host, silent.port), *settings.hosts)
+        session = await connect(replace(settings, hosts=hosts, timeout=10.0), LIMITS)
+        assert await session.fetchval("SELECT 1") == 1
+        session.terminate()
+
+
+async def test_of_several_refusals_the_one_is_told_that_waiting_does_not_help(settings: PostgresqlSettings) -> None:
+    hosts = (("127.0.0.1", postgresql.free_port()), *settings.hosts)
+    assert await refused(replace(settings, hosts=hosts, password=Secret("wrong"))) == (
+        "the database rejects the user or the password"
+    )
 
 
 async def test_unix_socket_is_used(cluster: Cluster, settings: PostgresqlSettings) -> None:

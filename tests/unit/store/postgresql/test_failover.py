@@ -1,0 +1,57 @@
+"""A store on a primary with a synchronous standby, when the standby takes over."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from tests.support import postgresql, postgresql_pair
+from tests.support.postgresql_pair import Pair
+
+from kiteward.domain.errors import CommitUnknown
+from kiteward.domain.identity import Secret
+from kiteward.store.postgresql.settings import PostgresqlSettings
+from kiteward.store.sql import SqlStore
+from kiteward.store.transaction import FEED_LENGTH
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with postgresql_pair.running() as pair:
+        pair.primary.sql(f"CREATE DATABASE kiteward OWNER {postgresql.USER}")
+        yield pair
+
+
+async def add(store: SqlStore, name: str) -> int:
+    async with store.transaction() as transaction:
+        await transaction.users.add(name, "hash")
+        return (await transaction.commit()).revision
+
+
+async def test_revision_of_a_change_that_was_lost_is_never_given_again(pair: Pair) -> None:
+    """Whoever has applied the lost change would take the next one for the same, and would not apply it."""
+    url = postgresql_pair.url(postgresql.USER, [each.port for each in pair.nodes], "kiteward")
+    settings = PostgresqlSettings.parse(url, password=Secret(postgresql.PASSWORD))
+    store = await SqlStore.open(settings)
+    assert await add(store, "alice") == 1
+    await asyncio.to_thread(pair.standby.kill)
+    adding = asyncio.create_task(add(store, "bob"))
+    while "SyncRep" not in pair.primary.sql("SELECT wait_event FROM pg_stat_activity WHERE wait_event IS NOT NULL"):
+        await asyncio.sleep(0.05)
+    await asyncio.to_thread(pair.kill)
+    with pytest.raises(CommitUnknown):
+        await adding
+    await asyncio.to_thread(pair.primary.start_again)
+    assert (await store.user_names(), await store.revision()) == (["alice", "bob"], 2)
+    await asyncio.to_thread(pair.kill)
+    await asyncio.to_thread(pair.standby.start_again)
+    await asyncio.to_thread(pair.promote)
+    await asyncio.to_thread(pair.join_again, rewind=True)
+    assert (await store.user_names(), await store.revision()) == (["alice"], 1)
+    assert await add(store, "carol") > 2 + FEED_LENGTH
+    assert await store.changes_since(2) is None
+    revision = await store.revision()
+    assert await add(store, "dave") == revision + 1
+    assert await store.changes_since(revision) is not None
+    await store.close()
