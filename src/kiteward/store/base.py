@@ -7,7 +7,15 @@ from typing import Protocol
 from kiteward.authz.model import Policy
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store.audit_events import LineRange, StoredHead
-from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, ReplicaRecord, Subject, UserRecord
+from kiteward.store.records import (
+    HashSchemes,
+    KeyRecord,
+    ListedReplica,
+    PolicyChanges,
+    ReplicaRecord,
+    Subject,
+    UserRecord,
+)
 from kiteward.store.transaction import Transaction
 
 
@@ -155,7 +163,7 @@ class ReplicaListener(Protocol):
 
         Args:
             revision: the revision that it made.
-            announcer: who waits until it is applied, for `Replicas.renew`.
+            announcer: who waits for a report that it is applied, for `Replicas.renew`; empty if nobody does.
         """
         ...
 
@@ -213,6 +221,14 @@ class Replicas(Protocol):
         """
         ...
 
+    async def behind(self, revision: int) -> Mapping[str, int]:
+        """Return what the servers have applied that have not applied a revision: id -> revision.
+
+        Raises:
+            StoreUnavailable: they cannot be read.
+        """
+        ...
+
     async def remove(self, replica_id: str, *, renewals: int | None = None) -> None:
         """Remove a server; an unknown one does nothing.
 
@@ -232,6 +248,14 @@ class ConnectedReplicas(Replicas, Protocol):
     @property
     def listening(self) -> bool:
         """Whether what others announce arrives; if not, it is noticed later, by looking."""
+        ...
+
+    async def listed(self) -> Sequence[ListedReplica]:
+        """Return the servers as `registered`, with what people want to know of them.
+
+        Raises:
+            StoreUnavailable: they cannot be read.
+        """
         ...
 
     def start(self, listener: ReplicaListener) -> None:

@@ -62,6 +62,7 @@ class ReplicaRecord:
         started_at: when it registered, in seconds since the epoch by its own clock; for people alone.
         renewals: how often it has renewed its lease.
         applied_revision: the revision of the policy that it decides by.
+        version: its version of Kiteward; for people alone.
     """
 
     replica_id: str
@@ -71,6 +72,22 @@ class ReplicaRecord:
     started_at: float = 0.0
     renewals: int = 0
     applied_revision: int = 0
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedReplica:
+    """A server among those that share a store, for people. No change waits by what is written here.
+
+    Attributes:
+        replica: the server.
+        renewed: seconds since its last renewal by the database's clock; None before the first one.
+        revision: the store's revision.
+    """
+
+    replica: ReplicaRecord
+    renewed: float | None
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,5 +288,8 @@ replicas: Final = Table(
     Column("started_at", Float(), nullable=False),
     Column("renewals", BigInteger(), nullable=False),
     Column("applied_revision", BigInteger(), nullable=False),
+    # The time of the last renewal by the clock of the database, for people alone; NULL before the first one.
+    Column("renewed_at", Float()),
+    Column("version", Text(), nullable=False, server_default=""),
     sqlite_with_rowid=False,
 )

@@ -187,9 +187,9 @@ class SqlStore:
             await self._writer.close()
             await self._reader.close()
 
-    def _announcement(self, revision: int) -> Executable | None:
+    def _announcement(self, revision: int, servers: int) -> Executable | None:
         """Return what announces a revision in the transaction that makes it; None where nobody can share the store."""
-        return None if self._shared is None else announcement(revision, self._announcer)
+        return None if self._shared is None else announcement(revision, self._announcer, servers)
 
 
 def backend_of(location: str | os.PathLike[str] | PostgresqlSettings) -> Backend:

@@ -313,7 +313,7 @@ class Transaction:
         self,
         write_transaction: WriteTransaction,
         clock: Callable[[], float],
-        announcement: Callable[[int], Executable | None],
+        announcement: Callable[[int, int], Executable | None],
     ) -> None:
         self._write_transaction = write_transaction
         self._announcement = announcement
@@ -344,11 +344,11 @@ class Transaction:
         revision, registered = replicas.revision_and_records(found)
         if changes:
             revision += 1
-            await self._announce(revision, changes)
+            await self._announce(revision, changes, servers=len(registered))
         await self._write_transaction.commit()
         return Committed(revision, changes, registered)
 
-    async def _announce(self, revision: int, changes: Sequence[Change]) -> None:
+    async def _announce(self, revision: int, changes: Sequence[Change], *, servers: int) -> None:
         feed = schema.change_feed
         await self._write_transaction.run(
             update(schema.revision).where(schema.revision.c.id == schema.REVISION_ROW).values(value=revision)
@@ -356,7 +356,7 @@ class Transaction:
         rows = [{"revision": revision, "subject": change.subject.value, "name": change.name} for change in changes]
         await self._write_transaction.run(insert(feed), rows)
         await self._write_transaction.run(delete(feed).where(feed.c.revision <= revision - FEED_LENGTH))
-        announcement = self._announcement(revision)
+        announcement = self._announcement(revision, servers)
         if announcement is not None:
             await self._write_transaction.rows(announcement)
 

@@ -8,7 +8,7 @@ says so, or never.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Coroutine, Generator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -140,6 +140,13 @@ class Database:
         yield True
         return rows
 
+    def behind(self, revision: int) -> Steps:
+        rows = {
+            each.replica_id: each.applied_revision for each in self.rows.values() if each.applied_revision < revision
+        }
+        yield True
+        return rows
+
     def read(self) -> Steps:
         """Read what has changed."""
         revision = self.revision
@@ -184,6 +191,10 @@ class Connection:
 
     async def registered(self) -> Sequence[ReplicaRecord]:
         found: list[ReplicaRecord] = await self.ask(self._database.registered())
+        return found
+
+    async def behind(self, revision: int) -> Mapping[str, int]:
+        found: dict[str, int] = await self.ask(self._database.behind(revision))
         return found
 
     async def remove(self, replica_id: str, *, renewals: int | None = None) -> None:
