@@ -16,6 +16,7 @@ from kiteward.domain.errors import KitewardError, StoreUnavailable
 from kiteward.gateway.replicas.acknowledgements import Acknowledgements
 from kiteward.gateway.replicas.lease import Lease
 from kiteward.gateway.replicas.membership import Membership
+from kiteward.store.postgresql.replicas import REPORTING
 from kiteward.store.records import Committed, ReplicaRecord
 
 LEASE: Final = 3.0
@@ -101,6 +102,10 @@ class Database:
         self._writing: object = None
         self._locked: set[str] = set()
 
+    def send(self, request: Request) -> None:
+        """Take a request, whose steps a test has it go through."""
+        self.requests.append(request)
+
     def commit(self, announcer: str) -> Steps:
         """A transaction that changes something."""
         turn = object()
@@ -109,7 +114,7 @@ class Database:
         yield True
         self.revision += 1
         self._writing = None
-        self.notifications.append(("changed", (self.revision, announcer)))
+        self.notifications.append(("changed", (self.revision, announcer if len(self.rows) <= REPORTING else "")))
         return Committed(self.revision, (), replicas)
 
     def register(self, replica: ReplicaRecord, admit: Callable[[Sequence[ReplicaRecord]], None]) -> Steps:
@@ -203,7 +208,7 @@ class Connection:
     async def ask(self, steps: Steps) -> Any:
         """Send a request and return its answer."""
         request = Request(self._server, steps, self._server.loop.create_future())
-        self._database.requests.append(request)
+        self._database.send(request)
         try:
             async with asyncio.timeout(PATIENCE):
                 return await request.answer
@@ -243,8 +248,7 @@ class Server:
     follows: int = 0
 
     def __post_init__(self) -> None:
-        self.loop = Loop()
-        self.loop.now = self.clock()
+        self.loop: Any = self.world.new_loop(self)
         self.replicas = Connection(self.world.database, self)
         self.lease = Lease(LEASE, self.clock)
         self.acknowledgements = Acknowledgements(self.replicas, clock=self.clock)
@@ -271,7 +275,8 @@ class Server:
 
     async def follow_others(self) -> None:
         self.follows += 1
-        self.applied = max(self.applied, await self.replicas.ask(self.world.database.read()))
+        found = await self.replicas.ask(self.world.database.read())
+        self.applied = max(self.applied, found)
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Begin some work in its loop."""
@@ -285,7 +290,7 @@ class Server:
                 await self.follow_others()
                 await self.membership.join()
 
-    async def change(self) -> None:
+    async def change(self) -> Change:
         """Make a change, and acknowledge it unless it is not known whether it was made."""
         change = Change()
         self.changes.append(change)
@@ -295,6 +300,7 @@ class Server:
             self.applied = max(self.applied, committed.revision)
             await self.acknowledgements.wait(committed)
             change.acknowledged = True
+        return change
 
     def run(self) -> None:
         """Run its loop until now, unless it is stopped."""
@@ -310,6 +316,12 @@ class World:
         self.now = 0.0
         self.database = Database()
         self.servers: list[Server] = []
+
+    def new_loop(self, server: Server) -> Any:
+        """Return the event loop of a server."""
+        loop = Loop()
+        loop.now = server.clock()
+        return loop
 
     def add(self, *, offset: float = 0.0, speed: float = 1.0, embedded: bool = False) -> Server:
         """Add a server and have it join."""
