@@ -4,7 +4,7 @@ Requests take time on the network, wait for a processor of the database, and tak
 and each wakes every server that listens. Servers have clocks of their own, stop, and are cut off.
 
 After everything that a server does, it must not decide by a state before an acknowledged change; after each
-acknowledgement, none may.
+acknowledgement, no other one must either.
 """
 
 import functools
@@ -35,7 +35,7 @@ class Conditions:
     """How fast, and how reliable, database and network are.
 
     Attributes:
-        latency: seconds on the way to the database, and as many back; the mean of an exponential distribution.
+        latency: seconds in transit to the database, and as many back; the mean of an exponential distribution.
         statement: seconds of processor time of a statement in the database.
         wake: seconds of processor time for each connection that a notification wakes.
         flush: seconds until a commit is on disk.

@@ -82,7 +82,7 @@ class MachineLoop(asyncio.AbstractEventLoop):
             self._kept = []
 
     def go_on(self) -> None:
-        """Do what was left since `stop`, and go on."""
+        """Do what was left since `stop`, and everything from now on."""
         kept, self._kept = self._kept or [], None
         for handle in kept:
             self._time.add(self._time.now, self, handle)
