@@ -1,19 +1,23 @@
 """`python -m benchmarks.fairness`: searches of some users while another one sends ten times as many, or all it can.
 
-Each of the others sends at a fixed pace, and its searches are measured from when they were due. Searches alone and
-beside the greedy user follow one another in turns on one server, so that only their ratio is stated.
+Everybody's searches are due at random times that follow one another like those of many independent programs, and
+nobody waits for an answer before the next is sent. The others' are measured from when they were due, at the same times
+alone and beside the greedy user. Both follow one another in turns on one server, so that only their ratio is stated.
 """
 
 import argparse
 import asyncio
+import contextlib
 import functools
+import itertools
+import random
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import grpc
 import httpx
@@ -25,12 +29,17 @@ from benchmarks.frames import authorization, recorded
 BUDGET: Final = 1.2
 """How many times as long the slowest hundredth of the others' searches may take."""
 
-OTHERS: Final = 4
+OTHERS: Final = 8
 PACE: Final = 4.0
-"""Searches a second of each of the others."""
+"""Searches a second of each of the others, on average."""
+
+TIMES: Final = 10
+"""How many times as many the greedy user sends."""
 
 _AT_ONCE: Final = 10
-"""Concurrent searches of the greedy user."""
+"""Concurrent searches of a greedy user who sends all that it can."""
+_CONNECTIONS: Final = 4
+_TURNS: Final = 6
 _GREEDY: Final = "greedy"
 _PASSWORD: Final = "Password-1"
 
@@ -57,18 +66,23 @@ SETUPS: Final = (
 )
 
 
-async def _paced(address: str, user: str, until: float) -> list[float]:
-    """Search at the pace until a time, and return how long after it was due each search was answered, in ms."""
-    taken: list[float] = []
+async def _paced(address: str, number: int, until: float) -> list[float]:
+    """Search at random times until a time, and return how long after it was due each search was answered, in ms."""
+    chance = random.Random(number)  # the same times in each turn
     async with interference.channel(address) as connection:
-        call, request, metadata = _search(connection, user)
-        due = time.monotonic()
+        call, request, metadata = _search(connection, f"other{number}")
+
+        async def searched(due: float) -> float:
+            await call(request, metadata=metadata, timeout=30)
+            return (time.monotonic() - due) * 1e3
+
+        tasks = []
+        due = time.monotonic() + chance.expovariate(PACE)
         while due < until:
             await asyncio.sleep(due - time.monotonic())
-            await call(request, metadata=metadata, timeout=30)
-            taken.append((time.monotonic() - due) * 1e3)
-            due += 1 / PACE
-    return taken
+            tasks.append(asyncio.create_task(searched(due)))
+            due += chance.expovariate(PACE)
+        return await asyncio.gather(*tasks)
 
 
 def _search(connection: grpc.aio.Channel, user: str) -> tuple[grpc.aio.UnaryUnaryMultiCallable, bytes, object]:
@@ -77,50 +91,97 @@ def _search(connection: grpc.aio.Channel, user: str) -> tuple[grpc.aio.UnaryUnar
     return connection.unary_unary(request.path), request.payload, metadata
 
 
-async def greedy(address: str, pace: float, seconds: float) -> int:
-    """Search as the greedy user, `pace` times a second or without a pause at 0, and return how often it succeeded."""
-    until, succeeded = time.monotonic() + seconds, 0
+class Greedy:
+    """The greedy user, in a process of its own, which does not take from the others' event loop."""
 
-    async def repeat() -> None:
-        nonlocal succeeded
-        async with interference.channel(address) as connection:
-            call, request, metadata = _search(connection, _GREEDY)
-            while (begun := time.monotonic()) < until:
-                try:
-                    await call(request, metadata=metadata, timeout=30)
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, address: str, pace: float) -> Self:
+        """Start the process, and wait until all that it has to import is there.
+
+        Args:
+            address: of the server.
+            pace: searches a second on average; 0 for all that it can send.
+        """
+        command = [sys.executable, "-m", "benchmarks.fairness", "--greedy", address, str(pace)]
+        process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        greedy = cls(process)
+        assert await greedy._line() == "ready"
+        return greedy
+
+    async def search(self, until: float) -> int:
+        """Search until a time, and return how often it succeeded."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{until}\n".encode())
+        return int(await self._line())
+
+    async def stop(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        assert await self._process.wait() == 0
+
+    async def _line(self) -> str:
+        assert self._process.stdout is not None
+        return (await self._process.stdout.readline()).decode().strip()
+
+
+async def _serve_greedy(address: str, pace: float) -> None:
+    """Search as often as standard input says until when, and say each time how often it succeeded."""
+    chance = random.Random("greedy")
+    async with contextlib.AsyncExitStack() as stack:
+        connections = [await stack.enter_async_context(interference.channel(address)) for _ in range(_CONNECTIONS)]
+        calls = itertools.cycle([_search(connection, _GREEDY) for connection in connections])
+
+        async def search() -> bool:
+            call, request, metadata = next(calls)
+            try:
+                await call(request, metadata=metadata, timeout=30)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    raise
+                return False
+            return True
+
+        async def repeat(until: float) -> int:
+            succeeded = 0
+            while time.monotonic() < until:
+                if await search():
                     succeeded += 1
-                except grpc.aio.AioRpcError as error:
-                    if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
-                        raise
+                else:
                     await asyncio.sleep(0.01)  # no SDK comes back sooner
-                if pace:
-                    await asyncio.sleep(begun + _AT_ONCE / pace - time.monotonic())
+            return succeeded
 
-    await asyncio.gather(*(repeat() for _ in range(_AT_ONCE)))
-    return succeeded
+        async def paced(until: float) -> int:
+            tasks = []
+            due = time.monotonic() + chance.expovariate(pace)
+            while due < until:
+                await asyncio.sleep(due - time.monotonic())
+                tasks.append(asyncio.create_task(search()))
+                due += chance.expovariate(pace)
+            return sum(await asyncio.gather(*tasks))
 
-
-async def _beside(address: str, pace: float, until: float) -> int:
-    """Run the greedy user in a process of its own, which does not take from the others' event loop."""
-    command = [sys.executable, "-m", "benchmarks.fairness", "--greedy", address, str(pace)]
-    seconds = str(max(0.0, until - time.monotonic()))
-    process = await asyncio.create_subprocess_exec(*command, seconds, stdout=subprocess.PIPE)
-    answer, _ = await process.communicate()
-    assert process.returncode == 0
-    return int(answer)
+        print("ready", flush=True)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            until = float(line)
+            sent = await paced(until) if pace else sum(await asyncio.gather(*(repeat(until) for _ in range(_AT_ONCE))))
+            print(sent, flush=True)
 
 
 async def measure(address: str, setup: Setup, *, seconds: float) -> bool:
     """Measure, print, and tell whether the budget was kept."""
-    searches = [functools.partial(_paced, address, f"other{number}") for number in range(OTHERS)]
+    searches = [functools.partial(_paced, address, number) for number in range(OTHERS)]
     kept = True
-    for name, pace in ((f"{_AT_ONCE} times as many", _AT_ONCE * PACE), ("all it can", 0.0)):
-        load = functools.partial(_beside, address, pace)
-        measured = await interference.measure(searches, load, seconds=seconds)
+    for name, pace in ((f"{TIMES} times as many", TIMES * PACE), ("all it can", 0.0)):
+        greedy = await Greedy.start(address, pace)
+        measured = await interference.measure(searches, greedy.search, seconds=seconds, turns=_TURNS)
+        await greedy.stop()
         kept &= measured.ratio <= BUDGET
         print(
-            f"{setup.name}; greedy sends {name}: {measured.sent / seconds:.0f} a second beside "
-            f"{len(measured.beside) / seconds / OTHERS:.0f}; {measured} (target {BUDGET})",
+            f"{setup.name}; greedy sends {name}: {measured.sent / seconds:.0f} a second beside {OTHERS} users with "
+            f"{len(measured.beside) / seconds / OTHERS:.1f} each; {measured} (target {BUDGET})",
             flush=True,
         )
     return kept
@@ -147,11 +208,13 @@ def _prepare(peer: peers.Peer, setup: Setup) -> None:
 def main() -> int:
     """Measure and return 0 if the budget is kept by the default and with a limit."""
     if sys.argv[1:2] == ["--greedy"]:
-        address, pace, seconds = sys.argv[2:]
-        print(asyncio.run(greedy(address, float(pace), float(seconds))))
+        address, pace = sys.argv[2:]
+        asyncio.run(_serve_greedy(address, float(pace)))
         return 0
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long each setup is measured")
+    parser.add_argument(
+        "--seconds", type=float, default=120.0, help="how long each of the six cases is measured, twice"
+    )
     arguments = parser.parse_args()
     kept = []
     for setup in SETUPS:

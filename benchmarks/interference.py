@@ -31,11 +31,13 @@ class Interference:
         alone: milliseconds of searches without the load.
         beside: milliseconds of searches beside it.
         sent: requests of the load.
+        turns: the ratio of each turn.
     """
 
     alone: list[float] = field(default_factory=list)
     beside: list[float] = field(default_factory=list)
     sent: int = 0
+    turns: list[float] = field(default_factory=list)
 
     @property
     def ratio(self) -> float:
@@ -45,18 +47,22 @@ class Interference:
     def __str__(self) -> str:
         return (
             f"searches p99 {_p99(self.alone):.1f} ms alone, {_p99(self.beside):.1f} ms beside it: {self.ratio:.2f}; "
+            f"turns {min(self.turns):.2f} to {max(self.turns):.2f}; "
             f"median {statistics.median(self.alone):.1f} and {statistics.median(self.beside):.1f} ms"
         )
 
 
-async def measure(searches: Sequence[Search], load: Load, *, seconds: float) -> Interference:
-    """Search alone and beside a load, each for so many seconds in all."""
+async def measure(searches: Sequence[Search], load: Load, *, seconds: float, turns: int = _TURNS) -> Interference:
+    """Search alone and beside a load in turns, each for so many seconds in all."""
     measured = Interference()
-    for _ in range(_TURNS):
-        measured.alone += await _together(searches, seconds / _TURNS)
-        sending = asyncio.ensure_future(load(time.monotonic() + seconds / _TURNS))
-        measured.beside += await _together(searches, seconds / _TURNS)
+    for _ in range(turns):
+        alone = await _together(searches, seconds / turns)
+        sending = asyncio.ensure_future(load(time.monotonic() + seconds / turns))
+        beside = await _together(searches, seconds / turns)
         measured.sent += await sending
+        measured.turns.append(_p99(beside) / _p99(alone))
+        measured.alone += alone
+        measured.beside += beside
     return measured
 
 

@@ -53,7 +53,7 @@ _OWN_ROWS: Final = {
     "-----": """
         ListUserAccounts CreateUserAccount DeleteUserAccount ResetPassword DisableUser EnableUser UnlockUser
         ListCollectionAccess ListMissingAccess ListUnusedAccess SearchAudit ExplainAuditLine ChangeGrants DescribeServer
-        ViewAsUser
+        ListServers ViewAsUser
         MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
         SetTags DeleteTags ListTaggedUsers PreviewRows
         SetLimits DeleteLimits ListLimits

@@ -1,6 +1,7 @@
 """Three real servers on one PostgreSQL: revocations hold on all of them, also when one is stopped, cut off or slow."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ import pytest_asyncio
 from tests.replicas.revocations import revoke_many
 from tests.replicas.world import NOT_AUTHENTICATED, UNAVAILABLE, Replica, World, running
 from tests.support import postgresql, server
+
+from kiteward import __version__
 
 LEASE = 3
 SLACK = 5.0
@@ -168,6 +171,21 @@ async def test_change_by_the_command_line_holds_on_every_server_when_it_returns(
     assert done.returncode == 0, done.stderr
     for replica in world.replicas:
         assert (await replica.ask("kiteward/whoami/describe", by=key))["code"] == NOT_AUTHENTICATED
+
+
+async def test_each_server_and_the_command_line_list_all_servers(world: World) -> None:
+    await all_serve(world)
+    for replica in world.replicas:
+        found = (await replica.data("kiteward/server/list"))["servers"]
+        assert sorted(each["name"] for each in found) == sorted(each.name for each in world.replicas)
+        assert [each["name"] for each in found if each["thisServer"]] == [replica.name]
+        assert {(each["lease"], each["version"]) for each in found} == {("held", __version__)}
+    directory = world.replicas[0].running.data_dir
+    command = [sys.executable, "-m", "kiteward", "servers", "list", "--json", "--data-dir", str(directory)]
+    command += ["--config", str(directory.with_name("data.yaml"))]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [each["lease"] for each in json.loads(done.stdout)] == ["held"] * len(world.replicas)
 
 
 async def test_server_with_an_embedded_engine_is_refused_beside_others(world: World, tmp_path: Path) -> None:

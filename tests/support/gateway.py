@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import dataclasses
+import math
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.authn.throttle import Throttle
 from kiteward.authz.model import Policy
 from kiteward.bootstrap.first_start import bootstrap
+from kiteward.bootstrap.sharing import Sharing, servers_of
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import AuditUnavailable, RequestRefused
 from kiteward.domain.identity import PasswordCredential, PresentedCredential, Secret
@@ -34,6 +36,7 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.replicas.lease import Lease
 from kiteward.gateway.request_entry import RequestEntry
 from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.gateway.row_access.counting import RowCounter
@@ -41,7 +44,7 @@ from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import Arguments
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
-from kiteward.store.records import UserRecord
+from kiteward.store.records import ReplicaRecord, UserRecord
 from kiteward.store.sql import SqlStore
 
 ROOT_PASSWORD: Final = "Milvus"
@@ -96,6 +99,7 @@ class GatewayHarness:
         trail: the recorded events.
         limiter: limits requests; a test of its clock replaces it before `configure`.
         engine_places: how many reads, and how many writes, are worked on at once; likewise.
+        me: this server, as it is listed.
         throttle_clock: advances by an hour at each reading, so that wrong passwords in a test cause no waits; a test of
             waits sets its `step`.
     """
@@ -120,6 +124,7 @@ class GatewayHarness:
         self.policy_cache = PolicyCache(store, self.authenticator, self.recorder)
         self.catalog = catalog or Catalog(engine)
         self.ddl = DdlExecutor(engine, self.catalog, self.policy_cache, self.recorder)
+        self.me = ReplicaRecord("", "this server", math.inf, started_at=1.0, version="1.2.3")
         self.services = Services(
             store,
             engine,
@@ -135,6 +140,7 @@ class GatewayHarness:
             root_bypass=settings.root_bypass,
             key_rules=settings.key_rules,
             sessions=self.authenticator.sessions,
+            servers=servers_of(Sharing(lease=Lease.unlimited(), me=self.me), self.policy_cache),
         )
         self.admission = Admission()
         self.limiter = RequestLimiter()

@@ -18,7 +18,7 @@ from kiteward.audit.writer import open_sink
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.bootstrap.first_start import bootstrap
-from kiteward.bootstrap.sharing import Sharing
+from kiteward.bootstrap.sharing import Sharing, servers_of
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, StoreError
 from kiteward.engine.base import Engine
@@ -201,6 +201,7 @@ def make_services(
         shared_trail=SharedTrail(access.store) if access.store.shared and settings.audit.enabled else None,
         audit=recorder.state,
         sessions=access.authenticator.sessions,
+        servers=servers_of(access.sharing, access.policy_cache),
     )
 
 

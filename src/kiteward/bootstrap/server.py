@@ -153,7 +153,7 @@ class Server:
             directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
             telemetry = Telemetry(start_tracing(stack, settings))
             access = await _open_access_control(stack, settings, telemetry, hashing=hashing)
-            membership = await join(stack, settings, access.sharing, access.policy_cache)
+            membership = await join(stack, access.sharing, access.policy_cache)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
             gateway, catalog = await _start_gateway(

@@ -1,10 +1,13 @@
 """Servers that share a store: their leases, what changes wait for, and the membership of this one."""
 
+import math
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import time
 from typing import Final
 
+from kiteward import __version__
 from kiteward.config.settings import Settings
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.catalog_following import CatalogFollower
@@ -17,8 +20,9 @@ from kiteward.gateway.replicas.membership import Membership
 from kiteward.gateway.replicas.shared_locks import SharedLocks
 from kiteward.gateway.row_access.locks import CollectionLocks
 from kiteward.gateway.row_access.shared_locks import SharedCollectionLocks
+from kiteward.iam.services import Servers, unknown_servers
 from kiteward.store.base import ConnectedReplicas, Store
-from kiteward.store.records import ReplicaRecord
+from kiteward.store.records import ListedReplica, ReplicaRecord
 from kiteward.telemetry.counters import ReplicaState
 from kiteward.telemetry.telemetry import Telemetry
 
@@ -31,6 +35,7 @@ class Sharing:
     """What a process needs whose store others share; as it is here, nobody shares it.
 
     Attributes:
+        me: this server; None if this process is none.
         lease: until when this process may decide.
         acknowledge: what each change waits for.
         replicas: the servers on the store; None if it is a file.
@@ -39,6 +44,7 @@ class Sharing:
     """
 
     lease: Lease
+    me: ReplicaRecord | None = None
     acknowledge: Acknowledge = alone
     replicas: ConnectedReplicas | None = None
     acknowledgements: Acknowledgements | None = None
@@ -56,8 +62,16 @@ class Sharing:
 def open_sharing(stack: AsyncExitStack, settings: Settings, store: Store, telemetry: Telemetry) -> Sharing:
     """Return what the policy of a server needs; `stack` closes it. The server may decide once it has joined."""
     replicas = store.replicas(patience=settings.replicas.lease / _CALLS)
+    me = ReplicaRecord(
+        "",
+        settings.replicas.shown,
+        math.inf if replicas is None else settings.replicas.lease,
+        embedded=settings.engine is None,
+        started_at=time(),
+        version=__version__,
+    )
     if replicas is None:
-        return Sharing(lease=Lease.unlimited())
+        return Sharing(lease=Lease.unlimited(), me=me)
     stack.push_async_callback(replicas.close)
     acknowledgements = Acknowledgements(replicas, observe=telemetry.observe_acknowledgement)
     stack.push_async_callback(acknowledgements.close)
@@ -66,6 +80,7 @@ def open_sharing(stack: AsyncExitStack, settings: Settings, store: Store, teleme
     stack.push_async_callback(locks.close)
     return Sharing(
         lease=lease,
+        me=me,
         acknowledge=acknowledgements.wait,
         replicas=replicas,
         acknowledgements=acknowledgements,
@@ -78,12 +93,10 @@ def open_for_command(stack: AsyncExitStack, settings: Settings, store: Store) ->
     sharing = open_sharing(stack, settings, store, Telemetry())
     if sharing.replicas is not None and sharing.acknowledgements is not None:
         sharing.replicas.start(sharing.acknowledgements)
-    return Sharing(lease=Lease.unlimited(), acknowledge=sharing.acknowledge)
+    return replace(sharing, lease=Lease.unlimited(), me=None)
 
 
-async def join(
-    stack: AsyncExitStack, settings: Settings, sharing: Sharing, policy_cache: PolicyCache
-) -> Membership | None:
+async def join(stack: AsyncExitStack, sharing: Sharing, policy_cache: PolicyCache) -> Membership | None:
     """Join the servers that share the store, and follow their changes, until `stack` closes.
 
     Returns:
@@ -93,18 +106,12 @@ async def join(
         ConfigurationError: another server is there, and one of the two has an embedded engine.
         StoreError: the store cannot be read or written.
     """
-    if sharing.replicas is None or sharing.acknowledgements is None:
+    if sharing.me is None or sharing.replicas is None or sharing.acknowledgements is None:
         return None
     membership = Membership(
         sharing.replicas,
         policy_cache,
-        me=ReplicaRecord(
-            "",
-            settings.replicas.shown,
-            settings.replicas.lease,
-            embedded=settings.engine is None,
-            started_at=time(),
-        ),
+        me=sharing.me,
         lease=sharing.lease,
         acknowledgements=sharing.acknowledgements,
     )
@@ -129,6 +136,22 @@ def follow_catalog(
     follower = CatalogFollower(catalog, locks, ours=ddl.has_begun, finish=ddl.finish_later, drained=membership.drained)
     stack.push_async_callback(follower.close)
     policy_cache.observe_catalog(follower)
+
+
+def servers_of(sharing: Sharing, policy_cache: PolicyCache) -> Callable[[], Awaitable[Servers]]:
+    """Return what lists the servers that work with the store: where it is a file, this one alone."""
+
+    async def shared() -> Servers:
+        own_id = "" if sharing.acknowledgements is None else sharing.acknowledgements.own_id
+        return Servers([] if sharing.replicas is None else await sharing.replicas.listed(), own_id)
+
+    async def alone() -> Servers:
+        if sharing.me is None:
+            return await unknown_servers()
+        revision = policy_cache.revision() or 0
+        return Servers([ListedReplica(replace(sharing.me, applied_revision=revision), None, revision)])
+
+    return alone if sharing.replicas is None else shared
 
 
 def state_of(sharing: Sharing, membership: Membership | None) -> ReplicaState | None:

@@ -1,4 +1,4 @@
-"""`kiteward init`, `users`, `keys`, `tags` and `limits`: administration on the store itself, without a server.
+"""`kiteward init`, `users`, `keys`, `tags`, `limits` and `servers`: administration on the store, without a server.
 
 Each command sends one of Kiteward's own operations through a gateway, as the operator of this machine.
 """
@@ -115,6 +115,10 @@ LIMITS: Final = (
     ),
 )
 
+SERVERS: Final = (
+    Command("list", "ListServers", "list the servers that use the store, with their leases", lists="servers"),
+)
+
 
 def add_parsers(commands: Any) -> None:
     """Add the commands to the command line."""
@@ -123,6 +127,7 @@ def add_parsers(commands: Any) -> None:
         ("keys", KEYS, "manage API keys, directly in the store"),
         ("tags", TAGS, "manage tags of users and API keys, directly in the store"),
         ("limits", LIMITS, "limit requests of users, API keys and roles, directly in the store"),
+        ("servers", SERVERS, "show the servers that share a store"),
     ):
         group = commands.add_parser(word, help=text).add_subparsers(required=True, metavar="COMMAND")
         for command in table:
@@ -144,7 +149,7 @@ async def _carry_out(command: Command, arguments: argparse.Namespace, settings: 
     request = request_of(command, arguments)
     async with open_local(settings) as gateway:
         answer = await call(gateway, command.operation, request)
-        while command.lists and answer["next"]:
+        while command.lists and answer.get("next"):
             page = await call(gateway, command.operation, {**request, "after": answer["next"]})
             answer = {command.lists: answer[command.lists] + page[command.lists], "next": page["next"]}
     if command.lists:

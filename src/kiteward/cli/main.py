@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "keys": "manage API keys, directly in the store",
             "tags": "manage tags of users and API keys, directly in the store",
             "limits": "limit requests of users, API keys and roles, directly in the store",
+            "servers": "show the servers that share a store",
             "init": "create a new data directory with an administrator",
         },
         "row_policies": {"row-policies": "manage and preview row policies, on a running server"},

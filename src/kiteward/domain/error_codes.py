@@ -100,6 +100,7 @@ class ErrorCode(StrEnum):
     STORE_COMMIT_UNKNOWN = auto()
     STORE_DAMAGED = auto()
     REPLICA_NEEDS_CLUSTER = auto()
+    SERVERS_NOT_LISTED = auto()
     STORE_READ_ONLY = auto()
     STORE_UNREACHABLE = auto()
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum, auto
 from typing import Final
 
 from kiteward import __version__
@@ -13,6 +15,7 @@ from kiteward.engine.base import EngineHealth
 from kiteward.iam.caller import Caller
 from kiteward.iam.readiness import components
 from kiteward.iam.services import ComponentHealth, Services
+from kiteward.store.records import ListedReplica
 
 _PROTOCOL: Final = "3.0.0"
 """The Milvus version whose protocol and rules apply."""
@@ -58,6 +61,30 @@ class ServerState:
     def ready(self) -> bool:
         """Whether all components are ready."""
         return all(each.ready for each in self.components.values())
+
+
+class LeaseState(StrEnum):
+    """Whether a server may decide, as the last renewal of its lease tells.
+
+    HELD: it has renewed its lease within its time.
+    OVER: it has not, so that it refuses requests, and is removed by the next change.
+    STARTING: it has registered, and renewed nothing yet.
+    UNLIMITED: no other server can use its store.
+    """
+
+    HELD = auto()
+    OVER = auto()
+    STARTING = auto()
+    UNLIMITED = auto()
+
+
+def lease_state(listed: ListedReplica) -> LeaseState:
+    """Return whether a server may decide. It is for people: what changes wait for is decided without any clock."""
+    if math.isinf(listed.replica.lease):
+        return LeaseState.UNLIMITED
+    if listed.renewed is None:
+        return LeaseState.STARTING
+    return LeaseState.HELD if listed.renewed < listed.replica.lease else LeaseState.OVER
 
 
 async def describe_server(services: Services, caller: Caller) -> ServerState:

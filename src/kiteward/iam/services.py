@@ -1,6 +1,6 @@
 """What every service of identity management works with, and what it needs from the layers above."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -14,13 +14,14 @@ from kiteward.authn.principals import PrincipalLookup
 from kiteward.authn.sessions import MemorySessions, Sessions
 from kiteward.authz.privileges import Privilege
 from kiteward.authz.row_policies import BoundRule
-from kiteward.domain.error_codes import ErrorDetail
-from kiteward.domain.errors import EngineUnavailable
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import EngineUnavailable, OperationRefused
 from kiteward.domain.identity import CredentialReach
 from kiteward.domain.naming import NamingRules
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.engine.base import Engine
 from kiteward.store.base import Store
+from kiteward.store.records import ListedReplica
 
 
 class Catalog(Protocol):
@@ -206,6 +207,32 @@ class ComponentHealth:
     details: tuple[ErrorDetail, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The servers that work with the store, and which of them this process is.
+
+    Attributes:
+        listed: the servers, sorted by name and id.
+        own_id: the id of this one; empty if this process is no server.
+    """
+
+    listed: Sequence[ListedReplica]
+    own_id: str = ""
+
+
+async def unknown_servers() -> Servers:
+    """Refuse: this process is a command, and a store in a file says nothing of the server that holds it.
+
+    Raises:
+        OperationRefused: always.
+    """
+    raise OperationRefused(
+        "the store is a file, which says nothing of the one server that may use it: ask that server by `kiteward "
+        "health`, or set kiteward.store.url to the store of several servers",
+        ErrorDetail(ErrorCode.SERVERS_NOT_LISTED),
+    )
+
+
 class ResponseCache:
     """Caches responses that are the same for every caller at one revision of the policy."""
 
@@ -257,6 +284,7 @@ class Services:
         trail: reads the audit trail; None where there is none.
         shared_trail: reads what replicas share of theirs; None where no other shares the store.
         audit: reports the state of the audit trail.
+        servers: returns the servers that work with the store.
     """
 
     store: Store
@@ -278,6 +306,7 @@ class Services:
     trail: AuditReader | None = None
     shared_trail: SharedTrail | None = None
     audit: Callable[[], AuditState] = AuditState
+    servers: Callable[[], Awaitable[Servers]] = unknown_servers
 
     @property
     def principals(self) -> PrincipalLookup:

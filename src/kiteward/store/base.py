@@ -1,6 +1,6 @@
 """The contract of a store: reads at a revision, and transactions that advance it."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from kiteward.store.records import (
     Intent,
     KeyRecord,
     LastUsed,
+    ListedReplica,
     PolicyChanges,
     ReplicaRecord,
     SessionRecord,
@@ -250,7 +251,7 @@ class ReplicaListener(Protocol):
 
         Args:
             revision: the revision that it made.
-            announcer: who waits until it is applied, for `Replicas.renew`.
+            announcer: who waits for a report that it is applied, for `Replicas.renew`; empty if nobody does.
         """
         ...
 
@@ -305,6 +306,14 @@ class Replicas(Protocol):
 
     async def registered(self) -> Sequence[ReplicaRecord]:
         """Return the servers that are registered, sorted by name and id.
+
+        Raises:
+            StoreUnavailable: they cannot be read.
+        """
+        ...
+
+    async def behind(self, revision: int) -> Mapping[str, int]:
+        """Return what the servers have applied that have not applied a revision: id -> revision.
 
         Raises:
             StoreUnavailable: they cannot be read.
@@ -386,6 +395,14 @@ class ConnectedReplicas(Replicas, Protocol):
     @property
     def listening(self) -> bool:
         """Whether what others announce arrives; if not, it is noticed later, by looking."""
+        ...
+
+    async def listed(self) -> Sequence[ListedReplica]:
+        """Return the servers as `registered`, with what people want to know of them.
+
+        Raises:
+            StoreUnavailable: they cannot be read.
+        """
         ...
 
     def start(self, listener: ReplicaListener) -> None:

@@ -67,6 +67,7 @@ class ReplicaRecord:
         applied_revision: the revision of the policy that it decides by.
         drained_revision: it writes nothing any more to collections that are being changed, or that have got row
             policies, as of this revision.
+        version: its version of Kiteward; for people alone.
     """
 
     replica_id: str
@@ -77,6 +78,22 @@ class ReplicaRecord:
     renewals: int = 0
     applied_revision: int = 0
     drained_revision: int = 0
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedReplica:
+    """A server among those that share a store, for people. No change waits by what is written here.
+
+    Attributes:
+        replica: the server.
+        renewed: seconds since its last renewal by the database's clock; None before the first one.
+        revision: the store's revision.
+    """
+
+    replica: ReplicaRecord
+    renewed: float | None
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)

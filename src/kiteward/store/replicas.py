@@ -20,6 +20,7 @@ _COLUMNS: Final = (
     _replicas.renewals,
     _replicas.applied_revision,
     _replicas.drained_revision,
+    _replicas.version,
 )
 
 REGISTERED: Final[Select[*tuple[Any, ...]]] = select(*_COLUMNS).order_by(_replicas.name, _replicas.replica_id)

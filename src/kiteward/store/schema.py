@@ -291,6 +291,9 @@ replicas: Final = Table(
     Column("renewals", BigInteger(), nullable=False),
     Column("applied_revision", BigInteger(), nullable=False),
     Column("drained_revision", BigInteger(), nullable=False, server_default=text("0")),
+    # The time of the last renewal by the clock of the database, for people alone; NULL before the first one.
+    Column("renewed_at", Float()),
+    Column("version", Text(), nullable=False, server_default=""),
     sqlite_with_rowid=False,
 )
 

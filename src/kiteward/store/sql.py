@@ -261,9 +261,9 @@ class SqlStore:
             await write_transaction.commit()
             return rows
 
-    def _announcement(self, revision: int) -> Executable | None:
+    def _announcement(self, revision: int, servers: int) -> Executable | None:
         """Return what announces a revision in the transaction that makes it; None where nobody can share the store."""
-        return None if self._shared is None else announcement(revision, self._announcer)
+        return None if self._shared is None else announcement(revision, self._announcer, servers)
 
 
 def backend_of(location: str | os.PathLike[str] | PostgresqlSettings) -> Backend:

@@ -283,7 +283,7 @@ class Transaction:
         self,
         write_transaction: WriteTransaction,
         clock: Callable[[], float],
-        announcement: Callable[[int], Executable | None],
+        announcement: Callable[[int, int], Executable | None],
     ) -> None:
         self._write_transaction = write_transaction
         self._announcement = announcement
@@ -329,11 +329,11 @@ class Transaction:
         revision = found.revision
         if changes:
             revision += FAILOVER_STEP if found.failed_over else 1
-            await self._announce(revision, changes, timeline=found.timeline)
+            await self._announce(revision, changes, timeline=found.timeline, servers=len(found.replicas))
         await self._write_transaction.commit()
         return Committed(revision, changes, found.replicas)
 
-    async def _announce(self, revision: int, changes: Sequence[Change], *, timeline: str) -> None:
+    async def _announce(self, revision: int, changes: Sequence[Change], *, timeline: str, servers: int) -> None:
         feed = schema.change_feed
         present = schema.revision.c
         await self._write_transaction.run(
@@ -342,7 +342,7 @@ class Transaction:
         rows = [{"revision": revision, "subject": change.subject.value, "name": change.name} for change in changes]
         await self._write_transaction.run(insert(feed), rows)
         await self._write_transaction.run(delete(feed).where(feed.c.revision <= revision - FEED_LENGTH))
-        announcement = self._announcement(revision)
+        announcement = self._announcement(revision, servers)
         if announcement is not None:
             await self._write_transaction.rows(announcement)
 

@@ -226,12 +226,20 @@ OF_A_RUNNING_SERVER = {"ChangeGrants", "DescribeServer", "ViewAsUser"}
 
 
 def test_every_operation_for_administrators_has_a_command() -> None:
-    commands = {command.operation for command in (*accounts.USERS, *accounts.KEYS, *accounts.LIMITS)}
+    commands = {command.operation for command in (*accounts.USERS, *accounts.KEYS, *accounts.LIMITS, *accounts.SERVERS)}
     # `kiteward access` and `kiteward audit` are not made of these tables.
     elsewhere = {"ListCollectionAccess", "ListMissingAccess", "ListUnusedAccess", "SearchAudit", "ExplainAuditLine"}
     elsewhere |= OF_A_RUNNING_SERVER
     assert {name for name, row in ADMIN_OPERATIONS.items() if row.administrators} <= commands | elsewhere
     assert commands <= set(ADMIN_OPERATIONS)
+
+
+def test_a_store_in_a_file_lists_no_server_and_says_whom_to_ask(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("init", "--admin", "db_admin")
+    assert main(["servers", "list", "--data-dir", str(tmp_path / "data")]) == 1
+    assert "ask that server by `kiteward health`" in capsys.readouterr().err
 
 
 def test_tags_are_set_shown_found_and_deleted(run: Run) -> None:

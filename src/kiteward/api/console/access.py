@@ -1,5 +1,6 @@
 """Pages about access: the privilege matrix with a preview of changes, collections, and the health of the server."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,12 +12,12 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.roles import role_names
 from kiteward.api.console.row_policies import protection
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, Level, group_level
-from kiteward.domain.errors import AccessDenied, RequestRefused
+from kiteward.domain.errors import AccessDenied, RequestRefused, StoreError
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.iam.json_api.access import Holders, OfCollection
 from kiteward.iam.json_api.base import Arguments
 from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
-from kiteward.iam.json_api.server import ServerState
+from kiteward.iam.json_api.server import ServerList, ServerState
 from kiteward.milvus import messages
 
 _SEPARATOR: Final = "|"
@@ -189,8 +190,12 @@ async def collection(request: ConsoleRequest) -> Response:
 
 
 async def health(request: ConsoleRequest) -> Response:
-    """Show the health of the server."""
-    return request.page("health.html", server=await request.client.invoke("DescribeServer", Arguments(), ServerState))
+    """Show the health of the server, and of those that use the same store."""
+    state = await request.client.invoke("DescribeServer", Arguments(), ServerState)
+    servers = None
+    with contextlib.suppress(StoreError):
+        servers = (await request.client.invoke("ListServers", Arguments(), ServerList)).servers
+    return request.page("health.html", server=state, servers=servers)
 
 
 async def _to_matrix(request: ConsoleRequest) -> Response:

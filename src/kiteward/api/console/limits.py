@@ -13,6 +13,7 @@ from kiteward.iam.json_api.base import Done
 from kiteward.iam.json_api.limits import LimitedNamed, Limits, LimitsGiven, LimitsListing, ShownLimits
 
 _NUMBERS: Final = ("requests_per_second", "burst", "concurrent_requests")
+_DECIMAL: Final = ("requests_per_second",)
 _PAGE: Final = 100
 
 
@@ -93,9 +94,9 @@ def _given(request: ConsoleRequest) -> tuple[Mapping[str, Any], dict[str, Reason
         text = request.form_text(name).strip()
         try:
             if text:
-                given[name] = float(text) if name == "requests_per_second" else int(text)
+                given[name] = float(text) if name in _DECIMAL else int(text)
         except ValueError:
-            errors[name] = request.complaint("field.number")
+            errors[name] = request.complaint("field.decimal" if name in _DECIMAL else "field.number")
     return given, errors
 
 

@@ -120,9 +120,10 @@ class Membership:
                 await self._replicas.remove(self._me.replica_id)
 
     def changed(self, revision: int, announcer: str) -> None:
-        """Apply a change soon, and report it to those who wait."""
+        """Apply a change soon, and report it to those who wait for that."""
         self._announced = max(self._announced, revision)
-        self._answering.add(announcer)
+        if announcer:
+            self._answering.add(announcer)
         self._wake.set()
 
     def drained(self) -> None:

@@ -1,11 +1,15 @@
-"""The state of the server, for administrators. Unauthenticated clients learn only whether it is ready."""
+"""The state of the server and of those beside it, for administrators. Others learn only whether it is ready."""
 
+from datetime import datetime
+from math import isfinite
 from typing import Final
 
 from kiteward.domain.error_codes import ErrorDetail
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
-from kiteward.iam.server_state import describe_server
+from kiteward.iam.json_api.shapes import moment
+from kiteward.iam.server_state import describe_server, lease_state
 from kiteward.iam.services import Services
+from kiteward.store.records import ListedReplica
 
 
 class Part(Outcome):
@@ -53,6 +57,59 @@ async def described(services: Services, request: Request, _arguments: Arguments)
     )
 
 
+class ListedServer(Outcome):
+    """A server that uses the store.
+
+    `serverId` is another one after each start. `version` is that of Kiteward, empty for versions that do not say it.
+    `appliedRevision` is the revision of the policy that it decides by, and `behind` how many changes it has still to
+    apply. `lease` is `held`, `over` (it refuses requests), `starting`, or `unlimited` where no other server can use the
+    store; `renewedAgo` and `leaseSeconds` are seconds, null where there are none. `thisServer` is whether it answers.
+    """
+
+    name: str
+    server_id: str
+    version: str
+    started_at: datetime | None
+    applied_revision: int
+    behind: int
+    lease: str
+    renewed_ago: float | None
+    lease_seconds: float | None
+    this_server: bool
+
+
+class ServerList(Outcome):
+    """The servers that use the store, sorted by name, and the revision of the store's last change."""
+
+    servers: list[ListedServer]
+    revision: int
+
+
+async def listed(services: Services, request: Request, _arguments: Arguments) -> ServerList:
+    """List the servers."""
+    found = await services.servers()
+    return ServerList(
+        servers=[_listed(each, found.own_id) for each in found.listed],
+        revision=max((each.revision for each in found.listed), default=request.snapshot.revision),
+    )
+
+
+def _listed(listed: ListedReplica, own_id: str) -> ListedServer:
+    replica = listed.replica
+    return ListedServer(
+        name=replica.name,
+        server_id=replica.replica_id,
+        version=replica.version,
+        started_at=moment(replica.started_at),
+        applied_revision=replica.applied_revision,
+        behind=max(0, listed.revision - replica.applied_revision),
+        lease=lease_state(listed).value,
+        renewed_ago=None if listed.renewed is None else round(listed.renewed, 1),
+        lease_seconds=replica.lease if isfinite(replica.lease) else None,
+        this_server=replica.replica_id == own_id,
+    )
+
+
 ADMIN_OPERATIONS: Final = (
     AdminOperation(
         "DescribeServer",
@@ -61,6 +118,16 @@ ADMIN_OPERATIONS: Final = (
         ServerState,
         described,
         "Return the state of store, engine and audit trail, and counts.",
+        changes=False,
+        while_unrecorded=True,
+    ),
+    AdminOperation(
+        "ListServers",
+        "server/list",
+        Arguments,
+        ServerList,
+        listed,
+        "List the servers that use the store: version, start, applied revision and lease.",
         changes=False,
         while_unrecorded=True,
     ),

@@ -25,9 +25,11 @@ from kiteward.audit.shared import SharedEvents, SharedTrail
 from kiteward.authn.sessions import MemorySessions, SessionRules
 from kiteward.domain import errors
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import EngineUnavailable, KitewardError, RequestRefused
+from kiteward.domain.errors import EngineUnavailable, KitewardError, RequestRefused, StoreUnavailable
 from kiteward.engine.base import EngineHealth
+from kiteward.iam.services import Servers
 from kiteward.milvus import messages
+from kiteward.store.records import ListedReplica, ReplicaRecord
 
 CLASSES = [
     kind
@@ -501,6 +503,24 @@ async def test_health_is_shown_while_the_audit_trail_cannot_be_written_and_other
         assert "无法写入审计日志。" in (await browser.open("health")).text
         answer = await browser.open("users")
         assert (answer.status_code, "目前无法写入审计日志，因此未执行该操作。" in answer.text) == (503, True)  # noqa: RUF001  Chinese
+
+
+async def test_health_lists_the_servers_and_says_when_the_store_cannot_be_read() -> None:
+    records = [ReplicaRecord(name, f"server <{name}>", 3.0, started_at=1.0) for name in ("one", "two")]
+    known = [Servers([ListedReplica(records[0], 0.25, 4), ListedReplica(records[1], 9.0, 4)], "one")]
+
+    async def listed() -> Servers:
+        if not known:
+            raise StoreUnavailable("the store cannot be reached")
+        return known.pop()
+
+    async with browsing(prepare=lambda harness: harness.configure(servers=listed)) as browser:
+        await browser.sign_in()
+        page = (await browser.open("health")).text
+        assert page.index("server &lt;one&gt;") < page.index("this one") < page.index("server &lt;two&gt;")
+        assert page.index("renewed 0.2 s ago") < page.index('<span class="state off">Over</span>')
+        assert "4 behind" in page
+        assert "The list cannot be read from the store now." in (await browser.open("health")).text
 
 
 async def test_no_json_is_read_or_written_between_a_page_and_the_services() -> None:

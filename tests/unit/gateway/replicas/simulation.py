@@ -8,7 +8,7 @@ says so, or never.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Coroutine, Generator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from kiteward.domain.errors import KitewardError, StoreUnavailable, StoreUnreach
 from kiteward.gateway.replicas.acknowledgements import Acknowledgements
 from kiteward.gateway.replicas.lease import Lease
 from kiteward.gateway.replicas.membership import Membership
+from kiteward.store.postgresql.replicas import REPORTING
 from kiteward.store.records import Committed, ReplicaRecord
 
 LEASE: Final = 3.0
@@ -101,6 +102,10 @@ class Database:
         self._writing: object = None
         self._locked: set[str] = set()
 
+    def send(self, request: Request) -> None:
+        """Take a request, whose steps a test has it go through."""
+        self.requests.append(request)
+
     def commit(self, announcer: str) -> Steps:
         """A transaction that changes something."""
         turn = object()
@@ -109,7 +114,7 @@ class Database:
         yield True
         self.revision += 1
         self._writing = None
-        self.notifications.append(("changed", (self.revision, announcer)))
+        self.notifications.append(("changed", (self.revision, announcer if len(self.rows) <= REPORTING else "")))
         return Committed(self.revision, (), replicas)
 
     def register(self, replica: ReplicaRecord, admit: Callable[[Sequence[ReplicaRecord]], None]) -> Steps:
@@ -139,6 +144,13 @@ class Database:
 
     def registered(self) -> Steps:
         rows = list(self.rows.values())
+        yield True
+        return rows
+
+    def behind(self, revision: int) -> Steps:
+        rows = {
+            each.replica_id: each.applied_revision for each in self.rows.values() if each.applied_revision < revision
+        }
         yield True
         return rows
 
@@ -190,13 +202,17 @@ class Connection:
         found: list[ReplicaRecord] = await self.ask(self._database.registered())
         return found
 
+    async def behind(self, revision: int) -> Mapping[str, int]:
+        found: dict[str, int] = await self.ask(self._database.behind(revision))
+        return found
+
     async def remove(self, replica_id: str, *, renewals: int | None = None) -> None:
         await self.ask(self._database.remove(replica_id, renewals))
 
     async def ask(self, steps: Steps) -> Any:
         """Send a request and return its answer."""
         request = Request(self._server, steps, self._server.loop.create_future())
-        self._database.requests.append(request)
+        self._database.send(request)
         try:
             async with asyncio.timeout(PATIENCE):
                 return await request.answer
@@ -237,8 +253,7 @@ class Server:
     undrained: int = 0
 
     def __post_init__(self) -> None:
-        self.loop = Loop()
-        self.loop.now = self.clock()
+        self.loop: Any = self.world.new_loop(self)
         self.replicas = Connection(self.world.database, self)
         self.lease = Lease(LEASE, self.clock)
         self.acknowledgements = Acknowledgements(self.replicas, clock=self.clock)
@@ -268,7 +283,8 @@ class Server:
 
     async def follow_others(self) -> None:
         self.follows += 1
-        self.applied = max(self.applied, await self.replicas.ask(self.world.database.read()))
+        found = await self.replicas.ask(self.world.database.read())
+        self.applied = max(self.applied, found)
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Begin some work in its loop."""
@@ -282,7 +298,7 @@ class Server:
                 await self.follow_others()
                 await self.membership.join()
 
-    async def change(self) -> None:
+    async def change(self) -> Change:
         """Make a change, and acknowledge it unless it is not known whether it was made."""
         change = Change()
         self.changes.append(change)
@@ -292,6 +308,7 @@ class Server:
             self.applied = max(self.applied, committed.revision)
             await self.acknowledgements.wait(committed)
             change.acknowledged = True
+        return change
 
     def run(self) -> None:
         """Run its loop until now, unless it is stopped."""
@@ -307,6 +324,12 @@ class World:
         self.now = 0.0
         self.database = Database()
         self.servers: list[Server] = []
+
+    def new_loop(self, server: Server) -> Any:
+        """Return the event loop of a server."""
+        loop = Loop()
+        loop.now = server.clock()
+        return loop
 
     def add(self, *, offset: float = 0.0, speed: float = 1.0, embedded: bool = False) -> Server:
         """Add a server and have it join."""

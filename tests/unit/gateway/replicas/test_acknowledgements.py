@@ -181,7 +181,7 @@ def test_server_that_a_look_before_the_change_could_not_see_is_waited_for(world:
     world.servers[1].stopped = True
     changed(world.servers[0])
     world.settle()
-    look = sent_by(world, world.servers[0], "registered")
+    look = sent_by(world, world.servers[0], "behind")
     look.advance()
     new = world.add()
     world.settle()

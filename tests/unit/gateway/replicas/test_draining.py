@@ -1,7 +1,7 @@
 """What changes of the catalog and of row policies wait for besides: the writes of other servers, which began before."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pytest
 
@@ -41,6 +41,9 @@ class Others:
         self.rows = [each for each in self.rows if each.replica_id != replica_id]
 
     async def register(self, replica: ReplicaRecord, admit: Callable[[Sequence[ReplicaRecord]], None]) -> None:
+        raise NotImplementedError
+
+    async def behind(self, revision: int) -> Mapping[str, int]:
         raise NotImplementedError
 
     async def renew(

@@ -1,7 +1,7 @@
 """Locks among servers: in one order, released whatever happens, and lost only with the lease."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -62,6 +62,9 @@ class Store:
         raise NotImplementedError
 
     async def renew(self, replica_id: str, applied: int, *, drained: int, answering: object = ()) -> int | None:
+        raise NotImplementedError
+
+    async def behind(self, revision: int) -> Mapping[str, int]:
         raise NotImplementedError
 
     async def registered(self) -> Sequence[ReplicaRecord]:

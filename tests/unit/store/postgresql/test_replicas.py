@@ -11,7 +11,7 @@ import pytest
 from tests.support import postgresql
 
 from kiteward.domain.errors import ConfigurationError, StoreUnavailable
-from kiteward.store.postgresql.replicas import CHANGES, PostgresqlReplicas
+from kiteward.store.postgresql.replicas import CHANGES, REPORTING, PostgresqlReplicas
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import ReplicaRecord
 from kiteward.store.sql import SqlStore
@@ -126,6 +126,20 @@ async def test_renewal_that_did_not_wait_for_the_standby_is_none(
     await peer.close()
 
 
+async def test_servers_are_listed_with_the_time_since_their_last_renewal(peers: tuple[Peer, Peer]) -> None:
+    one, other = peers
+    await one.replicas.register(record("a", version="1.2"), admit)
+    await one.replicas.register(record("b", started_at=9.0), admit)
+    assert [each.renewed for each in await other.replicas.listed()] == [None, None]
+    revision = await other.change()
+    await one.replicas.renew("b", 0, drained=0)
+    first, second = await other.replicas.listed()
+    assert (first.replica, first.renewed, first.revision) == (record("a", version="1.2"), None, revision)
+    assert second.replica == record("b", started_at=9.0, renewals=1)
+    assert second.renewed is not None
+    assert 0 <= second.renewed < 60
+
+
 async def test_server_that_is_not_registered_renews_nothing(peers: tuple[Peer, Peer]) -> None:
     one, other = peers
     assert await one.replicas.renew("a", 0, drained=0) is None
@@ -183,6 +197,43 @@ async def test_change_is_heard_by_others_and_its_report_by_who_made_it(peers: tu
     await until(lambda: revision in one.heard.reports)
 
 
+async def test_servers_that_have_not_applied_a_revision_are_found(peers: tuple[Peer, Peer]) -> None:
+    one, other = peers
+    for name, applied in (("a", 3), ("b", 4), ("c", 5)):
+        await one.replicas.register(record(name), admit)
+        await one.replicas.renew(name, applied, drained=0)
+    assert await other.replicas.behind(5) == {"a": 3, "b": 4}
+
+
+async def test_where_servers_are_many_a_change_is_heard_and_none_reports(peers: tuple[Peer, Peer]) -> None:
+    one, other = peers
+    await other.listen()
+    for number in range(REPORTING + 1):
+        await one.replicas.register(record(f"{number:02}"), admit)
+    revision = await one.change()
+    await until(lambda: other.heard.changes)
+    assert other.heard.changes == [(revision, "")]
+    await one.replicas.remove("00")
+    revision = await one.change()
+    await until(lambda: len(other.heard.changes) == 2)
+    assert other.heard.changes[1][1]
+
+
+async def test_servers_send_something_to_be_heard_only_when_nothing_was_for_a_while(peers: tuple[Peer, Peer]) -> None:
+    one, other = peers
+    await one.replicas.register(record("a"), admit)
+    await one.listen()
+    await other.listen()
+    sent_after, first = one.replicas._heard + PATIENCE, other.replicas._heard
+    await one.replicas.renew("a", 0, drained=0)
+    async with asyncio.timeout(30):
+        while other.replicas._heard == first:  # the other one sends nothing, and hears what this one sends
+            await one.replicas.renew("a", 0, drained=0)
+            await asyncio.sleep(0.05)
+    assert other.replicas._heard >= sent_after
+    assert other.heard.reports == one.heard.reports == []
+
+
 async def test_change_that_is_rolled_back_is_not_heard(peers: tuple[Peer, Peer]) -> None:
     one, other = peers
     await other.listen()
@@ -212,7 +263,7 @@ async def test_notifications_that_no_server_has_sent_do_no_harm(
         await connection.execute("SELECT pg_notify($1, $2)", CHANGES, content)
     await connection.close()
     await until(lambda: one.heard.changes)
-    assert one.heard.changes == [(7, "b" * 32)]
+    assert one.heard.changes == [(5, ""), (7, "b" * 32)]
     assert await one.replicas.renew("a", 0, drained=0, answering=["x" * 100, "", "b" * 32]) == 0
     assert await other.change() == 1
 
@@ -259,7 +310,13 @@ async def test_calls_end_in_time_while_the_database_stands_still(
     await one.replicas.register(record("a"), admit)
     await one.replicas.renew("a", 0, drained=0)
     with cluster.halted():
-        for call in (one.replicas.renew("a", 0, drained=0), one.replicas.registered(), one.replicas.remove("b")):
+        calls = (
+            one.replicas.renew("a", 0, drained=0),
+            one.replicas.registered(),
+            one.replicas.behind(9),
+            one.replicas.listed(),
+        )
+        for call in (*calls, one.replicas.remove("b")):
             async with asyncio.timeout(10 * PATIENCE):
                 with pytest.raises(StoreUnavailable, match="did not respond in time"):
                     await call
