@@ -3,7 +3,7 @@
 # Behaviour: of a JWK set, a key of an unknown `kty` is left out. A key on a curve that joserfc does not have, or with
 #            another `use` than "sig" and "enc", fails the whole set, and no token of that provider is verified. Providers
 #            that also do SAML publish such a use, "saml_ca".
-# Guess:     what is not understood is left out (RFC 7517, 5), as with `kty`; `use` may have other values (4.2).
+# Guess:     what is not understood is left out, as with `kty` (RFC 7517, 5); `use` may have other values (RFC 7517, 4.2).
 # Seen:      kty "AKP": verified; curve "BP-256": KeyError; use "saml_ca": KeyParameterError
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
