@@ -72,15 +72,18 @@ class PublicPort:
             tls=self.tls,
         )
 
-    async def open(self, stack: AsyncExitStack) -> int:
+    async def open(self, stack: AsyncExitStack, port: int) -> int:
         """Accept requests and return the port in use; `stack` closes the port and its services.
+
+        Args:
+            stack: closes them.
+            port: the port to listen on; 0 lets the system choose.
 
         Raises:
             OSError: the address cannot be bound.
         """
         stack.push_async_callback(self._close)
-        settings = self._settings
-        port = await self.listener.start(settings.host, settings.port, shared=settings.workers > 1)
+        port = await self.listener.start(self._settings.host, port, shared=self._settings.workers > 1)
         self._open = True
         if self.tls is not None:
             repeat(stack, _RENEW_SECONDS, "checking the certificate files", self._renew_tls)

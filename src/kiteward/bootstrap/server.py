@@ -132,14 +132,12 @@ class Server:
             StoreError, EngineError, OSError: a part cannot start, or the address cannot be bound.
         """
         async with AsyncExitStack() as stack:
-            directory = _hold(stack, settings, place)
             telemetry = Telemetry(start_tracing(stack, settings))
             access = await _open_access_control(stack, settings, telemetry, hashing=hashing, place=place)
             membership = await join(stack, settings, access.sharing, access.policy_cache)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
-            engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
+            engine = await _start_engine(stack, settings, start_engine, telemetry)
             gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
-            settings = settings if place is None else await place.ports(settings)
             public_port = PublicPort(gateway, settings)
             sources = _sources(access, engine, gateway, public_port, catalog=catalog, membership=membership)
             port, metrics_port = await _open_ports(stack, settings, sources, public_port, place=place)
@@ -159,13 +157,6 @@ class Server:
         await self._stack.aclose()
 
 
-def _hold(stack: AsyncExitStack, settings: Settings, place: Place | None) -> DataDirectory:
-    """Return the data directory, which this process holds until `stack` closes; that of a worker its parent holds."""
-    if place is not None:
-        return DataDirectory(settings.data_dir.absolute())
-    return stack.enter_context(DataDirectory.hold(settings.data_dir))
-
-
 async def _open_ports(
     stack: AsyncExitStack, settings: Settings, sources: Sources, public_port: PublicPort, *, place: Place | None
 ) -> tuple[int, int | None]:
@@ -177,8 +168,9 @@ async def _open_ports(
     own = OwnReports(public_port.missing_components, metrics.text)
     if place is None:
         metrics_port = await open_metrics(stack, settings, own, public_port)
-        return await public_port.open(stack), metrics_port
-    port = await public_port.open(stack)
+        return await public_port.open(stack, settings.port), metrics_port
+    settings = await place.ports(settings)
+    port = await public_port.open(stack, settings.port)
     return port, await open_metrics(stack, settings, await place.reports(stack, settings, own), public_port)
 
 
@@ -207,7 +199,12 @@ async def _open_access_control(
     hashing: HashingProfile,
     place: Place | None,
 ) -> AccessControl:
-    """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`."""
+    """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`.
+
+    The data directory is taken before. That of workers their parent holds.
+    """
+    if place is None:
+        stack.enter_context(DataDirectory.hold(settings.data_dir))
     exporters = make_exporters(stack, settings)
     store = await await_store(settings, observer=telemetry.observe_store)
     stack.push_async_callback(store.close)
@@ -248,12 +245,13 @@ def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
 
 
 async def _start_engine(
-    stack: AsyncExitStack, settings: Settings, directory: DataDirectory, start: StartEngine, *, telemetry: Telemetry
+    stack: AsyncExitStack, settings: Settings, start: StartEngine, telemetry: Telemetry
 ) -> InstrumentedEngine:
     """Start the engine and measure its calls; `stack` closes it."""
     engine: Engine
     if settings.engine is None:
-        engine = await start(EmbeddedEngineSettings(directory.engine_path, ENGINE_RPCS, sync_mode=settings.sync_mode))
+        path = DataDirectory(settings.data_dir.absolute()).engine_path
+        engine = await start(EmbeddedEngineSettings(path, ENGINE_RPCS, sync_mode=settings.sync_mode))
     else:
         engine = await RemoteEngine.start(settings.engine)
     stack.push_async_callback(engine.close)

@@ -30,12 +30,11 @@ async def bind(host: str, port: int, *, shared: bool = False) -> list[socket.soc
     Raises:
         OSError: an address cannot be bound; the message names it.
     """
-    loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = await _resolve(host, port)
     except OSError as error:
         raise cannot_listen(host, port, error) from error
-    return _bind_somewhere(host, port, _distinct(found), shared=shared)
+    return _bind_somewhere(host, port, addresses, shared=shared)
 
 
 def claim(host: str, port: int) -> list[socket.socket]:
@@ -66,6 +65,13 @@ def claim(host: str, port: int) -> list[socket.socket]:
             each.close()
         raise cannot_listen(host, port, error) from error
     return claimed
+
+
+async def _resolve(host: str, port: int) -> _Addresses:
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    return _distinct(found)
 
 
 def _distinct(found: Iterable[tuple[Any, ...]]) -> _Addresses:
