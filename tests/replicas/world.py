@@ -196,7 +196,7 @@ async def running(
     """
     async with contextlib.AsyncExitStack() as stack:
         database = stack.enter_context(cluster.database())
-        engine = FakeMilvus(answers=_answers())
+        engine = FakeMilvus(answers=answers())
         address = await stack.enter_async_context(fake_upstream.serving(engine))
         world = World(cluster, database, engine)
 
@@ -245,7 +245,7 @@ async def _ended(running: server.RunningServer, proxy: Proxy) -> None:
         await asyncio.to_thread(running.stop)
 
 
-def _answers() -> dict[str, bytes]:
+def answers() -> dict[str, bytes]:
     """Return the answers of an engine that has one empty collection."""
     done = messages.Status()
     schema = schema_pb2.CollectionSchema(
