@@ -2,9 +2,9 @@
 
 Two servers of this build stand before the same upstream, which answers at once, and take turns: one with a single
 process, one with two workers. Each has users and roles in a PostgreSQL database. Both ends of the calls, the program
-in Go of `benchmarks.pass_through`, share the cores with them. Where there are not enough cores for all, the calls a second
-say less than the processor time a call: if two workers take as much of it for a call as one, they answer twice as many
-calls on a machine with a core for each and others for the rest.
+in Go of `benchmarks.pass_through`, share the cores with them. Where there are not enough cores for all, the calls a
+second say less than the processor time a call: if two workers take as much of it for a call as one, they answer twice
+as many calls on a machine with a core for each and others for the rest.
 """
 
 import argparse
