@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import signal
 import socket
 import sys
@@ -12,7 +11,7 @@ import uvloop
 
 from kiteward.authn.hashing import PRODUCTION
 from kiteward.bootstrap.server import Server
-from kiteward.bootstrap.serving import allow_many_files
+from kiteward.bootstrap.serving import allow_many_files, keep_what_stays
 from kiteward.bootstrap.workers.messages import Failed, Opened
 from kiteward.bootstrap.workers.place import Place
 from kiteward.bootstrap.workers.share import hashing_share, share_of
@@ -64,9 +63,7 @@ async def _work(settings: Settings, number: int, link: socket.socket, *, sockets
 async def _serve(settings: Settings, place: Place) -> None:
     allow_many_files()
     server = await Server.start(settings, hashing=hashing_share(PRODUCTION, settings.workers), place=place)
-    # What the start has made stays. Left to the collector, it is walked through for a tenth of a second at a time.
-    gc.collect()
-    gc.freeze()
+    keep_what_stays()
     try:
         place.tell(Opened(server.default_password, server.engine_fault))
         await asyncio.Event().wait()

@@ -291,6 +291,7 @@ def test_no_worker_is_started_again_during_a_stop() -> None:
     scene = serving(2)
     scene.ends(2)
     scene.supervisor.stop()
+    assert scene.supervisor.wait() == STOP_WITHIN
     scene.passes(PAUSES[0])
     assert scene.crew.running == [1]
     assert scene.crew.told_to(1)[-2:] == [Stop(), Alone()]
