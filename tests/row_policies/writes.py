@@ -20,6 +20,9 @@ _MOST_ROWS: Final = 60
 _KEYS: Final = 50
 """Keys that clients choose from: few, so that writes meet rows that are there."""
 
+_GIVEN: Final = 10**6
+"""What is added to them where the engine generates keys."""
+
 _ASIDE: Final = 10**7
 """The first of other keys."""
 
@@ -141,10 +144,13 @@ class Writes:
         replaceable = self._model.visible(caller, Action.UPSERT)
         if replaceable and draw.chance(0.4):
             return draw.of(sorted(replaceable, key=str))
+        number = self._first_key
         if self._model.schema.auto_id:
             known = [key for key in self._model.stored if isinstance(key, int)]
-            return draw.of(sorted(known)) if known and draw.chance(0.8) else draw.random.randint(10**6, 10**6 + _KEYS)
-        number = self._first_key + draw.random.randrange(_KEYS)
+            if known and draw.chance(0.8):
+                return draw.of(sorted(known))
+            number += _GIVEN
+        number += draw.random.randrange(_KEYS)
         return number if self._model.schema.key.kind is Kind.INT64 else f"key {number}"
 
     def _names(self, draw: Draw, rows: Sequence[Row]) -> list[str]:

@@ -72,6 +72,8 @@ class EngineExecutor:
             return await self._writes.run(request, recording)
         if excluded(request):
             return await self._writes.run_apart(request, recording, self._forward)
+        if request.snapshot.row_rules and row.rows is not RowUse.NONE:
+            return await self._writes.read(request, recording, self._forward)
         return await self._forward(request, recording, request.call.timeout)
 
     async def _forward(self, request: AuthorizedRequest, recording: Recording, timeout: float | None) -> bytes:

@@ -13,7 +13,7 @@ from typing import Final
 from kiteward.authz.policy import Decision
 from kiteward.authz.row_policies import RowAction
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import AccessDenied, EngineDeadlineExceeded, EngineRejected
+from kiteward.domain.errors import AccessDenied, EngineDeadlineExceeded, EngineRejected, KitewardError
 from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
 from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, require_authorized
@@ -37,8 +37,8 @@ _DRAIN: Final = 30.0
 """Seconds that a stopping server waits for writes whose callers are gone."""
 
 
-Forward = Callable[[AuthorizedRequest, Recording, float], Awaitable[bytes]]
-"""Executes a request, for so many seconds at most."""
+Forward = Callable[[AuthorizedRequest, Recording, float | None], Awaitable[bytes]]
+"""Executes a request, for so many seconds at most; without end for None."""
 
 Change = Callable[[AuthorizedRequest, Callable[[], Awaitable[AuthorizedRequest]]], Awaitable[bytes]]
 """Executes a change of the catalog; calls the second argument before that, to have it authorized again."""
@@ -49,7 +49,7 @@ class _Moved(Exception):
 
 
 class RowWrites:
-    """Executes Insert, Upsert and Delete, and keeps them apart from what changes collections."""
+    """Executes Insert, Upsert and Delete, and keeps them, and reads, apart from what changes collections."""
 
     def __init__(self, engine: Engine, authorizer: Authorizer, dialect: Dialect) -> None:
         """Set up without any write.
@@ -104,7 +104,8 @@ class RowWrites:
                 while True:
                     keys = excluded(request)
                     async with AsyncExitStack() as held:
-                        if await held.enter_async_context(self._locks.held(keys)):
+                        changes = request.operation.excludes_writes
+                        if await held.enter_async_context(self._locks.held(keys, changes=changes)):
                             request = await self._authorizer.authorize(recording)
                             if excluded(request) != keys:
                                 continue
@@ -134,15 +135,49 @@ class RowWrites:
                 return request
 
             try:
-                async with self._locks.held(keys):
+                async with self._locks.held(keys, changes=True):
                     return await change(request, again)
             except _Moved:
                 continue
+
+    async def read(self, request: AuthorizedRequest, recording: Recording, forward: Forward) -> bytes:
+        """Execute a read, and again if its collection was changed meanwhile: another one may have been given the name.
+
+        Args:
+            request: the authorized request.
+            recording: its state.
+            forward: executes it.
+
+        Raises:
+            AccessDenied: the caller may not read what has the name now.
+            EngineDeadlineExceeded: changes, or the engine, took longer than the caller waits.
+            KitewardError: as of `forward`.
+        """
+        require_authorized(request)
+        try:
+            async with asyncio.timeout(request.call.timeout):
+                while (answer := await self._read(request, recording, forward)) is None:
+                    await self._locks.settled(_named(request))
+                    request = await self._authorizer.authorize(recording)
+                return answer
+        except TimeoutError:
+            raise EngineDeadlineExceeded(f"the engine did not answer `{request.row.name}` in time") from None
 
     async def drain(self) -> None:
         """Wait for writes whose callers are gone, for a limited time."""
         if self._running:
             await asyncio.wait(self._running, timeout=_DRAIN)
+
+    async def _read(self, request: AuthorizedRequest, recording: Recording, forward: Forward) -> bytes | None:
+        """Return the response to a read; None if its collection was changed meanwhile."""
+        with self._locks.reading(_named(request)) as read:
+            try:
+                answer = await forward(request, recording, request.call.timeout)
+            except KitewardError:
+                if not read.overtaken:
+                    raise
+                return None
+            return None if read.overtaken else answer
 
     async def _in_turn(self, request: AuthorizedRequest, recording: Recording) -> bytes:
         while True:
@@ -254,7 +289,12 @@ def excluded(request: AuthorizedRequest) -> frozenset[Key]:
         return frozenset()
     target = str(resolved.fields[row.target_database]) if row.target_database else ""
     created = ((target or resolved.database, str(resolved.fields[path])) for path in row.new_collections)
-    return frozenset([*((resolved.database, name) for name in resolved.collections), *created])
+    return _named(request).union(created)
+
+
+def _named(request: AuthorizedRequest) -> frozenset[Key]:
+    """Return the collections that a request names, aliases resolved."""
+    return frozenset((request.resolved.database, name) for name in request.resolved.collections)
 
 
 def _lock_of(request: AuthorizedRequest) -> tuple[Key, bool]:

@@ -9,9 +9,9 @@ from pymilvus.grpc_gen import schema_pb2
 from tests.support.engine import FakeEngine
 from tests.support.gateway import GatewayHarness, presented
 from tests.unit.gateway.row_access.collections import documents, keys, owners, payload
-from tests.unit.gateway.row_access.protected import move_in, policy, protect
+from tests.unit.gateway.row_access.protected import ALICE, move_in, policy, protect
 
-from kiteward.domain.errors import AccessDenied, EngineDeadlineExceeded
+from kiteward.domain.errors import AccessDenied, EngineDeadlineExceeded, EngineRejected
 from kiteward.engine.base import EngineHealth
 from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS
@@ -244,3 +244,93 @@ async def test_row_whose_vector_is_searched_for_stays_the_one_that_was_found_vis
     await search
     await away
     assert engine.called("Upsert")
+
+
+async def take_the_name(harness: GatewayHarness) -> None:
+    """Give the name `open` to the collection with row policies."""
+    await harness.succeed("RenameCollection", oldName="open", newName="away")
+    await harness.succeed("RenameCollection", oldName="docs", newName="open")
+
+
+def filters(engine: FakeEngine) -> list[str]:
+    return [call.request.expr for call in engine.called("Query")]
+
+
+async def test_read_of_a_collection_whose_name_another_one_took_is_authorized_by_the_policies_of_that(
+    harness: GatewayHarness, engine: FakeEngine
+) -> None:
+    go = engine.hold("Query")
+    read = asyncio.create_task(harness.call("Query", by="alice", collection_name="open", expr="id > 0"))
+    await engine.reached("Query")
+    await take_the_name(harness)
+    go.set()
+    await read
+    assert filters(engine) == ["id > 0", f"{ALICE} and id > 0"]
+
+
+async def test_read_beside_a_change_waits_for_its_end_and_is_then_repeated(
+    harness: GatewayHarness, engine: FakeEngine
+) -> None:
+    await harness.succeed("RenameCollection", oldName="open", newName="away")
+    go = engine.hold("RenameCollection")
+    change = asyncio.create_task(harness.call("RenameCollection", oldName="docs", newName="open"))
+    await engine.reached("RenameCollection")
+    read = asyncio.create_task(harness.call("Query", by="alice", collection_name="open"))
+    await queued(harness, read)
+    go.set()
+    await change
+    await read
+    assert filters(engine)[-1] == ALICE
+
+
+async def test_failure_of_a_read_that_was_overtaken_is_not_reported(
+    harness: GatewayHarness, engine: FakeEngine
+) -> None:
+    go = engine.hold("Query")
+    read = asyncio.create_task(harness.call("Query", by="alice", collection_name="open", expr="id > 0"))
+    await engine.reached("Query")
+    await take_the_name(harness)
+    engine.failures["Query"] = EngineRejected("a secret field is no number")
+    go.set()
+    with pytest.raises(EngineRejected) as caught:
+        await read
+    assert "secret" not in str(caught.value)
+    assert len(engine.called("Query")) == 2
+
+
+async def test_overtaken_read_is_refused_where_its_caller_may_not_read_what_has_the_name_now(
+    harness: GatewayHarness, engine: FakeEngine
+) -> None:
+    await harness.role("readers", ("Query", "default", "open"))
+    await harness.user("dora", "readers")
+    go = engine.hold("Query")
+    read = asyncio.create_task(harness.call("Query", by="dora", collection_name="open"))
+    await engine.reached("Query")
+    await take_the_name(harness)
+    await harness.revoke("readers", "Query", collection="open")
+    go.set()
+    with pytest.raises(AccessDenied):
+        await read
+
+
+async def test_read_beside_other_reads_and_writes_is_executed_once(harness: GatewayHarness, engine: FakeEngine) -> None:
+    go = engine.hold("Query")
+    read = asyncio.create_task(harness.call("Query", by="alice", collection_name="open"))
+    await engine.reached("Query")
+    await harness.call("Insert", collection_name="open", by="alice")
+    await harness.succeed("CreateIndex", collection_name="open", field_name="vector")
+    await harness.succeed("TruncateCollection", collection_name="docs")
+    go.set()
+    await read
+    assert len(engine.called("Query")) == 1
+
+
+async def test_read_that_waits_for_a_change_ends_with_its_deadline(harness: GatewayHarness, engine: FakeEngine) -> None:
+    go = engine.hold("TruncateCollection")
+    change = asyncio.create_task(harness.call("TruncateCollection", collection_name="open"))
+    await engine.reached("TruncateCollection")
+    payload = messages.QueryRequest(collection_name="open").SerializeToString()
+    with pytest.raises(EngineDeadlineExceeded):
+        await harness.gateway.handle(Call("Query", payload, presented("root"), timeout=0.01))
+    go.set()
+    await change

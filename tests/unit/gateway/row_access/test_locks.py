@@ -93,7 +93,7 @@ async def test_a_lock_that_nobody_holds_is_forgotten() -> None:
 
 async def test_several_locks_are_held_together_and_given_back_together() -> None:
     locks = CollectionLocks()
-    async with locks.held({DOCS, ("default", "a")}) as waited:
+    async with locks.held({DOCS, ("default", "a")}, changes=True) as waited:
         assert not waited
         task = await waiting(locks, DOCS, alone=False)
         assert not task.done()
@@ -107,7 +107,7 @@ async def test_who_gives_up_waiting_for_one_of_several_locks_gives_back_the_othe
     await locks.acquire(DOCS, alone=False)
 
     async def both() -> None:
-        async with locks.held({("default", "a"), DOCS}):
+        async with locks.held({("default", "a"), DOCS}, changes=True):
             raise AssertionError("a lock that is shared was taken")
 
     task = asyncio.create_task(both())
@@ -115,4 +115,48 @@ async def test_who_gives_up_waiting_for_one_of_several_locks_gives_back_the_othe
     task.cancel()
     await asyncio.wait([task])
     locks.release(DOCS, alone=False)
+    assert len(locks) == 0
+
+
+async def test_read_is_overtaken_by_a_change_that_begins_or_has_begun() -> None:
+    locks = CollectionLocks()
+    with locks.reading({DOCS}) as before, locks.reading({OTHER}) as elsewhere:
+        async with locks.held({DOCS}, changes=True):
+            assert before.overtaken
+            with locks.reading({DOCS, OTHER}) as beside:
+                assert beside.overtaken
+    with locks.reading({DOCS}) as after:
+        assert not after.overtaken
+    assert not elsewhere.overtaken
+
+
+async def test_read_is_not_overtaken_by_a_change_that_only_waits() -> None:
+    locks = CollectionLocks()
+    await locks.acquire(DOCS, alone=False)
+    change = asyncio.create_task(locks.held({DOCS}, changes=True).__aenter__())
+    await asyncio.sleep(0)
+    with locks.reading({DOCS}) as read:
+        assert not read.overtaken
+        locks.release(DOCS, alone=False)
+        await change
+        assert read.overtaken
+
+
+async def test_read_is_not_overtaken_by_who_holds_the_lock_and_changes_nothing() -> None:
+    locks = CollectionLocks()
+    with locks.reading({DOCS}) as read:
+        async with locks.held({DOCS}, changes=False):
+            assert not read.overtaken
+        await locks.acquire(DOCS, alone=True)
+        assert not read.overtaken
+
+
+async def test_collection_is_settled_when_its_changes_are_over() -> None:
+    locks = CollectionLocks()
+    await locks.settled({DOCS, OTHER})
+    async with locks.held({DOCS}, changes=True):
+        settled = asyncio.create_task(locks.settled({DOCS, OTHER}))
+        await asyncio.sleep(0)
+        assert not settled.done()
+    await settled
     assert len(locks) == 0
