@@ -33,7 +33,7 @@ STEADY: Final = 60.0
 """Seconds for which a worker has to serve until the next time that it ends counts as the first."""
 
 STOP_WITHIN: Final = 75.0
-"""Seconds after which workers that have not ended are killed. They end by themselves after 35, as a server does."""
+"""Seconds after which workers that have not ended are killed. A server takes at most 35 for its requests."""
 
 
 class Crew(Protocol):

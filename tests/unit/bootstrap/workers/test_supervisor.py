@@ -15,11 +15,11 @@ SERVES = Opened(default_password=False, engine_fault="")
 
 @dataclass
 class FakeCrew:
-    """Notes what it is told to do.
+    """Notes what it is asked to do.
 
     Attributes:
         running: the workers that run.
-        told: what each was told.
+        told: the messages to each.
         claimed: whether the ports are taken.
         claims: how often they were.
         announced: what was said when the server was ready.
@@ -65,7 +65,7 @@ class FakeCrew:
         self.announced.append(opened)
 
     def told_to(self, number: int) -> list[OfParent]:
-        """Return what one worker was told besides restarts."""
+        """Return the messages to one worker besides restarts."""
         return [message for to, message in self.told if to == number and not isinstance(message, Restarts)]
 
 
@@ -83,6 +83,9 @@ class Scene:
     def passes(self, seconds: float) -> None:
         self.crew.now += seconds
         self.supervisor.tick()
+
+    def holds_ports(self) -> bool:
+        return self.crew.claimed
 
     def status(self) -> int | None:
         return self.supervisor.status
@@ -126,7 +129,7 @@ def test_ports_are_taken_and_opened_when_all_are_prepared() -> None:
     assert not scene.crew.claims
     scene.supervisor.heard(3, Prepared())
     assert scene.crew.told == [(1, PORTS), (2, PORTS), (3, PORTS)]
-    assert scene.crew.claimed
+    assert scene.holds_ports()
 
 
 def test_ports_are_held_until_every_worker_listens_and_the_server_is_ready_once() -> None:
@@ -135,10 +138,10 @@ def test_ports_are_held_until_every_worker_listens_and_the_server_is_ready_once(
         scene.supervisor.heard(number, Prepared())
     scene.supervisor.heard(2, Opened(default_password=True, engine_fault=""))
     scene.supervisor.heard(1, Opened(default_password=False, engine_fault="the engine is away"))
-    assert scene.crew.claimed
+    assert scene.holds_ports()
     assert not scene.crew.announced
     scene.supervisor.heard(3, SERVES)
-    assert not scene.crew.claimed
+    assert not scene.holds_ports()
     assert scene.crew.announced == [Opened(default_password=True, engine_fault="the engine is away")]
     scene.ends(2)
     scene.passes(PAUSES[0])
@@ -248,9 +251,9 @@ def test_ports_are_taken_again_when_no_worker_listens_any_more() -> None:
     scene.passes(PAUSES[0])
     scene.supervisor.heard(1, Prepared())
     assert scene.crew.claims == 2
-    assert scene.crew.claimed
+    assert scene.holds_ports()
     scene.supervisor.heard(1, SERVES)
-    assert not scene.crew.claimed
+    assert not scene.holds_ports()
 
 
 def test_workers_learn_how_often_others_were_started_again() -> None:
