@@ -19,7 +19,7 @@ class FakeCrew:
 
     Attributes:
         running: the workers that run.
-        told: the messages to each.
+        sent: the messages to each.
         claimed: whether the ports are taken.
         claims: how often they were.
         announced: what was said when the server was ready.
@@ -29,7 +29,7 @@ class FakeCrew:
     """
 
     running: list[int] = field(default_factory=list)
-    told: list[tuple[int, OfParent]] = field(default_factory=list)
+    sent: list[tuple[int, OfParent]] = field(default_factory=list)
     claimed: bool = False
     claims: int = 0
     announced: list[Opened] = field(default_factory=list)
@@ -46,7 +46,7 @@ class FakeCrew:
 
     def tell(self, number: int, message: OfParent) -> None:
         assert number in self.running
-        self.told.append((number, message))
+        self.sent.append((number, message))
 
     def kill(self, number: int) -> None:
         self.killed.append(number)
@@ -64,9 +64,9 @@ class FakeCrew:
     def ready(self, opened: Opened) -> None:
         self.announced.append(opened)
 
-    def told_to(self, number: int) -> list[OfParent]:
+    def sent_to(self, number: int) -> list[OfParent]:
         """Return the messages to one worker besides restarts."""
-        return [message for to, message in self.told if to == number and not isinstance(message, Restarts)]
+        return [message for to, message in self.sent if to == number and not isinstance(message, Restarts)]
 
 
 @dataclass
@@ -125,10 +125,10 @@ def test_ports_are_taken_and_opened_when_all_are_prepared() -> None:
     scene = begun()
     scene.supervisor.heard(1, Prepared())
     scene.supervisor.heard(2, Prepared())
-    assert not scene.crew.told
+    assert not scene.crew.sent
     assert not scene.crew.claims
     scene.supervisor.heard(3, Prepared())
-    assert scene.crew.told == [(1, PORTS), (2, PORTS), (3, PORTS)]
+    assert scene.crew.sent == [(1, PORTS), (2, PORTS), (3, PORTS)]
     assert scene.holds_ports()
 
 
@@ -154,7 +154,7 @@ def test_server_ends_with_the_reason_when_a_worker_cannot_start() -> None:
     scene.supervisor.heard(1, Prepared())
     scene.supervisor.heard(2, Failed("the store cannot be reached"))
     scene.ends(2, 1)
-    assert scene.crew.told_to(1)[-1] == Stop()
+    assert scene.crew.sent_to(1)[-1] == Stop()
     assert scene.status() is None
     scene.ends(3, 0)
     scene.ends(1, 0)
@@ -173,7 +173,7 @@ def test_server_ends_when_another_one_has_the_port() -> None:
     scene.crew.taken = True
     scene.supervisor.heard(1, Prepared())
     scene.supervisor.heard(2, Prepared())
-    assert scene.crew.told == [(1, Stop()), (2, Stop())]
+    assert scene.crew.sent == [(1, Stop()), (2, Stop())]
     scene.ends(2, 0)
     scene.ends(1, 0)
     assert scene.status() == 1
@@ -202,7 +202,7 @@ def test_worker_that_ended_is_started_again_after_a_pause_and_joins_the_port(cap
     scene.passes(0.1)
     assert scene.crew.running == [1, 3, 2]
     scene.supervisor.heard(2, Prepared())
-    assert scene.crew.told[-1] == (2, PORTS)
+    assert scene.crew.sent[-1] == (2, PORTS)
     assert scene.crew.claims == 1
 
 
@@ -258,12 +258,12 @@ def test_ports_are_taken_again_when_no_worker_listens_any_more() -> None:
 
 def test_workers_learn_how_often_others_were_started_again() -> None:
     scene = serving(2)
-    assert scene.crew.told[-1] == (2, Restarts((0, 0)))
+    assert scene.crew.sent[-1] == (2, Restarts((0, 0)))
     scene.ends(2)
     scene.passes(PAUSES[0])
-    assert scene.crew.told[-1] == (1, Restarts((0, 1)))
+    assert scene.crew.sent[-1] == (1, Restarts((0, 1)))
     scene.comes_back(2)
-    assert scene.crew.told[-1] == (2, Restarts((0, 1)))
+    assert scene.crew.sent[-1] == (2, Restarts((0, 1)))
 
 
 # The stop
@@ -272,11 +272,11 @@ def test_workers_learn_how_often_others_were_started_again() -> None:
 def test_all_workers_stop_at_the_same_time_and_the_forwarding_one_ends_last() -> None:
     scene = serving()
     scene.supervisor.stop()
-    assert [scene.crew.told_to(number)[-1] for number in (1, 2, 3)] == [Stop()] * 3
+    assert [scene.crew.sent_to(number)[-1] for number in (1, 2, 3)] == [Stop()] * 3
     scene.ends(3, 0)
-    assert scene.crew.told_to(1)[-1] == Stop()
+    assert scene.crew.sent_to(1)[-1] == Stop()
     scene.ends(2, 0)
-    assert scene.crew.told_to(1)[-1] == Alone()
+    assert scene.crew.sent_to(1)[-1] == Alone()
     assert scene.status() is None
     scene.ends(1, 0)
     assert (scene.status(), scene.supervisor.failure) == (0, "")
@@ -285,9 +285,9 @@ def test_all_workers_stop_at_the_same_time_and_the_forwarding_one_ends_last() ->
 def test_second_signal_changes_nothing() -> None:
     scene = serving(2)
     scene.supervisor.stop()
-    told = list(scene.crew.told)
+    sent = list(scene.crew.sent)
     scene.supervisor.stop()
-    assert scene.crew.told == told
+    assert scene.crew.sent == sent
 
 
 def test_no_worker_is_started_again_during_a_stop() -> None:
@@ -297,7 +297,7 @@ def test_no_worker_is_started_again_during_a_stop() -> None:
     assert scene.supervisor.wait() == STOP_WITHIN
     scene.passes(PAUSES[0])
     assert scene.crew.running == [1]
-    assert scene.crew.told_to(1)[-2:] == [Stop(), Alone()]
+    assert scene.crew.sent_to(1)[-2:] == [Stop(), Alone()]
 
 
 def test_start_can_be_stopped() -> None:
