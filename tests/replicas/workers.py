@@ -17,6 +17,7 @@ from tests.support.fake_upstream import FakeMilvus
 from kiteward.store.postgresql.settings import PostgresqlSettings
 
 _PATIENCE: Final = 120.0
+_ACCEPTED_WITHIN: Final = 5.0
 _ESTABLISHED: Final = "01"
 
 
@@ -83,13 +84,19 @@ class WorkerServer:
         return value
 
     async def _connected(self, worker: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Return a connection that this worker has accepted. The system chooses one, so that it may take some."""
+        """Return a connection that this worker has accepted. The system chooses one, so that it may take some.
+
+        One that a worker was given which was killed before it accepted is never accepted.
+        """
         async with asyncio.timeout(_PATIENCE):
             while True:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.running.port)
                 own = writer.get_extra_info("sockname")[1]
-                while (accepted := _accepted_by(self.running.port, own, self.workers())) is None:
-                    await asyncio.sleep(0.01)
+                accepted = None
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_ACCEPTED_WITHIN):
+                        while (accepted := _accepted_by(self.running.port, own, self.workers())) is None:
+                            await asyncio.sleep(0.02)
                 if accepted == worker:
                     return reader, writer
                 writer.transport.abort()
