@@ -41,7 +41,7 @@ uv_locked = UV_SYSTEM_CERTS=1 UV_HTTP_TIMEOUT=300 \
 environments := $(venv) $(clients) $(milvus) $(envoy) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
-.PHONY: help serve unit test check-deploy fuzz row-policies replicas replica-faults audit check format settings-table request-fields stubs bench bench-quick bench-bounds bench-pass-through lock clean remake
+.PHONY: help serve unit test check-deploy fuzz row-policies replicas replica-faults audit check format settings-table request-fields stubs bench bench-quick bench-bounds bench-pass-through bench-workers lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -124,6 +124,9 @@ bench-quick: $(venv)/.bench-ready ## measure beside a bare Milvus Lite and a rea
 
 bench-bounds: $(venv)/.bench-ready ## measure beside an earlier commit; fails beyond 3 % of processor time
 	$(bin)/python -m benchmarks.bounds $(ARGS)
+
+bench-workers: $(venv)/.dev-ready ## measure two workers beside one, in about a minute and a half
+	$(bin)/python -m benchmarks.workers $(ARGS)
 
 bench-pass-through: $(venv)/.dev-ready ## measure a call to a cluster beside v0.1, Envoy and nginx, in about seven minutes
 	@$(MAKE) --no-print-directory $(envoy)/.ready || echo 'going on without Envoy' >&2

@@ -30,6 +30,7 @@ SET_BY_THE_CHART: Final = frozenset(
         "kiteward.replicas.name",
         "kiteward.store.passwordFile",
         "kiteward.store.url",
+        "kiteward.workers",
         "proxy.port",
         "tls.caPemPath",
         "tls.serverKeyPath",

@@ -101,6 +101,11 @@ def test_the_validation_sees_what_is_wrong(field: str, wrong: str, tmp_path: Pat
             ["--set=replicas=2,rootPassword.existingSecret=root,store.url=postgresql://kiteward@db/kiteward"],
             "the engine is embedded",
         ),
+        (["--set=workers=2,rootPassword.existingSecret=root"], "workers is more than 1 and the store is a file"),
+        (
+            ["--set=workers=2,rootPassword.existingSecret=root,store.url=postgresql://kiteward@db/kiteward"],
+            "workers is more than 1 and the engine is embedded",
+        ),
         (
             ["--set=rootPassword.existingSecret=root,store.url=postgresql://kiteward:secret@db/kiteward"],
             "store.url holds a password",
@@ -167,6 +172,7 @@ def test_the_configuration_is_one_that_the_server_reads(values: Path, tmp_path: 
     assert (settings.host, settings.port, settings.metrics.host) == ("0.0.0.0", 19530, "0.0.0.0")
     assert settings.hosts.allow("kiteward.search.svc.cluster.local")
     assert (settings.tls is not None) == bool(yaml.safe_load(values.read_text()).get("tls"))
+    assert settings.workers == yaml.safe_load(values.read_text()).get("workers", 1)
 
 
 @pytest.mark.parametrize("values", SETS, ids=lambda path: path.stem)

@@ -129,6 +129,7 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.store.passwordFile": ("/password", "store", None),
     "kiteward.store.timeout": (2, "store", None),
     "kiteward.store.url": ("postgresql://kiteward@db/store", "store.hosts", (("db", 5432),)),
+    "kiteward.workers": (1, "workers", 1),
     "proxy.http.enabled": (False, "rest.enabled", False),
     "proxy.http.requestTimeoutMs": (1500, "rest.request_timeout", 1.5),
     "proxy.http.acceptTypeAllowInt64": (False, "rest.allow_int64", False),
@@ -748,3 +749,31 @@ def test_contradictory_settings_of_the_store_are_refused_and_not_shown(store: di
         settings_from(document("kiteward.store", store))
     assert sentence in str(refused.value)
     assert SECRET_LOOKING not in str(refused.value)
+
+
+# Workers
+
+
+CLUSTER = {"engine": {"address": "grpc://milvus"}, "store": {"url": "postgresql://kiteward@db/store"}}
+
+
+def test_workers_need_a_remote_engine_and_a_database() -> None:
+    assert settings_from({"kiteward": {**CLUSTER, "workers": 4}}).workers == 4
+    for missing, sentence in (
+        ("engine", "the engine is embedded, whose data one process uses alone: let kiteward.engine.address name"),
+        (
+            "store",
+            "the store is a file, where workers would not learn of each other's changes in time: let kiteward.st",
+        ),
+    ):
+        own = {name: section for name, section in CLUSTER.items() if name != missing}
+        assert settings_from({"kiteward": {**own, "workers": 1}}).workers == 1
+        with pytest.raises(ConfigurationError, match=r"kiteward\.workers is more than 1") as refused:
+            settings_from({"kiteward": {**own, "workers": 2}})
+        assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize("workers", [0, 65])
+def test_number_of_workers_has_limits(workers: int) -> None:
+    with pytest.raises(ConfigurationError, match=r"kiteward\.workers must be"):
+        settings_from({"kiteward": {**CLUSTER, "workers": workers}})

@@ -1,14 +1,14 @@
 """The port for health and metrics. Unauthenticated clients get nothing private from it.
 
-`/healthz` is Milvus' own. `/healthz/live` is 200 while the process responds. `/healthz/ready` is 200 while requests can
-be answered, else 503; administrators also get the state of each component.
+`/healthz` is Milvus' own. `/healthz/live` is 200 while every process of the server responds. `/healthz/ready` is 200
+while requests can be answered, else 503; administrators also get the state of each component.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from kiteward.api.rest.credentials import presented_credential
 from kiteward.domain.addresses import address_text
@@ -27,11 +27,50 @@ _HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", 
 _PLAIN: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json; charset=utf-8"
 
+Answer = tuple[int, str, bytes]
+"""Status, content type and body of a response."""
+
 MissingParts = Callable[[], Awaitable[tuple[str, ...]]]
 """Returns the components of the server that are not ready, each in one word."""
 
-Answer = tuple[int, str, bytes]
-"""Status, content type and body of a response."""
+
+class Reports(Protocol):
+    """What the port reports of the server."""
+
+    async def missing(self) -> tuple[str, ...]:
+        """Return the components of the server that are not ready, each in one word."""
+        ...
+
+    async def silent(self) -> tuple[str, ...]:
+        """Return the processes of the server that do not respond in time, besides the one that is asked."""
+        ...
+
+    async def metrics(self) -> bytes:
+        """Return the body of `/metrics`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwnReports:
+    """What a server of one process reports. Implements `Reports`.
+
+    Attributes:
+        missing_parts: returns its components that are not ready.
+        metrics_text: returns its metrics.
+    """
+
+    missing_parts: MissingParts
+    metrics_text: Callable[[], bytes]
+
+    async def missing(self) -> tuple[str, ...]:
+        return await self.missing_parts()
+
+    async def silent(self) -> tuple[str, ...]:
+        return ()
+
+    async def metrics(self) -> bytes:
+        return self.metrics_text()
+
 
 Described = Callable[[PresentedCredential | AuthenticationError, str], Awaitable[bytes]]
 """Returns the state of the components as JSON; raises KitewardError for callers who are not administrators.
@@ -76,21 +115,18 @@ def described_by(gateway: Gateway) -> Described:
     return described
 
 
-def build_app(
-    missing: MissingParts, described: Described, metrics: Callable[[], bytes], *, metrics_type: str
-) -> Application:
+def build_app(reports: Reports, described: Described, *, metrics_type: str) -> Application:
     """Return the ASGI application of the port.
 
     Args:
-        missing: called for `/healthz` and `/healthz/ready`.
+        reports: what it reports.
         described: called for `/healthz/ready` when a credential is presented.
-        metrics: returns the body of `/metrics`.
-        metrics_type: its content type.
+        metrics_type: the content type of the metrics.
     """
-    health = _Health(missing, described)
+    health = _Health(reports, described)
 
     async def numbers(_scope: Scope) -> Answer:
-        return 200, metrics_type, metrics()
+        return 200, metrics_type, await reports.metrics()
 
     routes = {
         "/healthz": health.milvus,
@@ -114,8 +150,8 @@ def build_app(
 class _Health:
     """Answers the paths below `/healthz`."""
 
-    def __init__(self, missing: MissingParts, described: Described) -> None:
-        self._missing = missing
+    def __init__(self, reports: Reports, described: Described) -> None:
+        self._reports = reports
         self._described = described
 
     async def milvus(self, _scope: Scope) -> Answer:
@@ -123,7 +159,8 @@ class _Health:
         return (503, _PLAIN, f"not ready: {', '.join(words)}".encode()) if words else (200, _PLAIN, b"OK")
 
     async def live(self, _scope: Scope) -> Answer:
-        return 200, _PLAIN, b"live"
+        silent = await self._reports.silent()
+        return (503, _PLAIN, f"no response: {', '.join(silent)}".encode()) if silent else (200, _PLAIN, b"live")
 
     async def ready(self, scope: Scope) -> Answer:
         status, word = (503, b"not ready") if await self._missing_in_time() else (200, b"ready")
@@ -139,7 +176,7 @@ class _Health:
     async def _missing_in_time(self) -> tuple[str, ...]:
         try:
             async with asyncio.timeout(_PATIENCE):
-                return await self._missing()
+                return await self._reports.missing()
         except TimeoutError:
             return ("timeout",)
 

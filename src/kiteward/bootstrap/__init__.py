@@ -1,6 +1,8 @@
 """The composition root: builds a running server, or a gateway for the command line, from settings.
 
 - `server.py`: starts the parts in order and stops them in reverse.
+- `serving.py`: serves until the process is told to stop.
+- `workers/`: several processes that serve one port.
 - `ports.py`: the main port with gRPC, REST and the console, and the port for health and metrics.
 - `components.py`: the parts that a server and the command line share.
 - `sharing.py`: what concerns other servers on the same store.

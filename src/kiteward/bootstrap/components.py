@@ -111,11 +111,19 @@ def make_exporters(stack: AsyncExitStack, settings: Settings) -> Sequence[Export
     return exporters
 
 
-def open_recorder(stack: AsyncExitStack, settings: Settings, store: Store) -> tuple[Recorder, StoreExport | None]:
+def open_recorder(
+    stack: AsyncExitStack, settings: Settings, store: Store, *, forwards: bool = True
+) -> tuple[Recorder, StoreExport | None]:
     """Open the audit trail and return its recorder, and what stores its lines for other replicas; `stack` closes it.
 
     Called before anything that records, so that the trail is closed after it. Where replicas share the store, changes
     are recorded there too, and the rest of what they share is stored until `stack` closes, the last line included.
+
+    Args:
+        stack: closes the trail.
+        settings: the configuration.
+        store: the store.
+        forwards: whether this process stores what the trail has; another one does it that writes the same trail.
 
     Raises:
         ConfigurationError: the trail cannot be written.
@@ -130,7 +138,7 @@ def open_recorder(stack: AsyncExitStack, settings: Settings, store: Store) -> tu
         recorder.note_system_event(event, "ShareEvents", lines=lines)
 
     export = None
-    if events is not None:
+    if events is not None and forwards:
         place = audit.place(settings.data_dir)
         export = StoreExport(store, place, events, keep_days=audit.keep_days, note=note)
         stack.push_async_callback(_store_the_rest, export)

@@ -11,6 +11,7 @@ from kiteward.api.console.app import ROOT_PATH as CONSOLE_PATH
 from kiteward.api.console.app import build_console
 from kiteward.api.console.tickets import Tickets
 from kiteward.api.grpc.service import GrpcService
+from kiteward.api.health import Reports
 from kiteward.api.rest.app import build_app
 from kiteward.bootstrap.components import repeat
 from kiteward.config.settings import Settings
@@ -21,7 +22,7 @@ from kiteward.net.hosts import only_allowed_hosts
 from kiteward.net.http1.server import HttpServer
 from kiteward.net.listener import Listener, ListenerLimits, affordable_connections
 from kiteward.net.tls import ServerTls
-from kiteward.telemetry.metrics import CONTENT_TYPE, Metrics, Sources
+from kiteward.telemetry.metrics import CONTENT_TYPE
 
 _log = logging.getLogger("kiteward")
 
@@ -36,6 +37,9 @@ _FLUSH: Final = 5.0
 _RENEW_SECONDS: Final = 1.0
 """Seconds between two checks whether certificate files have changed."""
 
+
+ANOTHER_METRICS_PORT: Final = " (kiteward.metrics.port sets another port for health and metrics)"
+"""The end of the sentence that says why the port for health and metrics cannot be opened."""
 
 _METRICS_LIMITS: Final = ListenerLimits(connections=256, undecided=64, per_address=256)
 
@@ -66,7 +70,7 @@ class PublicPort:
             if self._app is not None
             else None
         )
-        limits = ListenerLimits()
+        limits = ListenerLimits().share(settings.workers)
         self.tls = ServerTls(settings.tls) if settings.tls is not None else None
         self._grpc = GrpcService(gateway, budget=self.budget)
         self.listener = Listener(
@@ -76,14 +80,18 @@ class PublicPort:
             tls=self.tls,
         )
 
-    async def open(self, stack: AsyncExitStack) -> int:
+    async def open(self, stack: AsyncExitStack, port: int) -> int:
         """Accept requests and return the port in use; `stack` closes the port and its services.
+
+        Args:
+            stack: closes them.
+            port: the port to listen on; 0 lets the system choose.
 
         Raises:
             OSError: the address cannot be bound.
         """
         stack.push_async_callback(self._close)
-        port = await self.listener.start(self._settings.host, self._settings.port)
+        port = await self.listener.start(self._settings.host, port, shared=self._settings.workers > 1)
         self._open = True
         if self.tls is not None:
             repeat(stack, _RENEW_SECONDS, "checking the certificate files", self._renew_tls)
@@ -140,9 +148,15 @@ def with_console(
 
 
 async def open_metrics(
-    stack: AsyncExitStack, settings: Settings, sources: Sources, public_port: PublicPort
+    stack: AsyncExitStack, settings: Settings, reports: Reports, public_port: PublicPort
 ) -> int | None:
     """Open the port for health and metrics and return it, or None when it is disabled.
+
+    Args:
+        stack: closes the port.
+        settings: the configuration.
+        reports: what is reported there.
+        public_port: the main port.
 
     Raises:
         OSError: the address cannot be bound.
@@ -150,20 +164,15 @@ async def open_metrics(
     wanted = settings.metrics
     if not wanted.enabled:
         return None
-    app = health.build_app(
-        public_port.missing_components,
-        health.described_by(public_port.gateway),
-        Metrics(sources).text,
-        metrics_type=CONTENT_TYPE,
-    )
+    app = health.build_app(reports, health.described_by(public_port.gateway), metrics_type=CONTENT_TYPE)
     http = _http_server(app, settings)
     listener = Listener(http=http, limits=_METRICS_LIMITS)
     stack.push_async_callback(listener.close, 0.0)
     stack.push_async_callback(http.stop, _FLUSH)
     stack.callback(listener.stop_accepting)
     try:
-        port = await listener.start(wanted.host, wanted.port_beside(settings.port))
+        port = await listener.start(wanted.host, wanted.port_beside(settings.port), shared=settings.workers > 1)
     except OSError as error:
-        raise OSError(f"{error} (kiteward.metrics.port sets another port for health and metrics)") from error
+        raise OSError(f"{error}{ANOTHER_METRICS_PORT}") from error
     _log.info("health and metrics are on http://%s:%d", wanted.host, port)
     return port

@@ -1,10 +1,6 @@
 """A running server: starts its parts in order and stops them in reverse."""
 
-import asyncio
-import contextlib
-import gc
 import logging
-import resource
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -12,6 +8,7 @@ from typing import Final, Self
 
 from kiteward import __version__
 from kiteward.api.console.tickets import StoredTickets
+from kiteward.api.health import OwnReports
 from kiteward.audit.events import Event
 from kiteward.audit.exports.exporter import Exporter
 from kiteward.audit.shared import StoreExport
@@ -38,10 +35,10 @@ from kiteward.bootstrap.first_start import (
 from kiteward.bootstrap.ports import PublicPort, open_metrics
 from kiteward.bootstrap.sharing import follow_catalog, join, open_sharing, state_of
 from kiteward.bootstrap.store import await_store
+from kiteward.bootstrap.workers.place import Place
 from kiteward.config.engine_keys import EMBEDDED
 from kiteward.config.settings import Settings
 from kiteward.config.store_keys import FILE
-from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
 from kiteward.engine.remote import RemoteEngine
@@ -58,25 +55,13 @@ from kiteward.gateway.upstream_catalog import UpstreamCatalog
 from kiteward.gateway.vanished_grants import VanishedGrants
 from kiteward.store.base import Store
 from kiteward.store.data_directory import DataDirectory
-from kiteward.telemetry.metrics import Sources
+from kiteward.telemetry.metrics import Metrics, Sources
 from kiteward.telemetry.telemetry import Telemetry
 
 _log = logging.getLogger("kiteward")
 
 StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[Engine]]
 """Starts an embedded engine, which is stopped with `close`."""
-
-_FILES: Final = 32_768
-"""The number of open files that the process asks the system to allow."""
-
-
-_YOUNG_OBJECTS: Final = 10_000
-"""Objects that are created before the collector looks among them for cycles.
-
-Audit events live until they are written. With CPython's 700 the collector walks through all that wait, over and over,
-which took a tenth of the time of a call.
-"""
-
 
 _FOLLOW_SECONDS: Final = 0.25
 """Seconds between two checks whether another process has changed the store."""
@@ -137,6 +122,7 @@ class Server:
         *,
         hashing: HashingProfile = PRODUCTION,
         start_engine: StartEngine = EmbeddedEngine.start,
+        place: Place | None = None,
     ) -> Self:
         """Start all parts in order; if one fails, those already started are stopped again.
 
@@ -144,26 +130,26 @@ class Server:
             settings: the configuration.
             hashing: the cost of a password hash.
             start_engine: starts the engine, if it is embedded.
+            place: its place among the workers of a server; None for a server of one process.
 
         Raises:
             ConfigurationError: the settings are unsafe, for example the default password beyond loopback.
             StoreError, EngineError, OSError: a part cannot start, or the address cannot be bound.
         """
         async with AsyncExitStack() as stack:
-            directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
             telemetry = Telemetry(start_tracing(stack, settings))
-            access = await _open_access_control(stack, settings, telemetry, hashing=hashing)
+            access = await _open_access_control(stack, settings, telemetry, hashing=hashing, place=place)
             membership = await join(stack, access.sharing, access.policy_cache)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
-            engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
+            engine = await _start_engine(stack, settings, start_engine, telemetry)
             gateway, catalog = await _start_gateway(
                 stack, settings, access, engine=engine, telemetry=telemetry, membership=membership
             )
-            tickets = StoredTickets(access.store) if access.store.shared else None
-            public_port = PublicPort(gateway, settings, tickets=tickets)
+            public_port = PublicPort(
+                gateway, settings, tickets=StoredTickets(access.store) if access.store.shared else None
+            )
             sources = _sources(access, engine, gateway, public_port, catalog=catalog, membership=membership)
-            metrics_port = await open_metrics(stack, settings, sources, public_port)
-            port = await public_port.open(stack)
+            port, metrics_port = await _open_ports(stack, settings, sources, public_port, place=place)
             return cls(
                 stack.pop_all(),
                 gateway,
@@ -180,11 +166,28 @@ class Server:
         await self._stack.aclose()
 
 
+async def _open_ports(
+    stack: AsyncExitStack, settings: Settings, sources: Sources, public_port: PublicPort, *, place: Place | None
+) -> tuple[int, int | None]:
+    """Open both ports and return them: the main one, and the one for health and metrics.
+
+    That of a worker for health and metrics is closed first: while it stops, others report for the server.
+    """
+    metrics = Metrics(sources, worker=None if place is None else place.number)
+    own = OwnReports(public_port.missing_components, metrics.text)
+    if place is None:
+        metrics_port = await open_metrics(stack, settings, own, public_port)
+        return await public_port.open(stack, settings.port), metrics_port
+    settings = await place.ports(settings)
+    port = await public_port.open(stack, settings.port)
+    return port, await open_metrics(stack, settings, await place.reports(stack, settings, own), public_port)
+
+
 def _start_recorder(
-    stack: AsyncExitStack, settings: Settings, store: Store, exporters: Sequence[Exporter]
+    stack: AsyncExitStack, settings: Settings, store: Store, exporters: Sequence[Exporter], *, forwards: bool
 ) -> tuple[Recorder, StoreExport | None]:
     """Open the audit trail as `open_recorder`, and record the start, and the stop when `stack` closes."""
-    recorder, export = open_recorder(stack, settings, store)
+    recorder, export = open_recorder(stack, settings, store, forwards=forwards)
 
     def note_lost(destination: str, lines: int) -> None:
         recorder.note_system_event(Event.EXPORT_LOST, "Export", to=destination, lines=lines)
@@ -203,12 +206,20 @@ async def _open_access_control(
     telemetry: Telemetry,
     *,
     hashing: HashingProfile,
+    place: Place | None,
 ) -> AccessControl:
-    """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`."""
+    """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`.
+
+    The data directory is taken before. That of workers their parent holds.
+    """
+    if place is None:
+        stack.enter_context(DataDirectory.hold(settings.data_dir))
     exporters = make_exporters(stack, settings)
     store = await await_store(settings, observer=telemetry.observe_store)
     stack.push_async_callback(store.close)
-    recorder, export = _start_recorder(stack, settings, store, exporters)
+    if place is not None:
+        stack.push_async_callback(place.others_ended)
+    recorder, export = _start_recorder(stack, settings, store, exporters, forwards=place is None or place.forwards)
     hasher = PasswordHasher(hashing)
     stack.callback(hasher.close)
     if not settings.authorization:
@@ -247,12 +258,13 @@ def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
 
 
 async def _start_engine(
-    stack: AsyncExitStack, settings: Settings, directory: DataDirectory, start: StartEngine, *, telemetry: Telemetry
+    stack: AsyncExitStack, settings: Settings, start: StartEngine, telemetry: Telemetry
 ) -> InstrumentedEngine:
     """Start the engine and measure its calls; `stack` closes it."""
     engine: Engine
     if settings.engine is None:
-        engine = await start(EmbeddedEngineSettings(directory.engine_path, ENGINE_RPCS, sync_mode=settings.sync_mode))
+        path = DataDirectory(settings.data_dir.absolute()).engine_path
+        engine = await start(EmbeddedEngineSettings(path, ENGINE_RPCS, sync_mode=settings.sync_mode))
     else:
         engine = await RemoteEngine.start(settings.engine)
     stack.push_async_callback(engine.close)
@@ -367,47 +379,3 @@ def _settings_for_the_record(settings: Settings) -> dict[str, object]:
         "engine": EMBEDDED if settings.engine is None else str(settings.engine.address),
         "dataOperations": settings.audit.data_operations,
     }
-
-
-def _allow_many_files() -> None:
-    """Raise the soft limit of open files as far as the system allows: each connection needs some."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):  # some systems allow less than they report
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def ready(server: Server, settings: Settings) -> str:
-    """Return what is printed when a server serves: a line with its address, then the addresses of its pages."""
-    address = f"{'http' if settings.tls is None else 'https'}://{server.host}:{server.port}"
-    engine = "" if settings.engine is None else f"engine {settings.engine.address}, "
-    state = (
-        f"serves on {address} and is not ready: {server.engine_fault}"
-        if server.engine_fault
-        else f"is ready on {address}"
-    )
-    store = "" if settings.store is None else f"store {settings.store}, "
-    lines = [f"Kiteward {state} ({engine}{store}data in {settings.data_dir})"]
-    if settings.rest.enabled and settings.console.enabled and settings.authorization:
-        lines.append(f"  console: {address}/console/")
-    if settings.rest.enabled:
-        lines.append(f"  REST API documentation: {address}/docs")
-    if settings.authorization and server.default_password:
-        lines.append(f"  user {ROOT}, default password {DEFAULT_ROOT_PASSWORD}: change it")
-    return "\n".join(lines)
-
-
-async def serve(settings: Settings) -> None:
-    """Serve until cancelled, then stop cleanly."""
-    _allow_many_files()
-    server = await Server.start(settings)
-    # What the start has made stays. Left to the collector, it is walked through for a tenth of a second at a time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS)
-    try:
-        print(ready(server, settings), flush=True)  # noqa: T201  what whoever has started it reads
-        await asyncio.Event().wait()
-    finally:
-        await server.stop()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kiteward.config.engine_keys import ENGINE_ADDRESS
+from kiteward.config.keys import WORKERS
 from kiteward.config.loading import load
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, KitewardError
@@ -39,8 +40,8 @@ def given(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def given_keys(arguments: argparse.Namespace) -> dict[str, str]:
     """Return the keys that the command line gives, where their values are to be read together with others."""
-    engine = getattr(arguments, "engine", None)
-    return {} if engine is None else {ENGINE_ADDRESS.name: engine}
+    named = {ENGINE_ADDRESS.name: getattr(arguments, "engine", None), WORKERS.name: getattr(arguments, "workers", None)}
+    return {key: value for key, value in named.items() if value is not None}
 
 
 def read_secret(name: str) -> str:

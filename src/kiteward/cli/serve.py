@@ -9,7 +9,8 @@ from typing import Final
 
 import uvloop
 
-from kiteward.bootstrap.server import serve
+from kiteward.bootstrap.serving import serve
+from kiteward.bootstrap.workers.processes import supervise
 from kiteward.cli.options import add_configuration, settings_of
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import KitewardError
@@ -35,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the engine: embedded, or a Milvus at grpc://HOST:PORT or grpcs://HOST:PORT (default: embedded)",
     )
     parser.add_argument(
+        "--workers",
+        metavar="N",
+        help="processes that serve the port, with a remote engine and PostgreSQL for the store (default: 1)",
+    )
+    parser.add_argument(
         "--port", type=_port, help="port to listen on; 0 for one that the system chooses (default: 19530)"
     )
 
@@ -45,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         settings = settings_of(arguments)
         logs.set_level(settings.log_level)
+        if settings.workers > 1:
+            return supervise(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_stopped(settings))
     except (KitewardError, OSError) as error:

@@ -20,6 +20,7 @@ from kiteward.telemetry.logs import LEVELS, Level
 MUTUAL_TLS: Final = 2
 """`common.security.tlsMode` in which clients present certificates too."""
 
+_MOST_WORKERS: Final = 64
 _SETTINGS: Final = Settings()
 _MEBIBYTES: Final = Number("bytes", MEBIBYTE)
 _PORT: Final = Number("port", 0, 65535)
@@ -196,6 +197,12 @@ TRACING_PERCENT: Final[Key[int]] = Key(
     _SETTINGS.tracing.percent,
     "share of requests that are traced, if the caller did not decide it",
 )
+WORKERS: Final[Key[int]] = Key(
+    "kiteward.workers",
+    Number("number", 1, _MOST_WORKERS),
+    _SETTINGS.workers,
+    "processes that serve the same port; more than one needs a remote engine and PostgreSQL for the store",
+)
 ALLOW_INT64: Final[Key[bool]] = Key(
     "proxy.http.acceptTypeAllowInt64", FLAG, _SETTINGS.rest.allow_int64, "whether 64-bit integers are JSON numbers"
 )
@@ -337,6 +344,7 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     store_keys.STORE_URL,
     TRACING_ENDPOINT,
     TRACING_PERCENT,
+    WORKERS,
     ALLOW_INT64,
     REST_ENABLED,
     REQUEST_TIMEOUT,

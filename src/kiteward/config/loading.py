@@ -101,7 +101,7 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
 
 def _build_settings(reader: Reader) -> Settings:
     reader.require_known("kiteward", _OWN_KEYS)
-    engine = _engine(reader)
+    engine, store = _engine(reader), _store(reader)
     return Settings(
         host=reader.get(keys.HOST),
         port=reader.get(keys.PORT),
@@ -126,13 +126,14 @@ def _build_settings(reader: Reader) -> Settings:
         rest=_rest(reader),
         console=_console(reader),
         tls=_tls(reader),
-        store=_store(reader),
+        store=store,
         byte_limits=_byte_limits(reader),
         request_limits=_request_limits(reader),
         engine_requests=_engine_requests(reader, remote=engine is not None),
         limit_replicas=reader.get(limit_keys.REPLICAS),
         tracing=_tracing(reader),
         replicas=_replicas(reader),
+        workers=_workers(reader, remote=engine is not None, shared=store is not None),
         admission=_admission(reader, remote=engine is not None),
     )
 
@@ -341,6 +342,22 @@ def _replicas(reader: Reader) -> ReplicaSettings:
             "and underscores"
         )
     return ReplicaSettings(name, reader.get(keys.REPLICA_LEASE))
+
+
+def _workers(reader: Reader, *, remote: bool, shared: bool) -> int:
+    workers = reader.get(keys.WORKERS)
+    if workers > 1 and not remote:
+        raise ConfigurationError(
+            f"{keys.WORKERS.name} is more than 1 and the engine is embedded, whose data one process uses alone: let "
+            f"{engine_keys.ENGINE_ADDRESS.name} name a Milvus, or set {keys.WORKERS.name} to 1"
+        )
+    if workers > 1 and not shared:
+        raise ConfigurationError(
+            f"{keys.WORKERS.name} is more than 1 and the store is a file, where workers would not learn of each "
+            f"other's changes in time: let {store_keys.STORE_URL.name} name a PostgreSQL, or set {keys.WORKERS.name} "
+            "to 1"
+        )
+    return workers
 
 
 def _rest(reader: Reader) -> RestSettings:

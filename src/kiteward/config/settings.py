@@ -66,6 +66,8 @@ class Settings:
         limit_replicas: among how many servers limits of requests are divided, `kiteward.limits.replicas`.
         tracing: where traces are sent, `kiteward.tracing.endpoint` and `percent`.
         replicas: this server among others on the same store, `kiteward.replicas.name` and `lease`.
+        workers: among how many processes requests are divided, `kiteward.workers`; more than one only with a remote
+            engine and a store in PostgreSQL.
         admission: what passes that is refused otherwise, `kiteward.engine.forwardedFields` and `providers`, and
             `kiteward.requests.unknownParameters`.
     """
@@ -98,4 +100,5 @@ class Settings:
     limit_replicas: int = 1
     tracing: TracingSettings = field(default_factory=TracingSettings)
     replicas: ReplicaSettings = field(default_factory=ReplicaSettings)
+    workers: int = 1
     admission: Admission = field(default_factory=Admission)

@@ -7,8 +7,8 @@ others, so that a new client finds room.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 from weakref import WeakValueDictionary
 
 from kiteward.domain.errors import CapacityExceeded
@@ -43,6 +43,21 @@ class ByteLimits:
     address: int = 512 * MEBIBYTE
     user: int = 512 * MEBIBYTE
     wait: float = 20.0
+
+    def share(self, processes: int) -> Self:
+        """Return the limits of one of several processes of a server, each of at least one MiB."""
+
+        def part(limit: int) -> int:
+            return max(limit // processes, MEBIBYTE)
+
+        return replace(
+            self,
+            unauthenticated=part(self.unauthenticated),
+            unauthenticated_address=part(self.unauthenticated_address),
+            authenticated=part(self.authenticated),
+            address=part(self.address),
+            user=part(self.user),
+        )
 
 
 class Share:

@@ -7,14 +7,15 @@ line of HTTP/1.x to the handler for HTTP. All others are closed: at once when th
 
 import asyncio
 import contextlib
+import math
 import re
 import resource
 import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, Self, cast
 
 from kiteward.domain.addresses import address_text, source_of
 from kiteward.net.http2 import PREFACE
@@ -53,6 +54,15 @@ class ListenerLimits:
     undecided: int = 512
     per_address: int = 2_000
     preface_timeout: float = 10.0
+
+    def share(self, processes: int) -> Self:
+        """Return the limits of one of several processes that serve the same port."""
+        return replace(
+            self,
+            connections=math.ceil(self.connections / processes),
+            undecided=math.ceil(self.undecided / processes),
+            per_address=math.ceil(self.per_address / processes),
+        )
 
 
 class ConnectionHandler(Protocol):
@@ -108,17 +118,18 @@ class Listener:
         self._empty.set()
         self.refused: Counter[str] = Counter()
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str, port: int, *, shared: bool = False) -> int:
         """Start listening and return the port in use.
 
         Args:
             host: a name or an address; the listener binds every address that it resolves to.
             port: the port; 0 lets the system choose.
+            shared: whether other processes of this server listen on the port too, as of `kiteward.net.sockets.bind`.
 
         Raises:
             OSError: an address cannot be bound; the message names it.
         """
-        sockets = await bind(host, port)
+        sockets = await bind(host, port, shared=shared)
         chosen = int(sockets[0].getsockname()[1])
         self._accepting = True
         try:

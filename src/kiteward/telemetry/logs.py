@@ -22,7 +22,8 @@ REQUEST_ID: Final = "request_id"
 """The name of a request's id in a line, and in the `extra` of a record that comes from another process."""
 
 _MESSAGE: Final = "message"
-_FIRST: Final = ("time", "level", "logger", _MESSAGE, REQUEST_ID, "exception")
+_WORKER: Final = "worker"
+_FIRST: Final = ("time", "level", "logger", _MESSAGE, _WORKER, REQUEST_ID, "exception")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _MARK: Final = "    | "
 
@@ -41,14 +42,18 @@ def current_request() -> str:
     return _request.get()
 
 
-def start(stream: TextIO) -> None:
+def start(stream: TextIO, *, worker: int | None = None) -> None:
     """Write everything that is logged in this process to a stream, our own lines from `info` on.
 
     Libraries are logged from `warning` on, whatever the level: below it some of them log what callers send.
+
+    Args:
+        stream: where to write.
+        worker: the number of this worker, which every line carries; None for the only process of a server.
     """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(formatter(for_people=stream.isatty()))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    handler.setFormatter(formatter(for_people=stream.isatty(), worker=worker))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=worker is not None)
     logging.captureWarnings(True)
     set_level("info")
 
@@ -58,11 +63,18 @@ def set_level(level: Level) -> None:
     logging.getLogger("kiteward").setLevel(level.upper())
 
 
-def formatter(*, for_people: bool) -> logging.Formatter:
-    """Return the formatter that turns a record into a line."""
+def formatter(*, for_people: bool, worker: int | None = None) -> logging.Formatter:
+    """Return the formatter that turns a record into a line, of a worker with this number if one is given."""
+
+    def add_worker(_logger: Any, _name: str, event: Event) -> Event:
+        if worker is not None:
+            event[_WORKER] = worker
+        return event
+
     return ProcessorFormatter(
         foreign_pre_chain=[
             _add_request,
+            add_worker,
             ExtraAdder(allow={REQUEST_ID}),
             add_log_level,
             add_logger_name,
@@ -93,6 +105,8 @@ def _json(logger: Any, name: str, event: Event) -> str | bytes:
 
 def _line(_logger: Any, _name: str, event: Event) -> str:
     line = f"{event['time']} {event['level']:<8}{event['logger']}: {_visible(str(event[_MESSAGE]))}"
+    if _WORKER in event:
+        line += f" [worker {event[_WORKER]}]"
     if REQUEST_ID in event:
         line += f" [request {_visible(str(event[REQUEST_ID]))}]"
     marked = [f"{_MARK}{_visible(each)}" for each in str(event.get("exception", "")).split("\n") if each]

@@ -58,17 +58,91 @@ class Sources:
     replica: Callable[[], ReplicaState | None] = lambda: None
 
 
-class Metrics:
-    """The metrics of one server; several in one process do not mix."""
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """What is known of one worker of a server.
 
-    def __init__(self, sources: Sources) -> None:
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_ServerCollector(sources))
-        ProcessCollector(registry=self._registry)
+    Attributes:
+        up: whether it serves and responds.
+        restarts: how often it was started again.
+    """
+
+    up: bool
+    restarts: int
+
+
+class Metrics:
+    """The metrics of one process; several in one process do not mix."""
+
+    def __init__(self, sources: Sources, *, worker: int | None = None) -> None:
+        """Set up.
+
+        Args:
+            sources: what they read.
+            worker: the number of this worker, with which every sample is labelled; None for a server of one process.
+        """
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_ServerCollector(sources))
+        ProcessCollector(registry=registry)
+        self._registry: Collector = registry if worker is None else _Labelled(registry, str(worker))
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+def merged(texts: Sequence[bytes], workers: Mapping[int, WorkerState]) -> bytes:
+    """Return the metrics of all workers of a server as one text: each family once, as the format requires.
+
+    Args:
+        texts: the metrics of each worker that responds.
+        workers: number -> what is known of it.
+    """
+    families: dict[str, list[str]] = {}
+    for text in (*texts, generate_latest(_WorkersCollector(workers))):
+        lines: list[str] = []
+        for line in text.decode().splitlines(keepends=True):
+            if line.startswith("# HELP "):
+                lines = families.setdefault(line, [])
+            elif not (lines and line.startswith("# TYPE ")):
+                lines.append(line)
+    return "".join("".join((head, *lines)) for head, lines in families.items()).encode()
+
+
+class _Labelled(Collector):
+    """Adds the label of a worker to all samples of a registry."""
+
+    def __init__(self, registry: CollectorRegistry, worker: str) -> None:
+        self._registry = registry
+        self._worker = worker
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield every family."""
+        for family in self._registry.collect():
+            family.samples = [
+                sample._replace(labels={"worker": self._worker, **sample.labels}) for sample in family.samples
+            ]
+            yield family
+
+
+class _WorkersCollector(Collector):
+    """Converts what is known of the workers to Prometheus' families."""
+
+    def __init__(self, workers: Mapping[int, WorkerState]) -> None:
+        self._workers = workers
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield every family."""
+        up = GaugeMetricFamily("kiteward_worker_up", "1 while the worker serves and responds.", labels=("worker",))
+        for number, state in self._workers.items():
+            up.add_metric((str(number),), state.up)
+        yield up
+        yield _counter(
+            "kiteward_worker_restarts",
+            "How often the worker was started again.",
+            ("worker",),
+            (((str(number),), state.restarts) for number, state in self._workers.items()),
+        )
 
 
 class _ServerCollector(Collector):

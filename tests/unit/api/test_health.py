@@ -6,12 +6,13 @@ import json
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.support.gateway import encoded, presented
 from tests.support.in_process_server import ask, serving
 from tests.support.listeners import LOOPBACK, call, refused
 
-from kiteward.api.health import DEFAULT_PORT, HealthSettings
+from kiteward.api.health import DEFAULT_PORT, HealthSettings, build_app
 from kiteward.audit.writer import AuditState, AuditWriter
 from kiteward.config.loading import settings_from
 from kiteward.domain import errors
@@ -28,6 +29,27 @@ async def test_a_ready_server_says_ok(tmp_path: Path) -> None:
         assert (status, body) == (200, "OK")
         assert headers["cache-control"] == "no-store"
         assert headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_process_of_the_server_that_does_not_respond_is_named() -> None:
+    class Reports:
+        async def missing(self) -> tuple[str, ...]:
+            return ()
+
+        async def silent(self) -> tuple[str, ...]:
+            return ("worker 2",)
+
+        async def metrics(self) -> bytes:
+            return b""
+
+    async def described(_credential: object, _address: str) -> bytes:
+        return b""
+
+    app = build_app(Reports(), described, metrics_type="text/plain")
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+        answer = await client.get("/healthz/live")
+    assert (answer.status_code, answer.text) == (503, "no response: worker 2")
 
 
 async def test_an_engine_that_is_away_is_named_in_one_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,8 @@ from tests.support.fake_upstream import serving as upstream
 from tests.support.in_process_server import ask
 
 from kiteward.authn.hashing import TESTING
-from kiteward.bootstrap.server import Server, ready
+from kiteward.bootstrap.server import Server
+from kiteward.bootstrap.serving import ready
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret

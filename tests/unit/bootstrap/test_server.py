@@ -22,7 +22,8 @@ from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.authz.model import BUILT_IN_ROLES
 from kiteward.bootstrap.components import repeat
 from kiteward.bootstrap.first_start import PUBLIC_SEEDS, is_loopback
-from kiteward.bootstrap.server import Server, ready, serve
+from kiteward.bootstrap.server import Server
+from kiteward.bootstrap.serving import ready, serve
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld, EngineUnavailable, StoreUnavailable
 from kiteward.domain.identity import Secret

@@ -109,6 +109,39 @@ def test_arguments_win_over_the_file(served: list[Settings], tmp_path: Path) -> 
     ]
 
 
+def test_workers_are_supervised(served: list[Settings], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "milvus.yaml"
+    file.write_text(
+        "kiteward: {engine: {address: 'grpc://milvus'}, store: {url: 'postgresql://kiteward@db/store'}, workers: 1}\n",
+        "utf-8",
+    )
+    supervised: list[Settings] = []
+
+    def supervise(settings: Settings) -> int:
+        supervised.append(settings)
+        return 3
+
+    monkeypatch.setattr(serve, "supervise", supervise)
+    assert main(["serve", "--config", str(file), "--workers", "1"]) == 0
+    assert main(["serve", "--config", str(file), "--workers", "2"]) == 3
+    assert [each.workers for each in served] == [1]
+    assert [each.workers for each in supervised] == [2]
+
+
+@pytest.mark.parametrize(
+    ("workers", "sentence"),
+    [
+        ("2", "kiteward.workers is more than 1 and the engine is embedded"),
+        ("many", "kiteward.workers must be a whole number"),
+    ],
+)
+def test_workers_that_cannot_serve_are_refused_in_one_line(
+    workers: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--workers", workers]) == 1
+    assert capsys.readouterr().err.startswith(f"kiteward: {sentence}")
+
+
 @pytest.mark.parametrize("port", ["-1", "65536", "x", "", "1.5", "\uff11"])
 def test_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

@@ -19,7 +19,7 @@ from tests.support.listeners import (
 )
 
 from kiteward.domain.addresses import address_text
-from kiteward.net.listener import Listener, affordable_connections
+from kiteward.net.listener import Listener, ListenerLimits, affordable_connections
 
 REQUEST = b"GET /x HTTP/1.1\r\nhost: kiteward\r\n\r\n"
 
@@ -269,3 +269,8 @@ def preface_and_call(settings: bytes = frame(4, 0, 0, b"")) -> bytes:
     }
     head = b"".join(field(name, value) for name, value in fields.items())
     return PREFACE + settings + frame(1, 4, 1, head) + frame(0, 1, 1, bytes(5))
+
+
+def test_processes_that_serve_one_port_divide_its_limits() -> None:
+    share = ListenerLimits(connections=10, undecided=4, per_address=5, preface_timeout=3.0).share(4)
+    assert share == ListenerLimits(connections=3, undecided=1, per_address=2, preface_timeout=3.0)

@@ -17,7 +17,7 @@ from tests.support.metrics import sources
 from kiteward.audit.exports.exporter import ExportState
 from kiteward.gateway.call import Call
 from kiteward.telemetry.counters import ReplicaState
-from kiteward.telemetry.metrics import Metrics
+from kiteward.telemetry.metrics import Metrics, WorkerState, merged
 from kiteward.telemetry.telemetry import Telemetry
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -31,7 +31,7 @@ Known = dict[str, set[str]]
 
 @pytest.fixture
 async def known(tmp_path: Path) -> Known:
-    """Every sample that a server gives, one that shares its store and sends its audit trail too, with its labels."""
+    """Every sample that a server gives, one of workers that sends its audit trail too, with its labels."""
     async with serving(tmp_path) as (server, _):
         await server.gateway.handle(Call("GetVersion", b"", presented("root")))
         async with connected(server.port) as (reader, writer):
@@ -54,7 +54,8 @@ def _of_a_server_among_others() -> str:
         exports=lambda: [ExportState("syslog")],
         replica=lambda: ReplicaState(lease=1.5, lag=2, listening=True, late=3),
     )
-    return Metrics(given).text().decode()
+    workers = {1: WorkerState(up=True, restarts=2)}
+    return merged([Metrics(given, worker=1).text()], workers).decode()
 
 
 def dashboard() -> Any:

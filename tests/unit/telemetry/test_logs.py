@@ -36,6 +36,13 @@ def written(message: str, *arguments: object, for_people: bool, error: BaseExcep
     return logs.formatter(for_people=for_people).format(record)
 
 
+def test_line_of_a_worker_has_its_number() -> None:
+    record = logging.LogRecord("kiteward.test", logging.WARNING, __file__, 1, "it works", (), None)
+    assert json.loads(logs.formatter(for_people=False, worker=2).format(record))["worker"] == 2
+    assert logs.formatter(for_people=True, worker=2).format(record).endswith("kiteward.test: it works [worker 2]")
+    assert "worker" not in json.loads(written("it works", for_people=False))
+
+
 def test_on_a_terminal_a_line_reads_well() -> None:
     line = written("the %s has stopped", "engine", for_people=True)
     assert re.fullmatch(rf"{TIME} warning kiteward\.test: the engine has stopped", line)

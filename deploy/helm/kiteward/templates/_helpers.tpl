@@ -54,6 +54,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- fail "replicas is more than 1 and the engine is embedded: each pod would have vectors of its own. Set config.kiteward.engine.address to a Milvus, or replicas to 1" -}}
 {{- end -}}
 {{- end -}}
+{{- if and (gt (int .Values.workers) 1) (not (include "kiteward.postgresql" .)) -}}
+{{- fail "workers is more than 1 and the store is a file, which one process uses. Set store.url to a PostgreSQL, or workers to 1" -}}
+{{- end -}}
+{{- if and (gt (int .Values.workers) 1) (not (include "kiteward.remote" .)) -}}
+{{- fail "workers is more than 1 and the engine is embedded, which one process uses. Set config.kiteward.engine.address to a Milvus, or workers to 1" -}}
+{{- end -}}
 {{- if and .Values.store.url .Values.store.urlKey -}}
 {{- fail "store.url and store.urlKey are both set: set one of them" -}}
 {{- end -}}
@@ -84,6 +90,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "kiteward.configuration" -}}
 {{- $own := dict "dataDir" "/var/lib/kiteward/data" "host" "0.0.0.0" -}}
 {{- $_ := set $own "metrics" (dict "enabled" true "host" "0.0.0.0" "port" 9091) -}}
+{{- if gt (int .Values.workers) 1 -}}{{- $_ := set $own "workers" (int .Values.workers) -}}{{- end -}}
 {{- $engine := dict -}}
 {{- if .Values.engine.existingSecret -}}
 {{- $_ := set $engine "passwordFile" "/run/secrets/kiteward/engine/password" -}}
