@@ -214,7 +214,7 @@ async def lock(world: World, user: str) -> None:
 
     async def locked() -> bool:
         described = await world.replicas[1].data("kiteward/users/describe", {"userName": user})
-        return described["lockedAt"] is not None
+        return bool(described["locked"])
 
     await until(locked)
 
