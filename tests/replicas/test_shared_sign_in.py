@@ -214,7 +214,7 @@ async def lock(world: World, user: str) -> None:
 
     async def locked() -> bool:
         described = await world.replicas[1].data("kiteward/users/describe", {"userName": user})
-        return described["lockedAt"] is not None
+        return bool(described["locked"])
 
     await until(locked)
 
@@ -263,7 +263,7 @@ async def test_last_use_and_what_is_unused_are_known_of_all_servers(world: World
 
     async def known() -> bool:
         found = await three.data("kiteward/access/unused", {"since": since})
-        unused = {each["privilege"] for each in found["grants"] if each["roleName"] == "reader"}
+        unused = {each["privilege"] for each in found["grants"] if each["role"] == "reader"}
         assert "Search" in unused
         return "Query" not in unused and key["keyId"] not in {each["keyId"] for each in found["keys"]}
 
