@@ -12,7 +12,7 @@ from kiteward.authn.key_cache import CachedKey, KeyCache, rejection_reason
 from kiteward.authn.password_verifier import OVERLOADED, THROTTLED, WRONG_PASSWORD, PasswordVerifier, Proof
 from kiteward.authn.principals import block_of_key, principal_of, read_key
 from kiteward.authn.sessions import MemorySessions, OpenChange, Sessions, SignIn
-from kiteward.authn.shared_throttle import OwnLimits, SharedLimits
+from kiteward.authn.shared_throttle import AttemptLimits, OwnLimits, SharedLimits
 from kiteward.authn.throttle import Throttle
 from kiteward.authn.user_cache import CachedUser
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -89,8 +89,7 @@ class Authenticator:
             hasher: verifies passwords.
             root_bypass: whether `root` needs no roles (`common.security.rootShouldBindRole` false).
             local: whether `LocalCredential` is accepted; for the command line alone.
-            open_to_anybody: whether every request runs as an unrestricted principal without authentication
-                (`common.security.authorizationEnabled` false).
+            open_to_anybody: whether nobody is authenticated, and all is allowed (`authorizationEnabled` false).
             throttle: limits guessing at this server; None for one without failures.
             attempts: counts guesses for all servers that share the store; None for a single server.
             sessions: the console's sessions; None for those of a single server, with the default rules.
@@ -98,14 +97,9 @@ class Authenticator:
             capacity: most verified passwords in the cache; the oldest are removed first.
         """
         self._store = store
-        throttle = throttle or Throttle(alone=attempts is None)
-        limits = OwnLimits(throttle) if attempts is None else SharedLimits(throttle, attempts)
-        self._passwords = PasswordVerifier(
-            store, hasher, throttle=throttle, limits=limits, clock=clock, capacity=capacity
-        )
-        self._root_bypass = root_bypass
-        self._local = local
-        self._open_to_anybody = open_to_anybody
+        limits = _limits(throttle or Throttle(alone=attempts is None), attempts)
+        self._passwords = PasswordVerifier(store, hasher, limits=limits, clock=clock, capacity=capacity)
+        self._root_bypass, self._local, self._open_to_anybody = root_bypass, local, open_to_anybody
         self.sessions: Sessions = sessions or MemorySessions(clock=clock)
         self._clock = clock
         self._known: dict[str, CachedUser] = {}
@@ -344,3 +338,8 @@ class Authenticator:
         self._users_seen[session.user_name] = self._clock()
         self.counts["session", "verified"] += 1
         return replace(known.principal, credential=f"session:{session.session_id}")
+
+
+def _limits(throttle: Throttle, attempts: Attempts | None) -> AttemptLimits:
+    """Return what limits guessing: at this server, and at all that share the store where they count attempts in it."""
+    return OwnLimits(throttle) if attempts is None else SharedLimits(throttle, attempts)

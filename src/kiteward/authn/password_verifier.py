@@ -14,7 +14,6 @@ from kiteward.authn.hash_schemes import StoredSchemes
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.principals import AccessBlock, block_of_user
 from kiteward.authn.shared_throttle import Admission, AttemptLimits
-from kiteward.authn.throttle import Throttle
 from kiteward.domain.addresses import host_in, source_of
 from kiteward.domain.errors import PasswordRejected
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, PasswordCredential
@@ -67,7 +66,6 @@ class PasswordVerifier:
         store: Store,
         hasher: PasswordHasher,
         *,
-        throttle: Throttle,
         limits: AttemptLimits,
         clock: Callable[[], float],
         capacity: int,
@@ -77,14 +75,13 @@ class PasswordVerifier:
         Args:
             store: holds the users.
             hasher: computes hashes.
-            throttle: limits guessing at this server.
-            limits: limits guessing at all servers that share the store.
+            limits: limits guessing, at this server and at all that share the store.
             clock: returns seconds since the epoch.
             capacity: most verified passwords and most connections in the cache; the oldest are removed first.
         """
         self._store = store
         self._hasher = hasher
-        self._throttle = throttle
+        self._throttle = limits.throttle
         self._limits = limits
         self._clock = clock
         self._capacity = capacity

@@ -19,7 +19,6 @@ from kiteward.store.transaction import Transaction
 
 _TOKEN_BYTES: Final = 32
 _MOST_DESCRIPTION: Final = 200
-
 _LAST_USE_IS_LATE: Final = 60.0
 """Seconds for which a stored session that is over is kept: other servers may have used it meanwhile."""
 

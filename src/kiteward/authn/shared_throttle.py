@@ -58,6 +58,11 @@ class Admission(Enum):
 class AttemptLimits(Protocol):
     """Decides about attempts that the throttle of this server has let begin, and counts how they end."""
 
+    @property
+    def throttle(self) -> Throttle:
+        """What limits guessing at this server."""
+        ...
+
     async def begin(self, user: str, source: str) -> Admission:
         """Return whether a password may be verified now. If so, the caller must call `end`.
 
@@ -79,13 +84,13 @@ class OwnLimits:
     """Implements `AttemptLimits` for a single server: its throttle has counted everything."""
 
     def __init__(self, throttle: Throttle) -> None:
-        self._throttle = throttle
+        self.throttle = throttle
 
     async def begin(self, _user: str, _source: str) -> Admission:
         return Admission.BEGUN
 
     async def end(self, user: str, source: str, *, right: bool | None) -> bool:
-        return self._throttle.end(user, source, right=right)
+        return self.throttle.end(user, source, right=right)
 
 
 class SharedLimits:
@@ -98,17 +103,17 @@ class SharedLimits:
             throttle: of this server.
             attempts: of all servers.
         """
-        self._throttle = throttle
+        self.throttle = throttle
         self._attempts = attempts
 
     async def begin(self, user: str, source: str) -> Admission:
         held = await self._attempts.begin(user, source, RULES)
         if not held.begun and held.wait <= 0.0 and held.source_failures < SOURCE_BURST:
             return Admission.BUSY
-        self._throttle.follow(user, source, held)
+        self.throttle.follow(user, source, held)
         return Admission.BEGUN if held.begun else Admission.REFUSED
 
     async def end(self, user: str, source: str, *, right: bool | None) -> bool:
-        self._throttle.end(user, source, right=right)
+        self.throttle.end(user, source, right=right)
         in_a_row = await self._attempts.end(user, source, RULES, right=right)
         return in_a_row > 0 and in_a_row % FAILURES_TO_LOCK == 0

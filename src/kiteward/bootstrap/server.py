@@ -142,12 +142,8 @@ class Server:
             membership = await join(stack, access.sharing, access.policy_cache)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, start_engine, telemetry)
-            gateway, catalog = await _start_gateway(
-                stack, settings, access, engine=engine, telemetry=telemetry, membership=membership
-            )
-            public_port = PublicPort(
-                gateway, settings, tickets=StoredTickets(access.store) if access.store.shared else None
-            )
+            gateway, catalog = await _start_gateway(stack, settings, access, engine=engine, membership=membership)
+            public_port = _public_port(gateway, settings, access.store)
             sources = _sources(access, engine, gateway, public_port, catalog=catalog, membership=membership)
             port, metrics_port = await _open_ports(stack, settings, sources, public_port, place=place)
             return cls(
@@ -164,6 +160,11 @@ class Server:
     async def stop(self) -> None:
         """Stop in reverse order: refuse new requests, wait for those in flight, stop the engine, close the store."""
         await self._stack.aclose()
+
+
+def _public_port(gateway: Gateway, settings: Settings, store: Store) -> PublicPort:
+    """Return the main port, which is not open yet."""
+    return PublicPort(gateway, settings, tickets=StoredTickets(store) if store.shared else None)
 
 
 async def _open_ports(
@@ -297,8 +298,7 @@ async def _start_gateway(
     settings: Settings,
     access: AccessControl,
     *,
-    engine: Engine,
-    telemetry: Telemetry,
+    engine: InstrumentedEngine,
     membership: Membership | None,
 ) -> tuple[Gateway, Catalog]:
     """Finish the catalogue changes that a crash interrupted, and return gateway and catalog; `stack` ends them.
@@ -327,7 +327,7 @@ async def _start_gateway(
         recorder=access.recorder,
         admission=settings.admission,
         dialect=dialect_of(settings),
-        telemetry=telemetry,
+        telemetry=engine.telemetry,
         entry=RequestEntry(limiter, settings.engine_requests),
         locks=locks,
     )

@@ -21,8 +21,9 @@ from kiteward.gateway.replicas.shared_locks import SharedLocks
 from kiteward.gateway.row_access.locks import CollectionLocks
 from kiteward.gateway.row_access.shared_locks import SharedCollectionLocks
 from kiteward.iam.services import Servers, unknown_servers
-from kiteward.store.base import ConnectedReplicas, Store
+from kiteward.store.base import Store
 from kiteward.store.records import ListedReplica, ReplicaRecord
+from kiteward.store.sharing import ConnectedReplicas
 from kiteward.telemetry.counters import ReplicaState
 from kiteward.telemetry.telemetry import Telemetry
 

@@ -73,8 +73,7 @@ class Gateway:
         self.telemetry = telemetry or Telemetry()
         self.entry = entry or RequestEntry(RequestLimiter(), 0)
         self._services = services
-        self._recorder = recorder
-        self._ddl = ddl
+        self._recorder, self._ddl = recorder, ddl
         self._turns = EventLoopShares()
         self._changes = changes = Changes(recorder)
         verifier = InstrumentedAuthenticator(authenticator, self.telemetry)

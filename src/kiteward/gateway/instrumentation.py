@@ -42,11 +42,15 @@ class InstrumentedAuthenticator:
 
 
 class InstrumentedEngine:
-    """Measures how long an engine takes. Implements `kiteward.engine.base.Engine`."""
+    """Measures how long an engine takes. Implements `kiteward.engine.base.Engine`.
+
+    Attributes:
+        telemetry: where to.
+    """
 
     def __init__(self, engine: Engine, telemetry: Telemetry) -> None:
         self._engine = engine
-        self._telemetry = telemetry
+        self.telemetry = telemetry
 
     @property
     def generation(self) -> int:
@@ -57,7 +61,7 @@ class InstrumentedEngine:
         """Send a request. See `kiteward.engine.base.Engine.call`."""
         request_id = logs.current_request()
         carried = {**metadata, REQUEST_ID: request_id} if request_id else dict(metadata)
-        span = None if self._telemetry.tracing is None else self._telemetry.tracing.engine(method)
+        span = None if self.telemetry.tracing is None else self.telemetry.tracing.engine(method)
         if span is not None:
             carried = {key: value for key, value in carried.items() if key not in TRACE_KEYS} | span.carried()
         begun, outcome = perf_counter(), Outcome.OK
@@ -67,7 +71,7 @@ class InstrumentedEngine:
             outcome = outcome_of(error)
             raise
         finally:
-            self._telemetry.observe(Stage.ENGINE, begun)
+            self.telemetry.observe(Stage.ENGINE, begun)
             if span is not None:
                 span.end(outcome.value, failed=outcome is not Outcome.OK)
 

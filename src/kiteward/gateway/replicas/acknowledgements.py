@@ -8,8 +8,8 @@ from typing import Final
 from kiteward.domain.errors import StoreError
 from kiteward.gateway.replicas.lease import elapsed
 from kiteward.gateway.replicas.watch import LOOK, Watch
-from kiteward.store.base import Replicas
 from kiteward.store.records import Committed, ReplicaRecord, Subject
+from kiteward.store.sharing import Replicas
 
 POLL: Final = 0.02
 """Seconds between two looks at the other servers while a change waits for them. If they are few, they report before."""
@@ -57,7 +57,7 @@ class _Waiting:
 class Acknowledgements:
     """Waits until each other server has applied a change, is gone, or may no longer decide.
 
-    Implements `kiteward.store.base.ReplicaListener` for a process that is no server, such as the command line.
+    Implements `kiteward.store.sharing.ReplicaListener` for a process that is no server, such as the command line.
 
     A change waits at most for one lease. A server that one was waited for is removed unless it has renewed its lease
     meanwhile, so that only the first change waits for a server that is dead; it registers again when it is back.

@@ -12,8 +12,8 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import CommitUnknown, ConfigurationError, StoreError, StoreUnreachable
 from kiteward.gateway.replicas.acknowledgements import Acknowledgements
 from kiteward.gateway.replicas.lease import Lease, elapsed
-from kiteward.store.base import Replicas
 from kiteward.store.records import ReplicaRecord
+from kiteward.store.sharing import Replicas
 
 _log = logging.getLogger("kiteward.gateway")
 
@@ -45,7 +45,7 @@ class Policy(Protocol):
 
 
 class Membership:
-    """This server among those that share the store. Implements `kiteward.store.base.ReplicaListener`.
+    """This server among those that share the store. Implements `kiteward.store.sharing.ReplicaListener`.
 
     Attributes:
         lag: how many revisions the policy was behind the store at the last renewal.

@@ -15,7 +15,7 @@ from typing import Any, Final
 from kiteward.domain.errors import LeaseOver, StoreError
 from kiteward.gateway.replicas.lease import Lease, elapsed
 from kiteward.gateway.replicas.watch import LOOK, Watch
-from kiteward.store.base import Locks, Replicas
+from kiteward.store.sharing import Locks, Replicas
 
 _RETRY: Final = 0.2
 """Seconds between two attempts to release a lock."""

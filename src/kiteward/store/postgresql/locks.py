@@ -31,7 +31,7 @@ _RELEASE: Final = "DELETE FROM locks WHERE ticket = $1"
 
 
 class PostgresqlLocks:
-    """Implements `kiteward.store.base.Locks`, which documents the contract of each method."""
+    """Implements `kiteward.store.sharing.Locks`, which documents the contract of each method."""
 
     def __init__(self, settings: PostgresqlSettings) -> None:
         """Set up without a connection.

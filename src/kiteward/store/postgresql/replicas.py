@@ -12,13 +12,13 @@ from typing import Any, Final
 from sqlalchemy import Executable, insert, text
 
 from kiteward.store import replicas, schema
-from kiteward.store.base import ReplicaListener
 from kiteward.store.connections import WriteTransaction
 from kiteward.store.postgresql.link import Link
 from kiteward.store.postgresql.locks import PostgresqlLocks
 from kiteward.store.postgresql.session import Limits, Session, connect
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import ListedReplica, ReplicaRecord
+from kiteward.store.sharing import ReplicaListener
 
 CHANGES: Final = "kiteward_changes"
 """The channel on which each transaction says which revision it made, and who waits until that is applied."""
@@ -77,7 +77,7 @@ def _channel(announcer: str) -> str:
 
 
 class PostgresqlReplicas:
-    """Implements `kiteward.store.base.Replicas`, which documents the contract of each method.
+    """Implements `kiteward.store.sharing.Replicas`, which documents the contract of each method.
 
     It has four sessions, so that nothing of the store's own delays a renewal: one renews, one looks at the others,
     one takes locks, and one listens. If the one that listens has heard nothing for a while, the one that renews sends

@@ -183,7 +183,7 @@ class Database:
 
 
 class Connection:
-    """The database as one server reaches it. Implements `kiteward.store.base.Replicas`."""
+    """The database as one server reaches it. Implements `kiteward.store.sharing.Replicas`."""
 
     def __init__(self, database: Database, server: "Server") -> None:
         self._database = database

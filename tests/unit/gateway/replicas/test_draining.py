@@ -14,7 +14,7 @@ LEASE = 3.0
 
 
 class Others:
-    """The servers as the store has them. Implements `kiteward.store.base.Replicas`.
+    """The servers as the store has them. Implements `kiteward.store.sharing.Replicas`.
 
     Attributes:
         rows: the servers.
