@@ -150,6 +150,7 @@ async def test_store_of_an_older_version_is_moved_and_left_as_it_was(
             connection.execute(f"DROP TABLE {table}")
         for table, column in itertools.product(("users", "roles", "api_keys"), LIMITS):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        connection.execute("ALTER TABLE revision DROP COLUMN timeline")
         connection.execute("UPDATE alembic_version SET version_num = '0006'")
     connection.close()
     moved = await move(backend_of(path), backend_of(database), ignored)
@@ -238,7 +239,7 @@ async def test_killed_at_any_moment_it_leaves_everything_or_nothing(
     path = tmp_path / "store.db"
     await filled(backend_of(path), 1200)
     before = await content(backend_of(path))
-    everything = {**before, "replicas": [], "locks": []}
+    everything = {**before, **{name: [] for name in LEFT}}
     steps, finished = 0, False
     while not finished:
         process = await asyncio.create_subprocess_exec(
