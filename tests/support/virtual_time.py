@@ -15,6 +15,9 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
+_RESOLUTION = 1e-6
+"""Seconds that a timer is late. Without them rounding makes one early, and who waits again for the rest waits for ever."""
+
 
 class VirtualTime:
     """The time of the world, and what happens at which.
@@ -130,7 +133,8 @@ class MachineLoop(asyncio.AbstractEventLoop):
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, context)
-        self._time.add(max(self._time.now, (when - self._offset) / self._speed), self, handle)
+        due = (when - self._offset) / self._speed + _RESOLUTION
+        self._time.add(max(self._time.now, due), self, handle)
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
