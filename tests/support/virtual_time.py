@@ -16,7 +16,7 @@ from contextvars import Context
 from typing import Any
 
 _RESOLUTION = 1e-6
-"""Seconds that a timer is late. Without them rounding makes one early, and who waits again for the rest waits for ever."""
+"""Seconds that a timer is late. Without them rounding makes one early, and who waits for the rest then never ends."""
 
 
 class VirtualTime:

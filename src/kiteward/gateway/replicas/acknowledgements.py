@@ -86,7 +86,7 @@ class Acknowledgements:
         self._clock = clock
         self._reported = 0
         self._news = asyncio.Event()
-        self._waiting: set[_Waiting] = set()
+        self._waiting: dict[_Waiting, None] = {}  # in the order in which they came
         self._dead: dict[str, int] = {}
         self._work: asyncio.Task[None] | None = None
         self.own_id = ""
@@ -131,7 +131,7 @@ class Acknowledgements:
                 await self._work
 
     async def _wait(self, waiting: _Waiting) -> None:
-        self._waiting.add(waiting)
+        self._waiting[waiting] = None
         self._look_after(waiting.revision)
         try:
             while waiting.others:
@@ -144,7 +144,7 @@ class Acknowledgements:
                         async with asyncio.timeout(waiting.next_end() - self._clock()):
                             await waiting.done.wait()
         finally:
-            self._waiting.discard(waiting)
+            self._waiting.pop(waiting, None)
 
     async def _drain(self, revision: int, since: float) -> None:
         """Wait until the writes of other servers have ended that a revision keeps apart, or those servers are dead."""
@@ -179,7 +179,7 @@ class Acknowledgements:
 
     async def _read(self) -> None:
         # A server that registers before a change may be missing in what was read before that change.
-        asked = set(self._waiting)
+        asked = list(self._waiting)
         if not asked:
             return
         behind = await self._replicas.behind(max(waiting.revision for waiting in asked))
