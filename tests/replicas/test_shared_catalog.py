@@ -281,11 +281,15 @@ async def test_checked_writes_of_two_servers_wait_for_one_another(servers: Serve
 async def test_write_to_a_collection_without_policies_asks_the_database_for_no_lock(servers: Servers) -> None:
     one = servers.replicas[0]
     last = "SELECT last_value FROM locks_number_seq"
-    before = servers.sql(last)
-    assert await servers.write(one, "docs") == ""
-    assert servers.sql(last) == before
-    assert await servers.write(one, SECRET, "Upsert", "ann") == ""
-    assert int(servers.sql(last)) == int(before) + 1
+
+    async def took(collection: str, *more: str) -> int:
+        before = int(servers.sql(last))
+        assert await servers.write(one, collection, *more) == ""
+        return int(servers.sql(last)) - before
+
+    # Servers that finish what an earlier test has begun may take tickets meanwhile.
+    assert min([await took("docs") for _ in range(5)]) == 0
+    assert min([await took(SECRET, "Upsert", "ann") for _ in range(5)]) == 1
 
 
 async def test_change_of_a_live_server_is_finished_by_nobody_else(servers: Servers) -> None:
@@ -327,11 +331,15 @@ async def test_change_and_lock_of_a_killed_server_are_taken_over_once(servers: S
     async def finished() -> bool:
         return servers.sql("SELECT count(*) FROM intents") == "0"
 
+    async def recorded() -> bool:
+        return servers.followed("dropped") > 0  # it is stored within a second
+
     await until(finished, 4 * LEASE + 4 * SLACK)
     assert await after == ""
-    assert servers.followed("dropped") == 1
+    await until(recorded)
     assert await servers.granted("dropped") == []
     assert "dropped" not in servers.engine.databases["default"].collections
     await servers.alias(two, "create", "still", "docs")
+    assert servers.followed("dropped") == 1
     assert servers.sql("SELECT count(*) FROM replicas") == "2"
     await asyncio.gather(writing, dropping, return_exceptions=True)
