@@ -18,6 +18,7 @@ from tests.support.fake_upstream import FakeMilvus
 
 from kiteward.milvus import messages
 from kiteward.milvus.messages import milvus_pb2, schema_pb2
+from kiteward.store import connections
 from kiteward.store.postgresql.settings import PostgresqlSettings
 
 NAMES: Final = ("one", "two", "three")
@@ -27,6 +28,8 @@ NOT_AUTHENTICATED: Final = 1800
 UNAVAILABLE: Final = 2
 TIMEOUT: Final = 10001
 UNKNOWN: Final = "store_commit_unknown"
+MESSAGE: Final = connections.UNKNOWN
+"""What routes of Milvus answer, which have no reasons."""
 
 _EXPRESSION: Final = re.compile(r"id == (\d+)\b")
 CHANNEL: Final = (
@@ -152,7 +155,7 @@ class Replica:
             raise Unknown("no answer in time" if error.late else "the connection broke", late=error.late) from None
         if answer["code"] == TIMEOUT:
             raise Unknown("request timeout", late=True)
-        if answer.get("reason") == UNKNOWN:
+        if answer.get("reason") == UNKNOWN or answer.get("message") == MESSAGE:
             raise Unknown("reported so", late=False)
         if answer["code"] == UNAVAILABLE:
             raise Unavailable(f"{self.name}: {answer['message']}")
