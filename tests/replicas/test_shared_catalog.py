@@ -322,9 +322,10 @@ async def test_change_and_lock_of_a_killed_server_are_taken_over_once(servers: S
     await reached(servers, "Upsert")
     dropping = asyncio.create_task(three.ask("vectordb/collections/drop", {"collectionName": "dropped"}))
     await reached(servers, "DropCollection")
-    await three.kill()
-    drop.set()
+    three.running.process.kill()
+    drop.set()  # before the engine notices that nobody waits for it any more
     upsert.set()
+    await three.kill()
     servers.engine.gates.clear()
     after = servers.write(one, SECRET, "Upsert", "ann")
 
