@@ -3,6 +3,7 @@
 import json
 import re
 import string
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,20 @@ def violations(page: Page) -> list[str]:
     page.emulate_media(color_scheme="dark")
     found += page.evaluate("axe.run({runOnly: ['color-contrast', 'link-in-text-block']})")["violations"]
     return [f"{page.url}: {each['id']}: {each['nodes'][0]['html'][:150]}" for each in found]
+
+
+def looks_wrong(console: Console, page: Page, paths: Sequence[str]) -> list[str]:
+    """Return what axe finds on pages, and which of them are wider than a narrow screen."""
+    found = []
+    for path in paths:
+        page.goto(f"{console.address}{path}")
+        found += violations(page)
+    page.set_viewport_size({"width": 360, "height": 740})
+    for path in paths:
+        page.goto(f"{console.address}{path}")
+        if page.evaluate("document.documentElement.scrollWidth") > 360:
+            found.append(f"{path} is too wide")
+    return found
 
 
 def test_axe_finds_nothing_on_any_page_in_either_theme(console: Console) -> None:
