@@ -211,14 +211,17 @@ async def test_worker_that_hangs_makes_the_server_unready_and_is_named(served: W
 
 async def test_stop_lets_requests_of_all_workers_finish(tmp_path: Path, cluster: postgresql.Cluster) -> None:
     async with serving(tmp_path, cluster, workers=2) as served:
-        held = served.engine.hold("Query")
-        question = {"collectionName": COLLECTION, "filter": "id == 1", "outputFields": ["id"]}
+        first, second = served.workers()
+        query = {"collectionName": COLLECTION, "filter": "id == 1", "outputFields": ["id"]}
+        described = {"collectionName": COLLECTION}
+        held = [served.engine.hold(operation) for operation in ("GetCollectionStatistics", "Query")]
         asking = [
-            asyncio.create_task(served.ask(worker, "vectordb/entities/query", question)) for worker in served.workers()
+            asyncio.create_task(served.ask(first, "vectordb/collections/get_stats", described)),
+            asyncio.create_task(served.ask(second, "vectordb/entities/query", query)),
         ]
 
         async def arrived() -> bool:
-            return len(served.engine.calls("Query")) == 2
+            return all(served.engine.calls(operation) for operation in ("GetCollectionStatistics", "Query"))
 
         await until(arrived)
         served.running.process.send_signal(signal.SIGTERM)
@@ -232,13 +235,21 @@ async def test_stop_lets_requests_of_all_workers_finish(tmp_path: Path, cluster:
             return False
 
         await until(refuses)
-        held.set()
-        for answer in await asyncio.gather(*asking):
-            assert answer["code"] == 0, answer
+        # The one that stores the last lines of both has nothing left to do, and waits.
+        held[0].set()
+        assert (await asking[0])["code"] == 0
+
+        async def noted() -> bool:
+            trails = served.running.data_dir.glob("audit/**/*.jsonl")
+            return any('"Stop"' in trail.read_text("utf-8") for trail in trails)
+
+        await until(noted)
+        held[1].set()
+        assert (await asking[1])["code"] == 0
         assert await asyncio.to_thread(served.running.process.wait, server.STOP_WITHIN) == 0
         left = cluster.sql("SELECT count(*) FROM replicas", database=served.database.database)
         assert left == "0"
-        # The last lines of both are stored for other replicas too: the one that stores them has waited.
+        # The last lines of both are stored for other replicas too.
         found = await asyncio.to_thread(command, served, "audit", "search", "--operation", "Stop", "--json")
         assert [f'"replica": "here/{number}"' in found.stdout for number in (1, 2)] == [True, True]
         verified = await asyncio.to_thread(command, served, "audit", "verify")

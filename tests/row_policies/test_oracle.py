@@ -87,8 +87,8 @@ async def test_write_that_is_not_authorized_again_when_it_is_its_turn_is_noticed
 ) -> None:
     acquire = CollectionLocks.acquire
 
-    async def unnoticed(self: CollectionLocks, key: Any, *, alone: bool) -> bool:
-        await acquire(self, key, alone=alone)
+    async def unnoticed(self: CollectionLocks, key: Any, *, alone: bool, protected: bool = False) -> bool:
+        await acquire(self, key, alone=alone, protected=protected)
         return False
 
     drawn = Case.draw_operation

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from tests.support.python_sources import syntax_tree
+
 from kiteward.authz.privileges import BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
 from kiteward.config.keys import KEYS
 from kiteward.milvus import messages
@@ -79,7 +81,7 @@ def modules() -> dict[str, frozenset[str]]:
     found = {}
     for path in SOURCE.rglob("*.py"):
         names = Names()
-        names.visit(ast.parse(path.read_text("utf-8")))
+        names.visit(syntax_tree(path.read_text("utf-8")))
         parts = path.relative_to(SOURCE).with_suffix("").parts
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = frozenset(names.found)
     return found
@@ -152,7 +154,7 @@ def docstrings(tree: ast.AST) -> Iterator[ast.Constant]:
 
 def unresolved(source: str, folder: Path) -> list[str]:
     """Return the names in the docstrings of a module that mean nothing."""
-    quoted = (name for each in docstrings(ast.parse(source)) for name in _QUOTED.findall(str(each.value)))
+    quoted = (name for each in docstrings(syntax_tree(source)) for name in _QUOTED.findall(str(each.value)))
     return sorted({name for name in quoted if not resolves(name, folder)})
 
 

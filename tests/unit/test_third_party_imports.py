@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from tests.support.python_sources import syntax_tree
 
 PROJECT = Path(__file__).parents[2]
 SOURCE = PROJECT / "src"
@@ -129,7 +130,7 @@ def scope_of(name: str) -> ImportScope | None:
 def complaints(source: str, module: str) -> list[str]:
     """Return one sentence per import in `source` that the table does not allow."""
     found = []
-    for name in imported_names(ast.parse(source), module):
+    for name in imported_names(syntax_tree(source), module):
         if name.split(".")[0] in STANDARD:
             continue
         scope = scope_of(name)

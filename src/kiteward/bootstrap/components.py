@@ -19,6 +19,7 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.bootstrap.first_start import bootstrap
 from kiteward.bootstrap.sharing import Sharing, servers_of
+from kiteward.bootstrap.workers.place import Place
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, StoreError
 from kiteward.engine.base import Engine
@@ -112,7 +113,7 @@ def make_exporters(stack: AsyncExitStack, settings: Settings) -> Sequence[Export
 
 
 def open_recorder(
-    stack: AsyncExitStack, settings: Settings, store: Store, *, forwards: bool = True
+    stack: AsyncExitStack, settings: Settings, store: Store, *, place: Place | None = None
 ) -> tuple[Recorder, StoreExport | None]:
     """Open the audit trail and return its recorder, and what stores its lines for other replicas; `stack` closes it.
 
@@ -123,7 +124,8 @@ def open_recorder(
         stack: closes the trail.
         settings: the configuration.
         store: the store.
-        forwards: whether this process stores what the trail has; another one does it that writes the same trail.
+        place: its place among the workers of a server, one of which stores what the trails of all have, also the last
+            lines of those that stop after it; None for a server of one process.
 
     Raises:
         ConfigurationError: the trail cannot be written.
@@ -138,10 +140,12 @@ def open_recorder(
         recorder.note_system_event(event, "ShareEvents", lines=lines)
 
     export = None
-    if events is not None and forwards:
-        place = audit.place(settings.data_dir)
-        export = StoreExport(store, place, events, keep_days=audit.keep_days, note=note)
+    if events is not None and (place is None or place.forwards):
+        trail = audit.place(settings.data_dir)
+        export = StoreExport(store, trail, events, keep_days=audit.keep_days, note=note)
         stack.push_async_callback(_store_the_rest, export)
+        if place is not None:
+            stack.push_async_callback(place.others_ended)
     sink = open_sink(audit, settings.data_dir, replica=name)
     stack.push_async_callback(sink.close)
     recorder = Recorder(sink, data_operations=audit.data_operations, shared=events)

@@ -185,10 +185,10 @@ async def _open_ports(
 
 
 def _start_recorder(
-    stack: AsyncExitStack, settings: Settings, store: Store, exporters: Sequence[Exporter], *, forwards: bool
+    stack: AsyncExitStack, settings: Settings, store: Store, exporters: Sequence[Exporter], *, place: Place | None
 ) -> tuple[Recorder, StoreExport | None]:
     """Open the audit trail as `open_recorder`, and record the start, and the stop when `stack` closes."""
-    recorder, export = open_recorder(stack, settings, store, forwards=forwards)
+    recorder, export = open_recorder(stack, settings, store, place=place)
 
     def note_lost(destination: str, lines: int) -> None:
         recorder.note_system_event(Event.EXPORT_LOST, "Export", to=destination, lines=lines)
@@ -218,9 +218,7 @@ async def _open_access_control(
     exporters = make_exporters(stack, settings)
     store = await await_store(settings, observer=telemetry.observe_store)
     stack.push_async_callback(store.close)
-    if place is not None:
-        stack.push_async_callback(place.others_ended)
-    recorder, export = _start_recorder(stack, settings, store, exporters, forwards=place is None or place.forwards)
+    recorder, export = _start_recorder(stack, settings, store, exporters, place=place)
     hasher = PasswordHasher(hashing)
     stack.callback(hasher.close)
     if not settings.authorization:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.support import upstream
+from tests.support.python_sources import syntax_tree
 from tests.unit.deploy.test_chart import STOP_SECONDS
 
 from kiteward import __version__
@@ -93,7 +94,7 @@ def test_secrets_are_made_once_private_and_fit_for_a_password(tmp_path: Path) ->
 
 @pytest.mark.parametrize("kind", ["Global", "Collection"])
 def test_the_service_account_gets_the_least_privileges_with_which_all_tests_pass(kind: str) -> None:
-    tree = ast.parse((DIRECTORY / "service_account.py").read_text())
+    tree = syntax_tree((DIRECTORY / "service_account.py").read_text())
     text = next(
         ast.unparse(node.value)
         for node in tree.body

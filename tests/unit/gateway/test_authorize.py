@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 from tests.support.engine import FakeEngine
 from tests.support.gateway import GatewayHarness, encoded, least_arguments, presented
+from tests.support.python_sources import syntax_tree
 
 import kiteward
 from kiteward.authn.authenticator import Authenticator
@@ -108,7 +109,7 @@ async def test_proof_for_one_kind_of_operation_is_none_for_the_other(peopled: Ga
 
 def calls(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the module of each call and the name that is called, without what it is an attribute of."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(syntax_tree(path.read_text())):
         if isinstance(node, ast.Call):
             match node.func:
                 case ast.Name(id=name) | ast.Attribute(attr=name):

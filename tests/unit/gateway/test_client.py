@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from tests.support.gateway import GatewayHarness, opened, quick_directory
+from tests.support.python_sources import syntax_tree
 
 import kiteward
 from kiteward.domain.errors import (
@@ -50,7 +51,7 @@ def client_of(gateway: Answering, **facts: Any) -> GatewayClient:
 
 def made_by_hand(source: str) -> bool:
     """Return whether a module makes requests: it calls `Call` and does not have that name from the filter language."""
-    nodes = list(ast.walk(ast.parse(source)))
+    nodes = list(ast.walk(syntax_tree(source)))
     return any(
         isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Call" for node in nodes
     ) and not any(

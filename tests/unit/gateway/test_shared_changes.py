@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.gateway import ROOT_PASSWORD, GatewayHarness, encoded, presented
+from tests.support.python_sources import syntax_tree
 
 import kiteward
 from kiteward.audit.events import AuditEvent, Event, Outcome
@@ -122,7 +123,7 @@ def changing_blocks() -> Iterator[tuple[str, str]]:
     """Yield each function that opens a transaction of the policy by itself, and its source."""
     for path in sorted(SOURCE.rglob("*.py")):
         text = path.read_text("utf-8")
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(syntax_tree(text)):
             if isinstance(node, ast.AsyncWith) and any(
                 isinstance(item.context_expr, ast.Call) and ast.unparse(item.context_expr).endswith("cache.change()")
                 for item in node.items

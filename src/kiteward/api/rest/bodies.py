@@ -21,7 +21,7 @@ _MISSING: Final = re.compile(r"Object missing required field `(?P<field>[^`]+)`(
 _PLACE: Final = re.compile(r" - at `\$\.(?P<path>[^`]+)`")
 _RAW_NULL: Final = b"null"
 _NOTHING: Final = frozenset({b"null", b"false", b"0", b'""', b"[]", b"{}"})
-_NO_RAW: Final = frozenset({b"", b"null"})
+_EMPTY_RAW: Final = frozenset({b"", b"null", b"[]", b"{}"})
 
 
 def decode(kind: type[_B], raw: bytes | bytearray) -> _B:
@@ -144,5 +144,5 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, str, bool], ...]:
 
 def _is_empty(value: object) -> bool:
     if isinstance(value, msgspec.Raw):
-        return bytes(value) in _NO_RAW
+        return bytes(value).translate(None, b" \t\r\n") in _EMPTY_RAW
     return not isinstance(value, msgspec.Struct) and not value

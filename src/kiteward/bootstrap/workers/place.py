@@ -104,5 +104,5 @@ class Place:
 
     async def others_ended(self) -> None:
         """When the whole server stops, wait until the others have ended: their last lines are passed on here too."""
-        if self._all_stop and self.forwards:
+        if self._all_stop:
             await self._alone.wait()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.support.python_sources import syntax_tree
 
 import kiteward
 from kiteward.api.console.language import Language, catalogues
@@ -87,7 +88,7 @@ def placeholders_of(language: Language, code: ErrorCode) -> set[str]:
 def calls_in_sources() -> Iterator[tuple[str, int, ast.Call, str]]:
     """Yield the calls of names in the sources: file, line, call, name."""
     for path in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(syntax_tree(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
                 name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
                 yield path.relative_to(SOURCE).as_posix(), node.lineno, node, name

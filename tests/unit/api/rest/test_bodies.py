@@ -157,7 +157,9 @@ def test_required_fields_further_inside_are_required_too(raw: bytes, path: str) 
     assert f"'ThingReq.{path}'" in message
 
 
-@pytest.mark.parametrize("change", [{"number": 0}, {"names": []}, {"data": None}, {"secret": ""}])
+@pytest.mark.parametrize(
+    "change", [{"number": 0}, {"names": []}, {"data": None}, {"data": []}, {"data": {}}, {"secret": ""}]
+)
 def test_zero_empty_text_and_empty_lists_count_as_missing(change: dict[str, Any]) -> None:
     full = {"number": 1, "names": ["a"], "data": [1], "secret": "s"}
     decode(RequiredReq, msgspec.json.encode(full))
@@ -166,8 +168,14 @@ def test_zero_empty_text_and_empty_lists_count_as_missing(change: dict[str, Any]
     assert f"RequiredReq.{next(iter(change)).capitalize()}'" in message
 
 
-@pytest.mark.parametrize("value", ["", 0, [], False, {}])
-def test_field_of_any_type_is_missing_only_where_it_is_null(value: object) -> None:
+@pytest.mark.parametrize("raw", ["[ ]", "{\n}"])
+def test_space_within_an_empty_list_makes_no_difference(raw: str) -> None:
+    with pytest.raises(RestFailure, match=r"RequiredReq\.Data"):
+        decode(RequiredReq, f'{{"number": 1, "names": ["a"], "data": {raw}, "secret": "s"}}'.encode())
+
+
+@pytest.mark.parametrize("value", ["", 0, False])
+def test_field_of_any_type_may_hold_zero_and_empty_text(value: object) -> None:
     raw = msgspec.json.encode({"number": 1, "names": ["a"], "data": value, "secret": "s"})
     assert msgspec.json.decode(decode(RequiredReq, raw).data) == value
 

@@ -658,7 +658,7 @@ async def test_searches_that_cannot_be_are_refused(
     assert shelf.called("Search") == []
 
 
-@pytest.mark.parametrize("given", ["9" * 5000, "[" + "9" * 5000 + "]", "[1.5]", '""', "[]"])
+@pytest.mark.parametrize("given", ["9" * 5000, "[" + "9" * 5000 + "]", "[1.5]", '""'])
 async def test_what_is_not_a_primary_key_is_refused(rest: Rest, shelf: FakeEngine, given: str) -> None:
     body = f'{{"collectionName": "books", "id": {given}}}'
     assert await rest.code("entities/get", content=body.encode()) == 1806

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.support.python_sources import syntax_tree
+
 import kiteward
 from kiteward.gateway.operations import OPERATIONS
 
@@ -50,7 +52,7 @@ def member_texts(member: ast.expr) -> list[str]:
 
 def tables(source: str) -> Iterator[str]:
     """Yield the names of what is assigned, at the level of the module or of a class, and mostly names RPCs."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(syntax_tree(source)):
         if not isinstance(node, ast.Module | ast.ClassDef):
             continue
         for statement in node.body:
