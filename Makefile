@@ -125,7 +125,7 @@ bench-quick: $(venv)/.bench-ready ## measure beside a bare Milvus Lite and a rea
 bench-bounds: $(venv)/.bench-ready ## measure beside an earlier commit; fails beyond 3 % of processor time
 	$(bin)/python -m benchmarks.bounds $(ARGS)
 
-bench-workers: $(venv)/.dev-ready ## measure two workers beside one, in about a minute and a half
+bench-workers: $(venv)/.dev-ready ## measure two workers beside one, and two servers, in about two minutes
 	$(bin)/python -m benchmarks.workers $(ARGS)
 
 bench-pass-through: $(venv)/.dev-ready ## measure a call to a cluster beside v0.1, Envoy and nginx, in about seven minutes

@@ -137,7 +137,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="kiteward-bench-") as directory:
             bench = _Bench(arguments, Path(directory), missing)
             measured = bench.measure()
-            pair = bench.pair() if arguments.two else []
             profile = bench.profile() if arguments.profile else []
     except (PeerMissing, Unchecked, MilvusException, subprocess.CalledProcessError) as error:
         print(f"not measured: {error}", file=sys.stderr)
@@ -148,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = list(ratios(measured))
     parts = (bench.conditions(), figures_table(measured), idle_line(measured), report.ratios_table(found))
     print("", *parts, sep="\n\n")
-    for lines in (pair, profile, [f"not measured: {what}" for what in missing]):
+    for lines in (profile, [f"not measured: {what}" for what in missing]):
         print("\n" + "\n".join(lines) if lines else "", end="\n" if lines else "")
     failed = missing or any(ratio.progress == "not reached" for ratio in found)
     return 1 if arguments.require and failed else 0
@@ -162,7 +161,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--in-flight", type=int, default=8, help="calls at a time on each (default: 8)")
     parser.add_argument("--calls", type=int, default=100_000, help="calls until memory is read (default: 100,000)")
     parser.add_argument("--long", action="store_true", help="also read it after ten times as many")
-    parser.add_argument("--two", action="store_true", help="also measure two servers of this build beside one")
     parser.add_argument("--profile", type=Path, metavar="FILE", help="also profile this build, and keep the profile")
     parser.add_argument("--require", action="store_true", help="fail if a target is not reached or not measured")
     parser.add_argument(
@@ -208,32 +206,6 @@ class _Bench:
                 calls = _LONGER * self._arguments.calls
                 measured[OURS].later = self._memory_after(calls, ours, measured[OURS])
         return measured
-
-    def pair(self) -> list[str]:
-        """Compare one server with two, each on a core of its own; all cores are shared with both ends."""
-        ends = replace(self._ends, prefix=())
-        rates: dict[int, list[float]] = {1: [], 2: []}
-        with contextlib.ExitStack() as stack:
-            upstream = stack.enter_context(ends.upstream(self._directory / "shared"))
-            servers = [
-                stack.enter_context(
-                    proxies.this_build(
-                        self._directory / f"server{core}", upstream.address, _on(self._cores[core : core + 1])
-                    )
-                )
-                for core in range(2)
-            ]
-            for _ in range(self._arguments.rounds + 1):  # the first warms up
-                for many, reached in rates.items():
-                    size = replace(self._size, connections=self._size.connections // many)
-                    reached.append(sum(loaded.rate for loaded in ends.load_all(servers[:many], size)))
-        one, two = rates[1][1:], rates[2][1:]
-        gain = statistics.median(both / alone for both, alone in zip(two, one, strict=True))
-        line = (
-            f"One server: {report.spread(one)} calls/s; two, with a data directory each: {report.spread(two)}; "
-            f"{gain:.2f} times as many. Servers and both ends of the calls share {len(self._cores)} cores."
-        )
-        return [line]
 
     def profile(self) -> list[str]:
         """Profile this build under load, and return its functions with the most time of their own."""

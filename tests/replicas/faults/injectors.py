@@ -73,7 +73,7 @@ class Injector:
             "failed over after the primary was alone": self._fail_over_after_being_alone,
         }
         while self.goes_on():
-            await asyncio.sleep(chosen.random())
+            await asyncio.sleep(6 * chosen.random())  # changes are acknowledged in between, or nothing could be lost
             kind = chosen.choice(list(faults))
             await faults[kind](chosen)
             self.made[kind] += 1
@@ -136,7 +136,7 @@ class Injector:
 
     async def _servers(self, chosen: random.Random) -> None:
         while self.goes_on():
-            await asyncio.sleep(2 * chosen.random())
+            await asyncio.sleep(4 * chosen.random())
             one = chosen.choice(self.world.servers)
             if one.running.process.poll() is not None:
                 self.outcome.fault("server ended", one.log()[-2000:])
