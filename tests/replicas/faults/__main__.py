@@ -24,8 +24,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--readers", type=int, default=3, help="how many read beside them (default: 3)")
     parser.add_argument("--lease", type=int, default=3, help="seconds of the servers' leases (default: 3)")
     parser.add_argument("--minutes", type=float, default=180.0, help="make none after so many (default: 180)")
-    parser.add_argument("--logs", type=Path, help="a directory that keeps what the servers write")
+    parser.add_argument("--logs", type=Path, help="a new directory that keeps what the servers write")
     given = parser.parse_args(argv)
+    if given.logs is not None:
+        given.logs.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as directory:
         report = asyncio.run(
             run_faults(

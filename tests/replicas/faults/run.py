@@ -60,7 +60,6 @@ async def run_faults(
         lease: seconds of the servers' leases.
         minutes: no fault is made after so many.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     outcome, began = Outcome(), time.monotonic()
     async with running(directory, lease=lease) as world:
         staff = Staff(world, outcome, seed=seed, passwords=0.1)
