@@ -79,7 +79,7 @@ def permitted(measured: Measured, cores: int) -> float:
 def limit_line(measured: Measured, cores: int) -> str:
     """Return what the machine permitted."""
     most = permitted(measured, cores)
-    if most >= 2:  # noqa: PLR2004  workers
+    if most >= 2:
         return f"The {cores} cores permitted {most:.2f} times the calls of one worker: they limited nothing."
     return (
         f"The {cores} cores, which workers and both ends of the calls share, permitted {most:.2f} times the calls of "
@@ -163,9 +163,7 @@ def _measure(arguments: argparse.Namespace, directory: Path) -> Measured:
 
 
 @contextlib.contextmanager
-def _server(
-    directory: Path, name: str, upstream: str, cluster: postgresql.Cluster, *, workers: int
-) -> Iterator[Peer]:
+def _server(directory: Path, name: str, upstream: str, cluster: postgresql.Cluster, *, workers: int) -> Iterator[Peer]:
     with cluster.database() as database:
         settings = {
             "KITEWARD_ENGINE_ADDRESS": f"grpc://{upstream}",

@@ -136,13 +136,13 @@ class Staff:
 
     async def work(self, goes_on: Callable[[], bool]) -> None:
         """Make revocations, with one worker after another, for as long as this says so."""
-        worker = await self._hired()
-        while goes_on():
+        worker = await self._hired(goes_on)
+        while worker is not None and goes_on():
             try:
                 await worker.revoke(worker.any_kind(passwords=self._passwords))
             except Abandoned:
                 self.probes.remove(worker.probes)
-                worker = await self._hired()
+                worker = await self._hired(goes_on)
 
     async def read(self, number: int, goes_on: Callable[[], bool]) -> None:
         """Ask random servers for what random workers have, for as long as this says so."""
@@ -158,8 +158,8 @@ class Staff:
             for ask in (each.ask_key, each.ask_query, each.ask_password, each.ask_second_key):
                 await each.everywhere(ask, until_answered=True)
 
-    async def _hired(self) -> Worker:
-        while True:
+    async def _hired(self, goes_on: Callable[[], bool]) -> Worker | None:
+        while goes_on():
             worker = Worker(self._world, next(self._numbers), self._outcome, self._seed)
             try:
                 await worker.probes.prepare()
@@ -167,6 +167,7 @@ class Staff:
                 continue
             self.probes.append(worker.probes)
             return worker
+        return None
 
 
 async def revoke_many(

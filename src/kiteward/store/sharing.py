@@ -108,14 +108,9 @@ class Locks(Protocol):
     - A ticket is in the store from the end of `request` until it is released, or its server is no longer registered,
       whatever becomes of connections and of the database.
     - `before` finds every ticket of the name that was requested before, as long as it is there.
-    - Every call ends within `patience`. After one that failed, what it does may still be done, within another
-      `patience`.
-
-    Attributes:
-        patience: seconds within which every call ends.
+    - Every call ends in a time. After one that failed, what it does may still be done, at any time: a commit that
+      waits for a standby waits for as long as that is away.
     """
-
-    patience: float
 
     async def request(self, ticket: str, name: str, *, replica_id: str, alone: bool) -> None:
         """Ask for a lock.
@@ -147,6 +142,18 @@ class Locks(Protocol):
 
         Raises:
             StoreUnavailable: it is not known whether it was removed.
+        """
+        ...
+
+    async def withdraw(self, ticket: str, *, replica_id: str) -> None:
+        """Make that a ticket holds no lock and waits for none, also if its request is carried out only now or later.
+
+        Args:
+            ticket: the name of a request that has failed.
+            replica_id: the server that made it.
+
+        Raises:
+            StoreUnavailable: it is not known whether that is so, or the server is not registered.
         """
         ...
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.replicas.faults.servers import Clock, FailingWorld, Server
 from tests.replicas.outcome import Outcome
-from tests.replicas.world import Rejected, Unavailable, Unknown
+from tests.replicas.world import COLLECTION, Rejected, Unavailable, Unknown
 
 DAY: Final = 86_400
 BACK_WITHIN: Final = 180.0
@@ -200,7 +200,7 @@ class Injector:
             self.made[_CLOCK] += 1
 
     async def _all_back(self) -> None:
-        """Wait until every server says that it is ready."""
+        """Wait until every server says that it is ready, and makes a change for which it needs its turn among them."""
         deadline = time.monotonic() + BACK_WITHIN
         left: Sequence[Server] = self.world.servers
         while left and time.monotonic() < deadline:
@@ -208,6 +208,18 @@ class Injector:
             await asyncio.sleep(0.1)
         for each in left:
             self.outcome.fault("not back", f"{each.name} is not ready within {BACK_WITHIN} s: {each.log()[-2000:]}")
+        for each in self.world.servers:
+            if not await self._changes_policies(each):
+                self.outcome.fault("not back", f"{each.name} acknowledges no change of row policies")
+
+    async def _changes_policies(self, one: Server) -> bool:
+        deadline = time.monotonic() + BACK_WITHIN
+        while time.monotonic() < deadline:
+            with contextlib.suppress(Unavailable, Unknown):
+                await one.data("kiteward/row_policies/enable", {"collectionName": COLLECTION})
+                return True
+            await asyncio.sleep(0.1)
+        return False
 
     async def _is_ready(self, one: Server) -> bool:
         with contextlib.suppress(OSError, TimeoutError, IndexError):

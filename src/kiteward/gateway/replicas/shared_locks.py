@@ -8,7 +8,7 @@ server decides, and `confirm` refuses once it was removed.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -123,17 +123,19 @@ class SharedLocks:
     async def _give_up(self, ticket: Ticket, request: "asyncio.Task[None]") -> None:
         """Release a ticket of which is not known whether the store has it, or will have it."""
         await asyncio.wait([request])
-        failed = request.cancelled() or request.exception() is not None
-        await self._release(ticket)
-        if failed:
-            # What was not answered in time may still be carried out.
-            await asyncio.sleep(2 * self._locks.patience)
+        if request.cancelled() or request.exception() is not None:
+            await self._insist(ticket, lambda: self._locks.withdraw(ticket.name, replica_id=ticket.replica_id))
+        else:
             await self._release(ticket)
 
     async def _release(self, ticket: Ticket) -> None:
+        await self._insist(ticket, lambda: self._locks.release(ticket.name))
+
+    async def _insist(self, ticket: Ticket, work: Callable[[], Awaitable[None]]) -> None:
+        """Repeat something about a ticket until the store responds, or all tickets of its server are gone."""
         while ticket.replica_id == self._own_id():
             with contextlib.suppress(StoreError):
-                await self._locks.release(ticket.name)
+                await work()
                 return
             await asyncio.sleep(_RETRY)
 

@@ -28,6 +28,12 @@ LEFT JOIN replicas ON replicas.replica_id = earlier.replica_id
 WHERE mine.ticket = $1
 """
 _RELEASE: Final = "DELETE FROM locks WHERE ticket = $1"
+_WITHDRAW: Final = """
+INSERT INTO locks (ticket, name, replica_id, alone) VALUES ($1, $1, $2, false)
+ON CONFLICT (ticket) DO UPDATE SET name = excluded.name
+"""
+"""The row waits for a request that is about to commit, and lets one that comes later fail, because it has the same
+ticket. It names a lock that nobody takes, and goes with the registration of the server."""
 
 
 class PostgresqlLocks:
@@ -40,7 +46,6 @@ class PostgresqlLocks:
             settings: the database; each statement ends within its timeout.
         """
         self._link = Link(settings)
-        self.patience = settings.timeout
 
     async def request(self, ticket: str, name: str, *, replica_id: str, alone: bool) -> None:
         await self._link.fetch(_REQUEST, ticket, name, replica_id, alone, LOCKS, _ABOVE)
@@ -51,6 +56,9 @@ class PostgresqlLocks:
 
     async def release(self, ticket: str) -> None:
         await self._link.fetch(_RELEASE, ticket)
+
+    async def withdraw(self, ticket: str, *, replica_id: str) -> None:
+        await self._link.fetch(_WITHDRAW, ticket, replica_id)
 
     def close(self) -> None:
         """Close the connection."""

@@ -1,15 +1,19 @@
 """A store on a primary with a synchronous standby, when the standby takes over."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from tests.support import postgresql, postgresql_pair
 from tests.support.postgresql_pair import Pair
 
-from kiteward.domain.errors import CommitUnknown
+from kiteward.domain.errors import CommitUnknown, StoreUnavailable
 from kiteward.domain.identity import Secret
+from kiteward.store.postgresql.locks import PostgresqlLocks
 from kiteward.store.postgresql.settings import PostgresqlSettings
+from kiteward.store.records import ReplicaRecord
 from kiteward.store.sql import SqlStore
 from kiteward.store.transaction import FEED_LENGTH
 
@@ -54,4 +58,30 @@ async def test_revision_of_a_change_that_was_lost_is_never_given_again(pair: Pai
     revision = await store.revision()
     assert await add(store, "dave") == revision + 1
     assert await store.changes_since(revision) is not None
+    await store.close()
+
+
+async def test_request_that_waited_for_the_standby_holds_no_lock_once_it_is_withdrawn(pair: Pair) -> None:
+    """It is carried out when the standby is back, however long after the server has given it up."""
+    url = postgresql_pair.url(postgresql.USER, [each.port for each in pair.nodes], "kiteward")
+    settings = replace(PostgresqlSettings.parse(url, password=Secret(postgresql.PASSWORD)), timeout=1.0)
+    store = await SqlStore.open(settings)
+    locks = PostgresqlLocks(settings)
+    replicas = store.replicas(patience=1.0)
+    assert replicas is not None
+    await replicas.register(ReplicaRecord("a", "a", 3.0), lambda _: None)
+    await asyncio.to_thread(pair.standby.kill)
+    with pytest.raises(StoreUnavailable):
+        await locks.request("1", "default/docs", replica_id="a", alone=True)
+    with pytest.raises(StoreUnavailable):
+        await locks.withdraw("1", replica_id="a")
+    await asyncio.to_thread(pair.standby.start_again)
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                await locks.withdraw("1", replica_id="a")
+                break
+    await locks.request("2", "default/docs", replica_id="a", alone=True)
+    assert await locks.before("2") == []
+    locks.close()
     await store.close()

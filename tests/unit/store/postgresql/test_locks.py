@@ -56,6 +56,20 @@ async def test_tickets_go_with_the_registration_of_their_server(two: tuple[Peer,
         await one.replicas.locks.request("3", NAME, replica_id="a", alone=True)
 
 
+async def test_withdrawn_ticket_holds_nothing_whether_its_request_came_before_or_comes_later(
+    two: tuple[Peer, Peer],
+) -> None:
+    one, other = (peer.replicas.locks for peer in two)
+    await one.request("1", NAME, replica_id="a", alone=True)
+    await one.withdraw("1", replica_id="a")
+    await one.withdraw("2", replica_id="a")
+    await one.withdraw("2", replica_id="a")
+    with pytest.raises(StoreUnavailable):
+        await one.request("2", NAME, replica_id="a", alone=True)
+    await other.request("3", NAME, replica_id="b", alone=True)
+    assert await before(two[1], "3") == []
+
+
 async def test_ticket_outlives_its_connection(two: tuple[Peer, Peer], cluster: Cluster) -> None:
     one, other = two
     await one.replicas.locks.request("1", NAME, replica_id="a", alone=True)
