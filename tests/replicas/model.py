@@ -53,6 +53,10 @@ class Register(Generic[T]):
         attempt.ended, attempt.made = self._clock(), made
         del self._attempts[:-_REMEMBERED]
 
+    def recent(self) -> list[tuple[T, bool | None]]:
+        """Return the last attempts, the latest last: the value, and whether it was made."""
+        return [(each.value, each.made) for each in self._attempts[-6:]]
+
     def resolve(self, value: T) -> None:
         """Note what the value was found to be after every open attempt was over."""
         for each in self._attempts:

@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -42,6 +42,7 @@ class Probes:
         self.held = held
         self._outcome = outcome
         self._random = chosen
+        self._refusal = ""
 
     async def prepare(self) -> None:
         """Make what the worker has.
@@ -67,14 +68,16 @@ class Probes:
             Abandoned: an attempt may still be carried out.
         """
         register, unknown, repeated = self.held.register(name), False, False
+        said: list[str] = []
         while True:
             attempt = register.attempt(value)
             ended = self._note_session_end(name, value)
             began = time.perf_counter()
             try:
                 await self._random.choice(self._replicas).data(*self.held.request(name, value))
-            except Unavailable:
+            except Unavailable as error:
                 self._outcome.unavailable += 1
+                said.append(str(error))
             except Unknown as error:
                 unknown = True
                 self._note_unknown(error)
@@ -90,7 +93,9 @@ class Probes:
                 return
             repeated = True
             await asyncio.sleep(_PAUSE)
-            if not self._is_repeated(name, unknown=unknown) and await self._was_made(name, value, unknown=unknown):
+            if not self._is_repeated(name, unknown=unknown) and await self._was_made(
+                name, value, None if unknown else said
+            ):
                 return
 
     async def create_second_key(self) -> None:
@@ -129,17 +134,25 @@ class Probes:
             self._outcome.resolved["repeated"] += 1
         return True
 
-    async def _was_made(self, name: str, value: Any, *, unknown: bool) -> bool:
-        """Return whether a change was made, as all servers say after another one was acknowledged."""
+    async def _was_made(self, name: str, value: Any, refusals: Sequence[str] | None) -> bool:
+        """Return whether a change was made, as all servers say after another one was acknowledged.
+
+        Args:
+            name: of the value.
+            value: what it would be.
+            refusals: what the servers said that were asked; None where one of them did not know the outcome.
+        """
         await self.settle()
         found = await self._look(name, value)
         self.held.register(name).resolve(found)
         made = bool(found == value)
-        if unknown:
+        if refusals is None:
             self._outcome.resolved["made" if made else "not made"] += 1
         elif made:
+            attempts = self.held.register(name).recent()
             self._outcome.fault(
-                "made and refused", f"{name} of {self.held.user} was refused as not available, and is made"
+                "made and refused",
+                f"{name} of {self.held.user} is {value} after {refusals}: {attempts}; {self._refusal}",
             )
         return made
 
@@ -280,6 +293,7 @@ class Probes:
         if expression is None:
             if not refusal or all(possible[name] == [True] for name in _NEEDED):
                 self._outcome.fault("refused", f"{asked} sends no query: {refusal}")
+            self._refusal = refusal
             return False
         found = _SENT.search(expression)
         policy, tag = (int(found[1]), int(found[2])) if found else (0, 0)

@@ -143,7 +143,7 @@ async def change_grants(
         if not dry_run:
             await transaction.grants.add([Grant(role, key, caller.principal.user_name) for key in granted])
             await transaction.grants.remove(role, revoked)
-    users = (await services.store.bindings(role)).get(role, ())
+        users = (await services.store.bindings(role)).get(role, ())
     return ChangedGrants(granted, revoked, users)
 
 
