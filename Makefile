@@ -77,7 +77,7 @@ row-policies: $(venv)/.dev-ready ## hold a million operations under row policies
 # ARGS='--seed N' repeats which server is asked for what, and '--workers N' says how many are made at a time.
 REVOCATIONS ?= 10000
 
-replicas: $(venv)/.dev-ready ## make 10,000 revocations on three servers that share a store; REVOCATIONS says how many
+replicas: $(venv)/.dev-ready ## run 3,000 schedules, and make 10,000 revocations on three servers that share a store; REVOCATIONS says how many
 	$(bin)/python -m tests.replicas --number $(REVOCATIONS) $(ARGS)
 
 # ARGS='--seed N' repeats which faults are made, though not when, and '--logs DIRECTORY' keeps what the servers write.
