@@ -14,8 +14,9 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-# Test files run side by side in so many processes; JOBS=0 runs them one after another, as a debugger wants them.
-JOBS ?= 2
+# Test files run side by side in so many processes; JOBS=0 runs them one after another, as a debugger wants them. Two cores
+# are the measure. A third of the time, a process of `make test` waits for a lease, a deadline or a server: a third process uses that.
+JOBS ?= $(if $(filter test,$(MAKECMDGOALS)),3,2)
 parallel := $(if $(filter-out 0,$(JOBS)),--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder)
 
 venv := .venv

@@ -32,10 +32,9 @@ pytestmark = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    with postgresql.running() as cluster:
-        async with running(tmp_path_factory.mktemp("sign_in"), cluster, proxied=False) as world:
-            yield world
+async def world(tmp_path_factory: pytest.TempPathFactory, cluster: postgresql.Cluster) -> AsyncIterator[World]:
+    async with running(tmp_path_factory.mktemp("sign_in"), cluster, proxied=False) as world:
+        yield world
 
 
 class Browser:

@@ -30,10 +30,9 @@ pytestmark = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    with postgresql.running() as cluster:
-        async with running(tmp_path_factory.mktemp("replicas"), cluster, lease=LEASE) as world:
-            yield world
+async def world(tmp_path_factory: pytest.TempPathFactory, cluster: postgresql.Cluster) -> AsyncIterator[World]:
+    async with running(tmp_path_factory.mktemp("replicas"), cluster, lease=LEASE) as world:
+        yield world
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
