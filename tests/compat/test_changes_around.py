@@ -97,13 +97,16 @@ def case(server: RunningServer, root: MilvusClient, around: MilvusClient) -> Cas
     return Case(server, root, around)
 
 
-def until(condition: Callable[[], bool], *, within: float = _WITHIN) -> float:
-    """Wait until something holds, and return the seconds that it took."""
-    begun = time.monotonic()
+def until(condition: Callable[[], bool]) -> tuple[float, float]:
+    """Wait until something holds; return after how many seconds it was asked last without that, and with it."""
+    begun = asked = time.monotonic()
+    failed = begun
     while not condition():
-        assert time.monotonic() - begun < within, "it does not become so"
+        assert time.monotonic() - begun < _WITHIN, "it does not become so"
+        failed = asked
         time.sleep(0.05)
-    return time.monotonic() - begun
+        asked = time.monotonic()
+    return failed - begun, time.monotonic() - begun
 
 
 def test_alias_that_the_server_does_not_know_yet_is_judged_as_its_collection(case: Case, around: MilvusClient) -> None:
@@ -131,7 +134,7 @@ def test_collection_that_becomes_an_alias_is_reached_by_its_name_within_the_age_
     assert case.reads(case.docs) == [1]
     around.drop_collection(case.docs)
     around.create_alias(case.secret, case.docs)
-    assert until(lambda: case.reads(case.docs) == []) < AGE + 1
+    assert until(lambda: case.reads(case.docs) == [])[0] < AGE + 1
     # The engine itself refuses these by an alias; the server refuses them before.
     for method, fields in (
         ("DropCollection", {"collection_name": case.docs}),
@@ -186,7 +189,7 @@ def test_dropped_database_is_missing_here(root: MilvusClient, server: RunningSer
         )
         return bool(found.status.code == 800)
 
-    assert until(is_missing) < AGE + 1
+    assert until(is_missing)[0] < AGE + 1
     assert "passing" not in root.list_databases()
 
 
@@ -201,7 +204,7 @@ def test_grants_of_what_vanished_are_recorded_and_removed(
     around.alter_alias(case.secret, case.alias)
     until(lambda: case.reads(case.alias) == [])  # so the catalog was read while the collection was there
     around.drop_collection(case.docs)
-    assert until(lambda: case.docs not in str(root.describe_role(role))) >= VANISHED_AFTER - AGE
+    assert until(lambda: case.docs not in str(root.describe_role(role)))[1] >= VANISHED_AFTER - AGE
 
     def recorded() -> list[tuple[str, str]]:
         found = audit_lines.lines(server.data_dir / "audit")

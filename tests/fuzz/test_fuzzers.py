@@ -59,7 +59,7 @@ async def test_body_that_makes_the_server_fail_is_noticed(monkeypatch: pytest.Mo
 
     decode = bodies.decode
     monkeypatch.setattr(bodies, "decode", broken)
-    tally = await run(Bodies(), _FEW, 1, live)
+    tally = await run(Bodies(), _FEW // 4, 1, live)
     assert any(finding.what.startswith("failed") for finding in tally.findings.values()), tally
 
 

@@ -3,6 +3,7 @@
 A schedule follows from its seed alone. It ends with everything well again, and all must be as it was meant to be.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -94,6 +95,14 @@ class Schedule:
         if len(world.database.rows) != len(world.servers):
             wrong.append(f"{len(world.database.rows)} rows for {len(world.servers)} servers")
         return wrong
+
+
+def wrong(seeds: Iterable[int]) -> Iterator[tuple[int, list[str]]]:
+    """Run schedules; yield the seeds of those that left something as it must not be, and what that is."""
+    for seed in seeds:
+        found = Schedule(seed).run()
+        if found:
+            yield seed, found
 
 
 def _heal(server: Server) -> None:

@@ -125,21 +125,20 @@ class Engine(SharedEngine):
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
+async def servers(tmp_path_factory: pytest.TempPathFactory, cluster: postgresql.Cluster) -> AsyncIterator[Servers]:
     engine = Engine()
     engine.create(*OPEN, SECRET)
     found = milvus_pb2.QueryResults(
         status=messages.Status(), fields_data=[_column("id", 100, [1]), _column("owner", 101, ["ann"])]
     )
     engine.answers["Query"] = found.SerializeToString()
-    with postgresql.running() as cluster:
-        directory: Path = tmp_path_factory.mktemp("replicas")
-        async with running(directory, cluster, lease=LEASE, engine=FakeMilvus(engine=engine), proxied=False) as world:
-            servers = Servers(world, engine)
-            await servers.user("alice", ("Query", "docs"), ("Query", "moving"), ("DropCollection", "dropped"))
-            await servers.user("ann", ("Insert", SECRET), ("Upsert", SECRET), ("Query", SECRET))
-            await protect(servers)
-            yield servers
+    directory: Path = tmp_path_factory.mktemp("replicas")
+    async with running(directory, cluster, lease=LEASE, engine=FakeMilvus(engine=engine), proxied=False) as world:
+        servers = Servers(world, engine)
+        await servers.user("alice", ("Query", "docs"), ("Query", "moving"), ("DropCollection", "dropped"))
+        await servers.user("ann", ("Insert", SECRET), ("Upsert", SECRET), ("Query", SECRET))
+        await protect(servers)
+        yield servers
 
 
 async def protect(servers: Servers) -> None:

@@ -32,10 +32,9 @@ pytestmark = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    with postgresql.running() as cluster:
-        async with running(tmp_path_factory.mktemp("sign_in"), cluster, proxied=False) as world:
-            yield world
+async def world(tmp_path_factory: pytest.TempPathFactory, cluster: postgresql.Cluster) -> AsyncIterator[World]:
+    async with running(tmp_path_factory.mktemp("sign_in"), cluster, proxied=False) as world:
+        yield world
 
 
 class Browser:
@@ -209,14 +208,19 @@ async def lock(world: World, user: str) -> None:
             replica = world.replicas[(number + attempt) % 3]
             await guess(replica, user, f"Wrong-{number}-{attempt}", source=f"127.0.1.{number}")
 
-    for first in range(1, FAILURES_TO_LOCK // FREE_FAILURES + 1, 5):
-        await asyncio.gather(*map(from_source, range(first, first + 5)))
-
     async def locked() -> bool:
         described = await world.replicas[1].data("kiteward/users/describe", {"userName": user})
         return bool(described["locked"])
 
-    await until(locked)
+    enough = FAILURES_TO_LOCK // FREE_FAILURES
+    for first in range(1, enough, 5):
+        await asyncio.gather(*map(from_source, range(first, first + 5)))
+    # On a busy machine, attempts may be refused before their password is verified: those do not count.
+    for more in range(enough + 1, 250):
+        if await locked():
+            return
+        await from_source(more)
+    raise AssertionError(f"{user} is not locked")
 
 
 async def test_wrong_passwords_at_all_servers_lock_a_user_and_any_server_unlocks(world: World) -> None:

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -28,12 +28,6 @@ pytestmark = [
     # Processes that are killed leave connections half open.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[postgresql.Cluster]:
-    with postgresql.running() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -328,6 +328,16 @@ def bootstrapped(path: Path) -> Path:
     return path
 
 
+def empty(path: Path) -> Path:
+    """Make a store that has its tables and no rows, closed, and return its path: other stores are copies of it."""
+
+    async def make_tables() -> None:
+        await (await SqlStore.open(path)).close()
+
+    asyncio.run(make_tables())
+    return path
+
+
 @contextlib.asynccontextmanager
 async def opened(
     store_path: Path,

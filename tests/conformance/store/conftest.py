@@ -1,12 +1,13 @@
 """One suite for every store. A new implementation is added to `IMPLEMENTATIONS` and passes it unchanged."""
 
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.conformance.store.harness import Clock, OpenStore, Transact, Work
-from tests.support import postgresql
+from tests.support import gateway, postgresql
 
 from kiteward.store.base import Store
 from kiteward.store.postgresql.settings import PostgresqlSettings
@@ -21,12 +22,19 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all tables and without rows: making them takes longer than most tests."""
+    return gateway.empty(tmp_path_factory.mktemp("empty") / "store.db")
+
+
 @pytest.fixture(params=IMPLEMENTATIONS)
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | PostgresqlSettings]:
+def location(request: pytest.FixtureRequest) -> Iterator[Path | PostgresqlSettings]:
     """Where the storage of a test is."""
     with ExitStack() as stack:
         if request.param == "sqlite":
-            yield tmp_path / "store.db"
+            directory = stack.enter_context(gateway.quick_directory())
+            yield Path(shutil.copy(request.getfixturevalue("empty_store"), directory / "store.db"))
         else:
             cluster: postgresql.Cluster = request.getfixturevalue("cluster")
             options: str = request.getfixturevalue("migrated")

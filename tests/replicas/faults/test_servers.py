@@ -1,6 +1,6 @@
 """That the proxy breaks connections where it has to, so that a run makes the faults it counts."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from tests.replicas.faults.servers import CommitProxy
@@ -15,12 +15,6 @@ from kiteward.store.sql import SqlStore
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with postgresql.running() as cluster:
-        yield cluster
-
-
 @pytest.fixture
 async def proxy(cluster: Cluster) -> AsyncIterator[CommitProxy]:
     async with CommitProxy("127.0.0.1", cluster.port).serving() as proxy:
@@ -28,8 +22,8 @@ async def proxy(cluster: Cluster) -> AsyncIterator[CommitProxy]:
 
 
 @pytest.fixture
-async def store(cluster: Cluster, proxy: CommitProxy) -> AsyncIterator[SqlStore]:
-    with cluster.database() as settings:
+async def store(cluster: Cluster, migrated: str, proxy: CommitProxy) -> AsyncIterator[SqlStore]:
+    with cluster.database(options=migrated) as settings:
         url = f"postgresql://{settings.user}@127.0.0.1:{proxy.port}/{settings.database}"
         store = await SqlStore.open(PostgresqlSettings.parse(url, password=Secret(postgresql.PASSWORD)))
         yield store

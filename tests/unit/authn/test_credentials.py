@@ -7,7 +7,6 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from tests.support.gateway import quick_directory
 
 from kiteward.audit.writer import NullAuditSink
 from kiteward.authn import api_keys
@@ -71,15 +70,14 @@ class Entrance:
 
 
 @pytest.fixture
-async def entrance() -> AsyncIterator[Entrance]:
-    with quick_directory() as directory:
-        store, hasher = await SqlStore.open(Path(directory) / "store.db"), PasswordHasher(TESTING)
-        made = Entrance(store, hasher)
-        await made.policy_cache.load()
-        yield made
-        await made.authenticator.close()
-        await store.close()
-        hasher.close()
+async def entrance(empty_path: Path) -> AsyncIterator[Entrance]:
+    store, hasher = await SqlStore.open(empty_path), PasswordHasher(TESTING)
+    made = Entrance(store, hasher)
+    await made.policy_cache.load()
+    yield made
+    await made.authenticator.close()
+    await store.close()
+    hasher.close()
 
 
 async def test_a_key_makes_the_principal_of_its_owner(entrance: Entrance) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from tests.support.gateway import SteppingClock, quick_directory
+from tests.support.gateway import SteppingClock
 
 from kiteward.audit.writer import NullAuditSink
 from kiteward.authn.authenticator import Authenticator
@@ -76,15 +76,14 @@ class Entrance:
 
 
 @pytest.fixture
-async def entrance() -> AsyncIterator[Entrance]:
-    with quick_directory() as directory:
-        made = Entrance(await SqlStore.open(Path(directory) / "store.db"))
-        await made.policy_cache.load()
-        await made.user("alice")
-        yield made
-        await made.authenticator.close()
-        await made.store.close()
-        made.hasher.close()
+async def entrance(empty_path: Path) -> AsyncIterator[Entrance]:
+    made = Entrance(await SqlStore.open(empty_path))
+    await made.policy_cache.load()
+    await made.user("alice")
+    yield made
+    await made.authenticator.close()
+    await made.store.close()
+    made.hasher.close()
 
 
 def test_passwords_are_verified_nowhere_else() -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from tests.support.gateway import quick_directory
 
 from kiteward.audit.writer import NullAuditSink
 from kiteward.authn.authenticator import Authenticator
@@ -86,17 +85,16 @@ class Server:
 
 
 @pytest.fixture
-async def servers() -> AsyncIterator[list[Server]]:
-    with quick_directory() as directory:
-        store = await SqlStore.open(Path(directory) / "store.db")
-        made = [Server(store) for _ in range(3)]
-        async with made[0].policy_cache.change() as transaction:
-            await transaction.users.add("alice", await made[0].hasher.hash(Secret(RIGHT)))
-        yield made
-        for server in made:
-            await server.authenticator.close()
-            server.hasher.close()
-        await store.close()
+async def servers(empty_path: Path) -> AsyncIterator[list[Server]]:
+    store = await SqlStore.open(empty_path)
+    made = [Server(store) for _ in range(3)]
+    async with made[0].policy_cache.change() as transaction:
+        await transaction.users.add("alice", await made[0].hasher.hash(Secret(RIGHT)))
+    yield made
+    for server in made:
+        await server.authenticator.close()
+        server.hasher.close()
+    await store.close()
 
 
 async def test_failures_at_all_servers_count_together(servers: list[Server]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import GatewayHarness, encoded, least_arguments, opened, own_call, presented, quick_directory
+from tests.support.gateway import GatewayHarness, encoded, least_arguments, opened, own_call, presented
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.authn.api_keys import mint
@@ -39,16 +39,15 @@ UNRECORDED = {"Connect", "GetVersion", "CheckHealth", "WhoAmI", "DescribePasswor
 
 
 @pytest.fixture
-async def audited() -> AsyncIterator[GatewayHarness]:
+async def audited(store_path: Path) -> AsyncIterator[GatewayHarness]:
     """Alice may query `docs`; nothing is recorded yet."""
     engine = FakeEngine()
     engine.create("docs", "secrets")
-    with quick_directory() as directory:
-        async with opened(directory / "store.db", engine) as harness:
-            await harness.role("reader", ("Query", "default", "docs"))
-            await harness.user("alice", "reader")
-            harness.trail.events.clear()
-            yield harness
+    async with opened(store_path, engine) as harness:
+        await harness.role("reader", ("Query", "default", "docs"))
+        await harness.user("alice", "reader")
+        harness.trail.events.clear()
+        yield harness
 
 
 def only(harness: GatewayHarness) -> AuditEvent:

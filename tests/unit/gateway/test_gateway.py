@@ -243,13 +243,19 @@ async def test_acknowledged_revocation_stops_the_very_next_request(
         await peopled.call("Query", by="alice", collection_name="docs")
 
 
+async def writer_wanted(harness: GatewayHarness) -> None:
+    """Wait until a change waits for the one in progress."""
+    async with asyncio.timeout(30):
+        while not harness.store._writer._lock._waiters:
+            await asyncio.sleep(0)
+
+
 async def test_administrator_deleted_while_its_change_waits_changes_nothing(peopled: GatewayHarness) -> None:
     await peopled.user("boss", "admin")
     await peopled.succeed("GetVersion", by="boss")
     async with peopled.store.transaction() as transaction:
         waiting = asyncio.create_task(peopled.call("CreateRole", by="boss", entity={"name": "late"}))
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await writer_wanted(peopled)
         await transaction.users.remove("boss")
         committed = await transaction.commit()
         await peopled.policy_cache._follow(committed)
@@ -265,8 +271,7 @@ async def test_administrator_that_loses_its_role_while_its_change_waits_changes_
     await peopled.succeed("GetVersion", by="boss")
     async with peopled.store.transaction() as transaction:
         waiting = asyncio.create_task(peopled.call("CreateRole", by="boss", entity={"name": "late"}))
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await writer_wanted(peopled)
         await transaction.roles.unbind("boss", "admin")
         await peopled.policy_cache._follow(await transaction.commit())
     with pytest.raises(AccessDenied):

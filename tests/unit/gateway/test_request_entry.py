@@ -9,6 +9,7 @@ from tests.support.gateway import GatewayHarness, own_call
 from kiteward.audit.events import Event
 from kiteward.domain.errors import AccessDenied, AuthenticationError, PasswordRejected, RequestsLimited
 from kiteward.domain.request_limits import RequestLimits
+from kiteward.gateway.operations import RowUse
 from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.telemetry.counters import Outcome
 
@@ -33,9 +34,12 @@ async def until_called(engine: FakeEngine, number: int) -> None:
             await asyncio.sleep(0)
 
 
-async def settle() -> None:
-    for _ in range(50):
-        await asyncio.sleep(0)
+async def until_waiting(harness: GatewayHarness, number: int) -> None:
+    """Wait until so many queries wait for their turn."""
+    queue = harness.gateway.entry._queues[RowUse.FILTERED]
+    async with asyncio.timeout(10):
+        while queue._count < number:
+            await asyncio.sleep(0)
 
 
 async def test_a_limit_is_in_force_at_the_next_request_and_so_is_its_removal(readers: GatewayHarness) -> None:
@@ -129,11 +133,12 @@ async def test_one_of_each_other_user_is_served_before_the_second_of_one(
     ended: list[str] = []
     released = engine.hold("Query")
     tasks = []
-    for name in ("alice", "alice", "alice", "alice", "bob", "carol"):
+    for waiting, name in enumerate(("alice", "alice", "alice", "alice", "bob", "carol")):
         task = query(readers, name)
         task.add_done_callback(lambda _, name=name: ended.append(name))  # type: ignore[misc]
         tasks.append(task)
-        await settle()
+        await until_called(engine, 4)
+        await until_waiting(readers, waiting)
     assert len(engine.called("Query")) == 4
     released.set()
     await asyncio.gather(*tasks)
@@ -149,7 +154,7 @@ async def test_whoever_is_deleted_while_waiting_is_refused(readers: GatewayHarne
     released = engine.hold("Query")
     running, waiting, denied = query(readers, "alice"), query(readers, "bob"), query(readers, "carol")
     await until_called(engine, 4)
-    await settle()
+    await until_waiting(readers, 2)
     await readers.succeed("DeleteCredential", username="bob")
     await readers.succeed("OperateUserRole", username="carol", role_name="reader", type=1)
     released.set()

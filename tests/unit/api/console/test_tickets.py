@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from tests.support.gateway import quick_directory
 
 from kiteward.api.console.tickets import MemoryTickets, OneTimeSecret, StoredTickets, Tickets, opened, sealed
 from kiteward.domain.identity import Secret
@@ -34,9 +34,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def store() -> AsyncIterator[SqlStore]:
+async def store(empty_path: Path) -> AsyncIterator[SqlStore]:
     async with AsyncExitStack() as stack:
-        opened_store = await SqlStore.open(stack.enter_context(quick_directory()) / "store.db")
+        opened_store = await SqlStore.open(empty_path)
         stack.push_async_callback(opened_store.close)
         async with opened_store.transaction() as transaction:
             await transaction.users.add("alice", "hash")

@@ -1,6 +1,5 @@
 """A REST application for each test, with a gateway whose store is a copy of one that was bootstrapped once."""
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,9 +15,9 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-async def harness(bootstrapped_store: Path, tmp_path: Path, engine: FakeEngine) -> AsyncIterator[GatewayHarness]:
+async def harness(store_path: Path, engine: FakeEngine) -> AsyncIterator[GatewayHarness]:
     """A gateway with the built-in roles and `root`, and an engine without collections."""
-    async with opened(Path(shutil.copy(bootstrapped_store, tmp_path / "store.db")), engine) as harness:
+    async with opened(store_path, engine) as harness:
         yield harness
 
 

@@ -1,5 +1,6 @@
 """A gateway whose collection `docs` has row policies, and users who are subject to them."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -50,6 +51,15 @@ async def move_in(harness: GatewayHarness, engine: FakeEngine) -> None:
     for name, roles in {"alice": ["members"], "bob": ["members"], "carol": ["members", "skippers"]}.items():
         await harness.user(name, *roles)
     await protect(harness, policy())
+
+
+async def queued(harness: GatewayHarness, *tasks: "asyncio.Future[Any]") -> None:
+    """Wait until all these requests wait for the lock of a collection."""
+    lines = harness.gateway._writes._locks._lines
+    async with asyncio.timeout(10):
+        while sum(len(line.waiting) for line in lines.values()) < len(tasks):
+            assert not any(task.done() for task in tasks), tasks
+            await asyncio.sleep(0)
 
 
 def forwarded(engine: FakeEngine, method: str) -> Any:

@@ -9,7 +9,7 @@ from pymilvus.grpc_gen import schema_pb2
 from tests.support.engine import FakeEngine
 from tests.support.gateway import GatewayHarness, presented
 from tests.unit.gateway.row_access.collections import documents, keys, owners, payload
-from tests.unit.gateway.row_access.protected import ALICE, move_in, policy, protect
+from tests.unit.gateway.row_access.protected import ALICE, move_in, policy, protect, queued
 
 from kiteward.domain.errors import AccessDenied, EngineDeadlineExceeded, EngineRejected
 from kiteward.engine.base import EngineHealth
@@ -47,15 +47,6 @@ _MORE: Mapping[str, Mapping[str, Any]] = {
     "AddCollectionField": {"schema": schema_pb2.FieldSchema(name="added").SerializeToString()},
     "AddCollectionStructField": {"struct_array_field_schema": {"name": "added", "fields": [{"name": "part"}]}},
 }
-
-
-async def queued(harness: GatewayHarness, task: "asyncio.Task[Any]") -> None:
-    """Wait until a request waits for the lock of a collection."""
-    lines = harness.gateway._writes._locks._lines
-    async with asyncio.timeout(5):
-        while not any(line.waiting for line in lines.values()):
-            assert not task.done(), task
-            await asyncio.sleep(0)
 
 
 def test_the_changes_that_exclude_writes_are_these() -> None:

@@ -1,11 +1,12 @@
 """A gateway, and a way to call our own operations through it."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from tests.support.gateway import GatewayHarness, opened, own_call, quick_directory
+from tests.support.gateway import GatewayHarness, opened, own_call
 
 from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret
 from kiteward.iam.json_api import ADMIN_OPERATIONS
@@ -52,7 +53,6 @@ def key(text: str) -> KeyCredential:
 
 
 @pytest.fixture
-async def own() -> AsyncIterator[Own]:
-    with quick_directory() as directory:
-        async with opened(directory / "store.db") as harness:
-            yield Own(harness)
+async def own(store_path: Path) -> AsyncIterator[Own]:
+    async with opened(store_path) as harness:
+        yield Own(harness)

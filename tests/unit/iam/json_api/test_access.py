@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import GatewayHarness, opened, presented, quick_directory
+from tests.support.gateway import GatewayHarness, opened, presented
 from tests.unit.iam.json_api.conftest import Own, key
 
 from kiteward.audit.reader import AuditReader
@@ -18,20 +18,19 @@ from kiteward.gateway.audit_recorder import Recorder
 
 
 @pytest.fixture
-async def team() -> AsyncIterator[Own]:
+async def team(store_path: Path) -> AsyncIterator[Own]:
     """Alice searches `docs` by her role, bob reads everything by a group, carol may do nothing."""
     engine = FakeEngine()
     engine.create("docs", "papers")
     engine.databases["default"].aliases["current"] = "docs"
-    with quick_directory() as directory:
-        async with opened(directory / "store.db", engine) as harness:
-            await harness.group("seekers", "Search", "Query")
-            await harness.role("reader", ("Search", "default", "docs"))
-            await harness.role("seeker", ("seekers", "default", "*"))
-            await harness.user("alice", "reader")
-            await harness.user("bob", "seeker")
-            await harness.user("carol")
-            yield Own(harness)
+    async with opened(store_path, engine) as harness:
+        await harness.group("seekers", "Search", "Query")
+        await harness.role("reader", ("Search", "default", "docs"))
+        await harness.role("seeker", ("seekers", "default", "*"))
+        await harness.user("alice", "reader")
+        await harness.user("bob", "seeker")
+        await harness.user("carol")
+        yield Own(harness)
 
 
 def ways(answer: Any) -> list[tuple[str, str, str]]:

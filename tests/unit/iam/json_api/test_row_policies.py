@@ -1,12 +1,13 @@
 """Row policies by our own operations: restrictive ones, enforcing, warnings, and explanations."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.described import described
 from tests.support.engine import FakeEngine
-from tests.support.gateway import opened, quick_directory
+from tests.support.gateway import opened
 from tests.unit.iam.json_api.conftest import Own
 
 from kiteward.domain.error_codes import ErrorCode
@@ -24,15 +25,14 @@ DOCS = {"collectionName": "docs"}
 
 
 @pytest.fixture
-async def docs() -> AsyncIterator[Own]:
+async def docs(store_path: Path) -> AsyncIterator[Own]:
     engine = FakeEngine()
     engine.create("docs")
     engine.answers["DescribeCollection"] = described(owner="VarChar", team="VarChar")
-    with quick_directory() as directory:
-        async with opened(directory / "store.db", engine) as harness:
-            await harness.role("viewer", ("Query", "default", "docs"), ("Upsert", "default", "docs"))
-            await harness.user("alice", "viewer")
-            yield Own(harness)
+    async with opened(store_path, engine) as harness:
+        await harness.role("viewer", ("Query", "default", "docs"), ("Upsert", "default", "docs"))
+        await harness.user("alice", "viewer")
+        yield Own(harness)
 
 
 def codes(answer: dict[str, Any]) -> list[str]:

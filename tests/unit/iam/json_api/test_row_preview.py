@@ -1,12 +1,13 @@
 """Previews of row policies: how many rows somebody sees, through which policies, and who may ask."""
 
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.described import described
 from tests.support.engine import FakeEngine
-from tests.support.gateway import opened, quick_directory
+from tests.support.gateway import opened
 from tests.unit.iam.json_api.conftest import Own
 
 from kiteward.authz.row_policies import BoundRule
@@ -37,19 +38,18 @@ class RowsInMemory:
 
 
 @pytest.fixture
-async def docs() -> AsyncIterator[Own]:
+async def docs(store_path: Path) -> AsyncIterator[Own]:
     engine = FakeEngine()
     engine.create("docs")
     engine.answers["DescribeCollection"] = described(owner="VarChar", team="VarChar")
-    with quick_directory() as directory:
-        async with opened(directory / "store.db", engine) as harness:
-            harness.configure(rows=RowsInMemory())
-            await harness.role("viewer", ("Query", "default", "docs"))
-            await harness.role("keeper", ("ManageRLS", "default", "docs"), ("Query", "default", "docs"))
-            await harness.user("alice", "viewer")
-            await harness.user("bob")
-            await harness.user("carol", "keeper")
-            yield Own(harness)
+    async with opened(store_path, engine) as harness:
+        harness.configure(rows=RowsInMemory())
+        await harness.role("viewer", ("Query", "default", "docs"))
+        await harness.role("keeper", ("ManageRLS", "default", "docs"), ("Query", "default", "docs"))
+        await harness.user("alice", "viewer")
+        await harness.user("bob")
+        await harness.user("carol", "keeper")
+        yield Own(harness)
 
 
 def effects(answer: dict[str, Any]) -> dict[str, int | None]:

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 from tests.support.postgresql import Cluster
-from tests.unit.store.postgresql.test_replicas import Peer, admit, cluster, peers, record, settings
+from tests.unit.store.postgresql.test_replicas import Peer, admit, peers, record, settings
 
 from kiteward.domain.errors import StoreUnavailable
 
-__all__ = ["cluster", "peers", "settings"]
+__all__ = ["peers", "settings"]
 
 NAME = "default/docs"
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -19,16 +18,10 @@ from kiteward.store.sql import SqlStore
 PATIENCE = 1.0
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[postgresql.Cluster]:
-    with postgresql.running() as cluster:
-        yield cluster
-
-
 @pytest.fixture
-def settings(cluster: postgresql.Cluster) -> Iterator[PostgresqlSettings]:
-    with ExitStack() as stack:
-        yield stack.enter_context(cluster.database())
+def settings(cluster: postgresql.Cluster, migrated: str) -> Iterator[PostgresqlSettings]:
+    with cluster.database(options=migrated) as settings:
+        yield settings
 
 
 class Heard:
