@@ -1,4 +1,4 @@
-"""What it costs to authenticate by a verified token, beside a remembered password: `python -m benchmarks.tokens`.
+"""What it costs to authenticate by a verified token, beside a cached password: `python -m benchmarks.tokens`.
 
 It prints microseconds of one call in process, the lowest of several rounds that take turns, and ratios to the password.
 """
@@ -100,4 +100,4 @@ async def _timed(call: Callable[[], Any]) -> float:
 if __name__ == "__main__":
     found = asyncio.run(measure())
     for name, microseconds in found.items():
-        print(f"{name}: {microseconds:.2f} µs, {microseconds / found['password']:.2f} times a remembered password")
+        print(f"{name}: {microseconds:.2f} µs, {microseconds / found['password']:.2f} times a cached password")
