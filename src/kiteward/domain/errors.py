@@ -7,6 +7,7 @@ KitewardError
 ├── AuthenticationError              the caller is not authenticated
 │   ├── CredentialMissing            no credential was presented
 │   ├── CredentialMalformed          what was presented cannot be read
+│   │   └── CredentialTooLong        it has more bytes than are read
 │   ├── PasswordRejected             unknown user or wrong password, deliberately one fact
 │   ├── KeyRejected                  a credential without a colon that no verifier accepts
 │   └── SessionEnded                 a session of the console that has ended, or never was
@@ -101,6 +102,10 @@ class CredentialMissing(AuthenticationError):
 
 class CredentialMalformed(AuthenticationError):
     """What was presented as a credential cannot be read."""
+
+
+class CredentialTooLong(CredentialMalformed):
+    """What was presented as a credential has more bytes than are read. The message names both numbers."""
 
 
 class PasswordRejected(AuthenticationError):
