@@ -7,11 +7,11 @@ from typing import Final
 
 from kiteward.domain.errors import AuthenticationError, CredentialMalformed, CredentialMissing
 from kiteward.domain.identity import (
-    KeyCredential,
     PasswordCredential,
     PresentedCredential,
     Secret,
     credential_too_long,
+    without_colon,
 )
 
 _BASIC: Final = "Basic "
@@ -40,7 +40,7 @@ def presented_credential(headers: Sequence[str]) -> PresentedCredential | Authen
     if too_long := credential_too_long(len(stripped.encode())):
         return too_long
     if stripped != text and stripped and ":" not in stripped:
-        return KeyCredential(Secret(stripped))
+        return without_colon(stripped)
     return _password(stripped)
 
 
