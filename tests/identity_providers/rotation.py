@@ -190,7 +190,7 @@ def forged(token: str) -> dict[str, str]:
 
 
 async def rotate_under_load(
-    world: World[keycloak.Keycloak], *, rate: float, rotations: int, pause: float, seed: int
+    world: World[keycloak.Keycloak], *, rate: float, pauses: Sequence[float], seed: int
 ) -> Outcome:
     """Send requests while the provider changes its keys, and return what came of them.
 
@@ -200,8 +200,7 @@ async def rotate_under_load(
     Args:
         world: the provider and the server.
         rate: requests a second.
-        rotations: how often the key is changed.
-        pause: seconds between two changes.
+        pauses: seconds before each change and behind the last one; in any minute the server asks for keys twice at most.
         seed: decides which request carries which token.
     """
     outcome, tokens = Outcome(), Tokens()
@@ -215,7 +214,7 @@ async def rotate_under_load(
         tokens.good, tokens.bad = (first,), {**forged(first), "another client's": foreign}
         load = Load(world.server.uri, tokens, outcome, seed=seed)
         async with load.at(rate):
-            for number in range(rotations):
+            for number, pause in enumerate(pauses[:-1]):
                 await asyncio.sleep(pause)
                 await asyncio.to_thread(world.provider.rotate)
                 outcome.rotations += 1
@@ -223,7 +222,7 @@ async def rotate_under_load(
                 if number % 2:
                     await _withdraw(world, load, tokens, latest, outcome)
                 tokens.good = (*tokens.good[-_KEPT:], latest)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pauses[-1])
     return outcome
 
 
@@ -252,8 +251,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             rotate_under_load(
                 world,
                 rate=arguments.rate,
-                rotations=arguments.rotations,
-                pause=arguments.pause,
+                pauses=[arguments.pause] * (arguments.rotations + 1),
                 seed=arguments.seed,
             )
         )
