@@ -73,6 +73,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.CredentialTooLong: GrpcStatus(StatusCode.UNAUTHENTICATED),
     errors.PasswordRejected: GrpcStatus(StatusCode.UNAUTHENTICATED),
     errors.KeyRejected: GrpcStatus(StatusCode.UNAUTHENTICATED),
+    errors.TokenRejected: GrpcStatus(StatusCode.UNAUTHENTICATED),
     errors.SessionEnded: GrpcStatus(StatusCode.UNAUTHENTICATED),
     errors.AccessDenied: GrpcStatus(StatusCode.PERMISSION_DENIED),
     errors.OperationRefused: _NOT_OFFERED,
