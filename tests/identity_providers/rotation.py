@@ -200,7 +200,7 @@ async def rotate_under_load(
     Args:
         world: the provider and the server.
         rate: requests a second.
-        pauses: seconds before each change and behind the last one; in any minute the server asks for keys twice at most.
+        pauses: seconds before each change and behind the last one; the server asks for keys twice a minute at most.
         seed: decides which request carries which token.
     """
     outcome, tokens = Outcome(), Tokens()

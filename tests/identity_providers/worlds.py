@@ -69,7 +69,13 @@ def keycloak_world(directory: Path) -> Iterator[World[keycloak.Keycloak]]:
     with keycloak.running(directory) as provider:
         parties = [keycloak.CLIENT, "indexer", "pages"]
         group_roles = {"searchers": ["viewer"], "indexers": ["viewer"]}
-        settings = trusted(provider.issuer, keycloak.CLIENT, authorizedParties=parties, groupRoles=group_roles)
+        settings = trusted(
+            provider.issuer,
+            keycloak.CLIENT,
+            authorizedParties=parties,
+            requiredClaims={"typ": "Bearer"},
+            groupRoles=group_roles,
+        )
         with trusting(directory, settings) as server:
             yield World(provider, server)
 

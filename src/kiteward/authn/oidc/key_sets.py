@@ -121,6 +121,7 @@ class KeySet:
         self._fault = ""
         self._begun: deque[float] = deque(maxlen=MOST_FETCHES)
         self._running: asyncio.Task[None] | None = None
+        self._again_at: float | None = None
         self._waiting = 0
 
     def state(self) -> KeySetState:
@@ -158,10 +159,15 @@ class KeySet:
         )
 
     async def find_again(self, key_id: str | None, algorithm: str) -> Sequence[PublicKey] | None:
-        """Return the keys as of `find` after another fetch, if one may be made now and brings others; else None."""
-        before = self._keys
-        if self._running is None and self._wait() > 0:
-            return None
+        """Return the keys as of `find` after another fetch, if one may be made now and brings others; else None.
+
+        Forged signatures ask for this too. So there is one such fetch within `WINDOW`, and another for a new key.
+        """
+        before, now = self._keys, self._clock()
+        if self._running is None:
+            if self._wait() > 0 or (self._again_at is not None and now - self._again_at < WINDOW):
+                return None
+            self._again_at = now
         await self._fetched()
         found = None if self._keys == before else self._found(key_id, algorithm)
         return found or None

@@ -73,6 +73,19 @@ async def test_ten_thousand_unknown_key_ids_cause_two_fetches_a_minute():
     assert publisher.fetches <= 2 * (1 + 160 // int(WINDOW))
 
 
+async def test_forged_signatures_leave_a_fetch_for_a_new_key():
+    clock, publisher = Clock(), Publisher(key("a"))
+    keys = KeySet(ISSUER, publisher, clock=clock)
+    await keys.find("a", "ES256")
+    for _ in range(1_000):
+        clock.now += 0.2
+        assert await keys.find_again("a", "ES256") is None
+    assert publisher.fetches <= 5
+    publisher.keys = [key("a"), key("b")]
+    assert (await keys.find("b", "ES256"))[0].key_id == "b"
+    assert keys.fetches == publisher.fetches
+
+
 async def test_many_tokens_with_a_new_key_share_one_fetch():
     clock, publisher = Clock(), Publisher(key("a"))
     keys = KeySet(ISSUER, publisher, clock=clock)
