@@ -121,7 +121,6 @@ class KeySet:
         self._fault = ""
         self._begun: deque[float] = deque(maxlen=MOST_FETCHES)
         self._running: asyncio.Task[None] | None = None
-        self._again_at: float | None = None
         self._waiting = 0
 
     def state(self) -> KeySetState:
@@ -161,13 +160,11 @@ class KeySet:
     async def find_again(self, key_id: str | None, algorithm: str) -> Sequence[PublicKey] | None:
         """Return the keys as of `find` after another fetch, if one may be made now and brings others; else None.
 
-        Forged signatures ask for this too. So there is one such fetch within `WINDOW`, and another for a new key.
+        Forged signatures ask for this too. So it takes no fetch that a new key may need: there has been none for `WINDOW`.
         """
-        before, now = self._keys, self._clock()
-        if self._running is None:
-            if self._wait() > 0 or (self._again_at is not None and now - self._again_at < WINDOW):
-                return None
-            self._again_at = now
+        before = self._keys
+        if self._running is None and self._begun and self._clock() - self._begun[-1] < WINDOW:
+            return None
         await self._fetched()
         found = None if self._keys == before else self._found(key_id, algorithm)
         return found or None
