@@ -31,7 +31,7 @@ async def rest(port: int, token: str, path: str = "/v2/kiteward/whoami/describe"
     return response.status_code, response.json()
 
 
-async def test_tokens_are_accepted_over_grpc_and_rest_and_refused_with_a_sentence(tmp_path: Path):
+async def test_tokens_are_accepted_over_grpc_and_rest_and_refused_with_a_sentence(tmp_path: Path) -> None:
     with running_issuer() as idp:
         async with serving(tmp_path, issuers=(accepted(idp),)) as (server, _):
             uri = f"127.0.0.1:{server.port}"
@@ -51,7 +51,7 @@ async def test_tokens_are_accepted_over_grpc_and_rest_and_refused_with_a_sentenc
             assert (status, told["code"]) == (401, 1800)
 
 
-async def test_keys_are_fetched_before_the_first_token(tmp_path: Path):
+async def test_keys_are_fetched_before_the_first_token(tmp_path: Path) -> None:
     with running_issuer() as idp:
         async with serving(tmp_path, issuers=(accepted(idp),)):
             async with asyncio.timeout(60):
@@ -59,7 +59,7 @@ async def test_keys_are_fetched_before_the_first_token(tmp_path: Path):
                     await asyncio.sleep(0.05)
 
 
-async def test_a_server_starts_while_the_issuer_is_down_and_accepts_tokens_when_it_is_back(tmp_path: Path):
+async def test_a_server_starts_while_the_issuer_is_down_and_accepts_tokens_when_it_is_back(tmp_path: Path) -> None:
     with running_issuer() as idp:
         idp.failing = True
         async with serving(tmp_path, issuers=(accepted(idp),)) as (server, _):
@@ -69,7 +69,7 @@ async def test_a_server_starts_while_the_issuer_is_down_and_accepts_tokens_when_
             assert (status, told["code"]) == (401, 1800)
 
 
-async def test_a_review_says_how_many_keys_there_are_or_why_there_are_none(tmp_path: Path):
+async def test_a_review_says_how_many_keys_there_are_or_why_there_are_none(tmp_path: Path) -> None:
     with running_issuer() as idp:
         idp.rotate("RS256")
         good = accepted(idp)
@@ -85,7 +85,7 @@ async def test_a_review_says_how_many_keys_there_are_or_why_there_are_none(tmp_p
     ]
 
 
-async def test_a_review_finds_what_is_unsafe():
+async def test_a_review_finds_what_is_unsafe() -> None:
     pattern = GroupMapping({}, {"*": frozenset({"admin"})})
     with running_issuer() as idp:
         of_all = configured(idp, group_roles=pattern)

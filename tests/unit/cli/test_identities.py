@@ -30,7 +30,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     return command
 
 
-def test_a_user_is_invited_listed_cut_off_and_unbound(run: Run):
+def test_a_user_is_invited_listed_cut_off_and_unbound(run: Run) -> None:
     run("identities", "invite", IDP, "idp_alice", "--role", "public", "--subject", "sub-1", "--description", "A")
     (listed,) = json.loads(run("identities", "list", "--json"))
     assert (listed["userName"], listed["issuer"], listed["subject"]) == ("idp_alice", IDP, "sub-1")
@@ -44,7 +44,7 @@ def test_a_user_is_invited_listed_cut_off_and_unbound(run: Run):
     assert (listed["subject"], listed["notBefore"] > "2026-02") == (None, True)
 
 
-def test_roles_of_groups_are_granted_listed_and_revoked(run: Run):
+def test_roles_of_groups_are_granted_listed_and_revoked(run: Run) -> None:
     run("group-roles", "grant", IDP, "searchers", "public")
     run("group-roles", "grant", IDP, "team-*", "admin", "--pattern")
     run("group-roles", "grant", "scim", "searchers", "public")
@@ -88,11 +88,11 @@ def test_roles_of_groups_are_granted_listed_and_revoked(run: Run):
         (("group-roles", "grant", IDP, "a", "public", "--pattern"), "a pattern needs a `*` in it"),
     ],
 )
-def test_what_cannot_be_is_refused_with_a_sentence(run: Run, words: tuple[str, ...], told: str):
+def test_what_cannot_be_is_refused_with_a_sentence(run: Run, words: tuple[str, ...], told: str) -> None:
     assert told in run(*words, status=1)
 
 
-def test_a_subject_and_a_name_belong_to_one_user(run: Run):
+def test_a_subject_and_a_name_belong_to_one_user(run: Run) -> None:
     run("identities", "invite", IDP, "idp_alice", "--subject", "sub-1")
     assert "the subject already signs in another user: idp_alice" in run(
         "identities", "invite", IDP, "idp_bob", "--subject", "sub-1", status=1

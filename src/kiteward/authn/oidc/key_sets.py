@@ -94,7 +94,7 @@ class KeySetState:
 class KeySet:
     """The public keys of one issuer.
 
-    INVARIANT: within any `WINDOW` seconds, at most `MOST_FETCHES` fetches begin.
+    INVARIANT: at most `MOST_FETCHES` fetches are begun within any `WINDOW` seconds.
 
     Attributes:
         issuer: the issuer.
@@ -160,7 +160,8 @@ class KeySet:
     async def find_again(self, key_id: str | None, algorithm: str) -> Sequence[PublicKey] | None:
         """Return the keys as of `find` after another fetch, if one may be made now and brings others; else None.
 
-        Forged signatures ask for this too. So it takes no fetch that a new key may need: there has been none for `WINDOW`.
+        Forged signatures ask for this too. So that it takes no fetch that a new key may need, there must have been none for
+        `WINDOW`.
         """
         before = self._keys
         if self._running is None and self._begun and self._clock() - self._begun[-1] < WINDOW:
@@ -190,13 +191,13 @@ class KeySet:
         return self._fetched_at is not None and self._clock() - self._fetched_at <= LONGEST_UNSEEN
 
     def _wait(self) -> float:
-        """Return the seconds until the next fetch may begin."""
+        """Return the seconds until the next fetch is allowed."""
         if len(self._begun) < MOST_FETCHES:
             return 0.0
         return max(0.0, self._begun[0] + WINDOW - self._clock())
 
     async def _wait_for_fetch(self) -> None:
-        """Return after the next fetch; at once where too many tokens wait for it to begin, or it may not begin soon."""
+        """Return after the next fetch; at once where too many tokens wait for it, or it is not due soon."""
         wait = 0.0 if self._running is not None else self._wait()
         if wait > _LONGEST_WAIT or (wait and self._waiting >= _MOST_WAITING):
             return
