@@ -160,8 +160,7 @@ class KeySet:
     async def find_again(self, key_id: str | None, algorithm: str) -> Sequence[PublicKey] | None:
         """Return the keys as of `find` after another fetch, if one may be made now and brings others; else None.
 
-        Forged signatures ask for this too. So that it takes no fetch that a new key may need, there must have been none for
-        `WINDOW`.
+        Forged signatures ask for this too. So there is no such fetch within `WINDOW` of another: a new key may need it.
         """
         before = self._keys
         if self._running is None and self._begun and self._clock() - self._begun[-1] < WINDOW:

@@ -78,7 +78,7 @@ async def test_forged_signatures_leave_a_fetch_for_a_new_key() -> None:
     keys = KeySet(ISSUER, publisher, clock=clock)
     await keys.find("a", "ES256")
     for name in "bcdef":
-        for _ in range(350) -> None:
+        for _ in range(350):
             clock.now += 0.2
             assert await keys.find_again("a", "ES256") is None
         publisher.keys = [key("a"), key(name)]
@@ -193,7 +193,9 @@ async def test_a_token_without_a_key_id_is_verified_by_any_key_of_its_kind(idp: 
     assert idp.fetches == 2
 
 
-async def test_a_key_that_takes_the_place_of_another_with_its_id_is_found(idp: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_key_that_takes_the_place_of_another_with_its_id_is_found(
+    idp: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with verifier_of(configured(idp)) as verifier:
         await verifier.verify(idp.token())
         monkeypatch.setattr(key_sets, "WINDOW", 0.0)  # as if a minute had passed
