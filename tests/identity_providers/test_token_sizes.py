@@ -1,4 +1,4 @@
-"""How long a token may be: each SDK carries one of 16 KiB, and is told the length of a longer one."""
+"""How long a token may be: each SDK carries one of 16 KiB, and reports the length of a longer one."""
 
 from collections.abc import Iterator
 from typing import Final

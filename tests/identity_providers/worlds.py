@@ -1,4 +1,4 @@
-"""A provider, and a server that trusts it: with one collection that a group may read, and one that it may not."""
+"""A provider, and a server that trusts it: a group may read one of its two collections."""
 
 import contextlib
 from collections.abc import Iterator

@@ -131,7 +131,7 @@ class OAuthClient:
         self._http.close()
 
     def by_password(self, person: Person) -> Tokens:
-        """Return the tokens of a person whose password the client is told (RFC 6749, 4.3)."""
+        """Return the tokens of a person whose password the client has (RFC 6749, 4.3)."""
         return self._tokens(grant_type="password", username=person.name, password=person.password, scope=self._scope)
 
     def by_own_secret(self) -> Tokens:

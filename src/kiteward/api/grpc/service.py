@@ -108,7 +108,7 @@ def caller_of(head: Head) -> Caller:
         credential = before.credential
     else:
         credential = presented_credential(authorization)
-    # Where the credential is what makes it too large, the caller is not authenticated, and is told so as ever.
+    # Where the credential is what makes it too large, the caller is not authenticated, and gets that answer as ever.
     if head.too_large and not isinstance(credential, CredentialTooLong):
         raise Refusal(StatusCode.INVALID_ARGUMENT, "the call's metadata is larger than allowed")
     method = _METHODS.get(head.path)

@@ -14,7 +14,7 @@ class Http2Limits:
         header_block: bytes of a header block as it is sent, in one HEADERS and at most eight CONTINUATION frames. A
             longer one is refused and ends the connection, because what follows it could not be decoded. No value in a
             block of this length is longer than the 64 KiB that libnghttp2 decodes: a byte holds 1.6 characters at most
-            (RFC 7541, appendix B). Clients are not told a limit: they would refuse a request themselves, with words of
+            (RFC 7541, appendix B). No limit is announced: clients would refuse a request themselves, with words of
             their own that tell its user less.
         unauthenticated: bytes on one connection of bodies whose callers are not authenticated.
         authenticated: bytes more on a connection on which a caller was authenticated.
