@@ -1,7 +1,6 @@
 """All exceptions of the package. A class names a fact; each API maps the classes to its codes in one table.
 
-An error reports what is wrong in three forms: a message in English, codes with parameters for programs and translations
-(`kiteward.domain.error_codes`), and `field`, the argument at fault.
+An error has a message in English, codes with parameters (`error_codes.py`), and `field`, the argument at fault.
 
 KitewardError
 ├── AuthenticationError              the caller is not authenticated
@@ -272,8 +271,7 @@ class ResponseFailed(RequestRefused):
         status: `Status.code` of the response.
     """
 
-    UNEXPECTED: Final = 65535
-    """`Status.code` of a response that reports a failure by the older `error_code` alone (contract 5.1)."""
+    UNEXPECTED: Final = 65535  # where a response reports a failure by the older `error_code` alone (contract 5.1)
 
     def __init__(self, message: str, *details: ErrorDetail, field: str = "", status: int = UNEXPECTED) -> None:
         super().__init__(message, *details, field=field)
