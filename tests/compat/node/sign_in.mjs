@@ -21,6 +21,8 @@ async function signIn(token) {
   // What goes wrong while connecting comes out of the first call too.
   client.connectPromise.catch(() => {});
   try {
+    // Without it a search says of a collection that is not visible only that it cannot read its fields.
+    checked(await client.describeCollection({ collection_name }));
     const request = { collection_name, data: [[1, 0, 0, 0]], anns_field: "vector", limit: 1, output_fields: ["id"] };
     const { results } = checked(await client.search(request));
     const listed = checked(await client.listCollections());
