@@ -42,7 +42,7 @@ uv_locked = UV_SYSTEM_CERTS=1 UV_HTTP_TIMEOUT=300 \
 environments := $(venv) $(clients) $(milvus) $(envoy) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
-.PHONY: help serve unit test check-deploy fuzz row-policies replicas replica-faults audit check format settings-table request-fields stubs bench bench-quick bench-bounds bench-pass-through bench-workers lock clean remake
+.PHONY: help serve unit test check-deploy fuzz row-policies replicas replica-faults token-rotation audit check format settings-table request-fields stubs bench bench-quick bench-bounds bench-pass-through bench-workers lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -86,6 +86,10 @@ FAULTS ?= 1000
 
 replica-faults: $(venv)/.dev-ready ## make 1,000 faults of databases, servers, connections and clocks; FAULTS says how many
 	$(bin)/python -m tests.replicas.faults --number $(FAULTS) $(ARGS)
+
+# ARGS='--rotations N --pause SECONDS' makes it longer, '--seed N' repeats which request carries which token.
+token-rotation: $(venv)/.dev-ready ## change the keys of a Keycloak under 1,000 requests a second; about five minutes
+	$(bin)/python -m tests.identity_providers.rotation $(ARGS)
 
 audit: $(auditing)/.ready ## hold requirements/*.lock against known vulnerabilities; status 4: no source can be reached
 	$(auditing)/bin/python .ci/audit.py

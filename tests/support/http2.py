@@ -1,7 +1,7 @@
 """A connection without a network: replacements for the transport, the application and the client."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import hpack
@@ -185,6 +185,7 @@ class Application:
     def __init__(self, limits: Http2Limits | None = None, budget: Budget | None = None) -> None:
         self.limits = limits or Http2Limits()
         self.budget = budget or Budget()
+        self.unreadable: Sequence[Header] = ((b":status", b"431"), (b"note", b"x" * 300))
         self.asked: list[Asked] = []
         self.left_by: list[ServerConnection] = []
         self.at_once: Callable[[Asked], None] = lambda _: None

@@ -19,7 +19,9 @@ from typing import Final
 import pytest
 
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
-_CACHE: Final = _REPOSITORY / ".cache"
+CACHE: Final = _REPOSITORY / ".cache"
+"""What is fetched and built, each in a directory of its own."""
+
 _COMPAT: Final = _REPOSITORY / "tests" / "compat"
 _CONFORMANCE: Final = _REPOSITORY / "tests" / "conformance"
 MAKING_WITHIN: Final = 600
@@ -37,7 +39,7 @@ def node(directory: str = "node") -> list[str]:
     interpreter, npm = installed("node", package="nodejs"), installed("npm", package="npm")
     project = _COMPAT / directory
     sources = [(project / name).read_text() for name in ("package.json", "package-lock.json")]
-    _made(project / "node_modules", sources, lambda: run([npm, "ci"], cwd=project))
+    made(project / "node_modules", sources, lambda: run([npm, "ci"], cwd=project))
     return [interpreter]
 
 
@@ -65,7 +67,7 @@ def go_program(
     sources: Mapping[str, str],
     *,
     flags: Sequence[str] = (),
-    caches: Path = _CACHE / "go",
+    caches: Path = CACHE / "go",
 ) -> list[str]:
     """Return the command that runs a program in Go, which is built if it has not been yet.
 
@@ -79,7 +81,7 @@ def go_program(
     """
     compiler = installed("go", package="golang-go")
     locked = {path: (modules / path).read_text() for path in ("go.mod", "go.sum")}
-    product = _CACHE / "go" / name
+    product = CACHE / "go" / name
 
     def make() -> None:
         shutil.rmtree(product, ignore_errors=True)  # a file of an earlier program would be compiled too
@@ -98,7 +100,7 @@ def go_program(
         options = ["-gcflags=all=-N -l", "-ldflags=-s -w", *flags]
         run([recent, "build", *options, "-o", "program", package], cwd=product, environment=environment)
 
-    _made(product, [*locked.values(), *sources.values(), *flags], make)
+    made(product, [*locked.values(), *sources.values(), *flags], make)
     return [str(product / "program")]
 
 
@@ -107,12 +109,12 @@ def _recent_go(compiler: str, module: str, environment: Mapping[str, str]) -> st
 
     From 1.21 on Go itself fetches the version that a module asks for. Debian 12 has an older one.
     """
-    version, system, architecture = run([compiler, "env", "GOVERSION", "GOOS", "GOARCH"], cwd=_CACHE).split()
+    version, system, architecture = run([compiler, "env", "GOVERSION", "GOOS", "GOARCH"], cwd=CACHE).split()
     if int(version.split(".")[1]) >= 21:
         return compiler
     (needed,) = re.findall(r"^go (\S+)$", module, re.MULTILINE)
     toolchain = f"golang.org/toolchain@v0.0.1-go{needed}.{system}-{architecture}"
-    fetched = json.loads(run([compiler, "mod", "download", "-json", toolchain], cwd=_CACHE, environment=environment))
+    fetched = json.loads(run([compiler, "mod", "download", "-json", toolchain], cwd=CACHE, environment=environment))
     directory = Path(fetched["Dir"])
     # Modules hold no programs, so that these are not marked as such.
     for path in [*directory.glob("bin/*"), *directory.glob("pkg/tool/*/*")]:
@@ -124,19 +126,19 @@ def java() -> list[str]:
     """Return the command that runs a Java file with what `tests/compat/java` needs, to be followed by its name."""
     installed("javac", package="default-jdk-headless")
     machine, maven = installed("java", package="default-jdk-headless"), installed("mvn", package="maven")
-    project, product = _COMPAT / "java" / "pom.xml", _CACHE / "java" / "libraries"
+    project, product = _COMPAT / "java" / "pom.xml", CACHE / "java" / "libraries"
     locked = (_COMPAT / "java" / "libraries.sha256").read_text()
 
     def make() -> None:
         shutil.rmtree(product, ignore_errors=True)
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={product}"]
-        repository = f"-Dmaven.repo.local={_CACHE / 'java' / 'repository'}"
-        run([maven, "--quiet", "--batch-mode", f"--file={project}", repository, *goal], cwd=_CACHE)
+        repository = f"-Dmaven.repo.local={CACHE / 'java' / 'repository'}"
+        run([maven, "--quiet", "--batch-mode", f"--file={project}", repository, *goal], cwd=CACHE)
         # Maven has no lock of its own.
         fetched = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in product.glob("*.jar")}
         assert fetched == {name: digest for digest, name in map(str.split, locked.splitlines())}
 
-    _made(product, [project.read_text(), locked], make)
+    made(product, [project.read_text(), locked], make)
     return [machine, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{product}/*"]
 
 
@@ -148,12 +150,12 @@ def installed(name: str, *, package: str) -> str:
     return found
 
 
-def _made(product: Path, sources: list[str], make: Callable[[], object]) -> None:
-    """Make a directory unless it was made from just these sources."""
+def made(product: Path, sources: list[str], make: Callable[[], object]) -> None:
+    """Make a directory unless it was made from just these sources; several processes may need it at the same time."""
     digest = hashlib.sha256("\0".join(sources).encode()).hexdigest()
     stamp = product / ".made-from"
-    _CACHE.mkdir(exist_ok=True)
-    with (_CACHE / "lock").open("w") as lock:
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.is_file() or stamp.read_text() != digest:
             stamp.unlink(missing_ok=True)

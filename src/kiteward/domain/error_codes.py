@@ -38,6 +38,9 @@ class ErrorCode(StrEnum):
     NOT_READY = auto()
     LEASE_OVER = auto()
 
+    # Credentials.
+    CREDENTIAL_TOO_LONG = auto()
+
     # Access.
     PRIVILEGE_MISSING = auto()
     ADMINISTRATOR_NEEDED = auto()

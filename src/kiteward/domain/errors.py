@@ -1,12 +1,12 @@
 """All exceptions of the package. A class names a fact; each API maps the classes to its codes in one table.
 
-An error reports what is wrong in three forms: a message in English, codes with parameters for programs and translations
-(`kiteward.domain.error_codes`), and `field`, the argument at fault.
+An error has a message in English, codes with parameters (`error_codes.py`), and `field`, the argument at fault.
 
 KitewardError
 ├── AuthenticationError              the caller is not authenticated
 │   ├── CredentialMissing            no credential was presented
 │   ├── CredentialMalformed          what was presented cannot be read
+│   │   └── CredentialTooLong        it has more bytes than are read
 │   ├── PasswordRejected             unknown user or wrong password, deliberately one fact
 │   ├── KeyRejected                  a credential without a colon that no verifier accepts
 │   │   └── TokenRejected            a token of an identity provider that is not accepted
@@ -102,6 +102,10 @@ class CredentialMissing(AuthenticationError):
 
 class CredentialMalformed(AuthenticationError):
     """What was presented as a credential cannot be read."""
+
+
+class CredentialTooLong(CredentialMalformed):
+    """What was presented as a credential has more bytes than are read. The message names both numbers."""
 
 
 class PasswordRejected(AuthenticationError):
@@ -267,8 +271,7 @@ class ResponseFailed(RequestRefused):
         status: `Status.code` of the response.
     """
 
-    UNEXPECTED: Final = 65535
-    """`Status.code` of a response that reports a failure by the older `error_code` alone (contract 5.1)."""
+    UNEXPECTED: Final = 65535  # where a response reports a failure by the older `error_code` alone (contract 5.1)
 
     def __init__(self, message: str, *details: ErrorDetail, field: str = "", status: int = UNEXPECTED) -> None:
         super().__init__(message, *details, field=field)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import CredentialTooLong
 from kiteward.domain.request_limits import HeldLimits
 
 ROOT: Final = "root"
@@ -101,6 +103,21 @@ class SessionCredential:
     """
 
     token: Secret
+
+
+LONGEST_CREDENTIAL: Final = 16 * 1024
+"""Bytes of a presented credential, as its user gives it to a client: `user:password`, an API key or a token."""
+
+
+def credential_too_long(size: int) -> CredentialTooLong | None:
+    """Return the refusal of a credential of so many bytes, or None if it may have them."""
+    if size <= LONGEST_CREDENTIAL:
+        return None
+    return CredentialTooLong(
+        f"the token has {size} bytes, and at most {LONGEST_CREDENTIAL} are accepted: have its issuer leave out claims "
+        "that are not needed, such as groups",
+        ErrorDetail(ErrorCode.CREDENTIAL_TOO_LONG, {"size": size, "limit": LONGEST_CREDENTIAL}),
+    )
 
 
 PresentedCredential = PasswordCredential | KeyCredential | TokenCredential | LocalCredential | SessionCredential

@@ -15,10 +15,18 @@ from kiteward.domain.errors import (
     AuthenticationError,
     CredentialMalformed,
     CredentialMissing,
+    CredentialTooLong,
     KeyRejected,
     KitewardError,
 )
-from kiteward.domain.identity import PasswordCredential, PresentedCredential, Secret, without_colon
+from kiteward.domain.identity import (
+    LONGEST_CREDENTIAL,
+    PasswordCredential,
+    PresentedCredential,
+    Secret,
+    credential_too_long,
+    without_colon,
+)
 from kiteward.engine import metadata as engine_metadata
 from kiteward.engine.statuses import StatusCode
 from kiteward.gateway.call import Call, new_request_id
@@ -28,6 +36,11 @@ from kiteward.net.budget import Budget, Claim
 from kiteward.net.http2 import IGNORED, Exchange, Head, Http2Limits, Http2Server, Stream
 
 _log = logging.getLogger("kiteward.grpc")
+
+_UNREADABLE: Final = protocol.failure(
+    StatusCode.UNAUTHENTICATED,
+    f"the call's metadata is larger than can be read: a token may have {LONGEST_CREDENTIAL} bytes",
+)
 
 _METHODS: Final = {method.path.encode(): method for method in messages.METHODS.values()}
 
@@ -43,7 +56,10 @@ def presented_credential(header: str | bytes | None) -> PresentedCredential | Au
     if header is None:
         return CredentialMissing("missing authorization in header")
     try:
-        text = base64.b64decode(header, validate=True).decode()
+        decoded = base64.b64decode(header, validate=True)
+        if too_long := credential_too_long(len(decoded)):
+            return too_long
+        text = decoded.decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return CredentialMalformed("invalid token format")
     user, colon, password = text.partition(":")
@@ -86,13 +102,19 @@ def caller_of(head: Head) -> Caller:
     Raises:
         Refusal: the head is too large, the method is unknown, or metadata is invalid.
     """
-    if head.too_large:
+    fields = head.fields
+    authorization, before = fields.get(b"authorization"), head.before
+    if isinstance(before, Caller) and before.authorization == authorization:
+        credential = before.credential
+    else:
+        credential = presented_credential(authorization)
+    # Where the credential is what makes it too large, the caller is not authenticated, and gets that answer as ever.
+    if head.too_large and not isinstance(credential, CredentialTooLong):
         raise Refusal(StatusCode.INVALID_ARGUMENT, "the call's metadata is larger than allowed")
     method = _METHODS.get(head.path)
     if method is None:
         service, _, name = head.path.decode("latin-1").removeprefix("/").partition("/")
         raise Refusal(StatusCode.UNIMPLEMENTED, f"unknown method {name} for service {service}")
-    fields = head.fields
     encoding = fields.get(b"grpc-encoding", b"identity").decode("latin-1")
     if encoding not in protocol.ENCODINGS:
         raise Refusal(StatusCode.UNIMPLEMENTED, f"compression by {encoding} is not supported")
@@ -101,11 +123,6 @@ def caller_of(head: Head) -> Caller:
         seconds = None if timeout is None else protocol.timeout_of(timeout)
     except ValueError as error:
         raise Refusal(StatusCode.INVALID_ARGUMENT, str(error)) from error
-    authorization, before = fields.get(b"authorization"), head.before
-    if isinstance(before, Caller) and before.authorization == authorization:
-        credential = before.credential
-    else:
-        credential = presented_credential(authorization)
     forward = _forwarded(fields)
     return Caller(
         method=method,
@@ -222,7 +239,7 @@ class GrpcService(Http2Server):
             limits: the limits of a client; None takes the defaults.
             budget: the memory budget; None creates one of its own.
         """
-        super().__init__(self._exchange, limits, budget=budget)
+        super().__init__(self._exchange, limits, budget=budget, unreadable=_UNREADABLE)
         self._gateway = gateway
 
     def _exchange(self, stream: Stream, head: Head) -> Exchange:

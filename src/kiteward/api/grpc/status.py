@@ -70,6 +70,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.AuthenticationError: GrpcStatus(StatusCode.UNAUTHENTICATED),
     errors.CredentialMissing: GrpcStatus(StatusCode.UNAUTHENTICATED),
     errors.CredentialMalformed: GrpcStatus(StatusCode.UNAUTHENTICATED),
+    errors.CredentialTooLong: GrpcStatus(StatusCode.UNAUTHENTICATED),
     errors.PasswordRejected: GrpcStatus(StatusCode.UNAUTHENTICATED),
     errors.KeyRejected: GrpcStatus(StatusCode.UNAUTHENTICATED),
     errors.TokenRejected: GrpcStatus(StatusCode.UNAUTHENTICATED),

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from kiteward.domain.errors import AuthenticationError, CredentialMalformed, CredentialMissing
-from kiteward.domain.identity import PasswordCredential, PresentedCredential, Secret, without_colon
+from kiteward.domain.identity import (
+    PasswordCredential,
+    PresentedCredential,
+    Secret,
+    credential_too_long,
+    without_colon,
+)
 
 _BASIC: Final = "Basic "
 _BEARER: Final = "Bearer "
@@ -26,10 +32,13 @@ def presented_credential(headers: Sequence[str]) -> PresentedCredential | Authen
         # Milvus reads header bytes as UTF-8; the server library decodes them as Latin-1.
         text = headers[0].encode("latin-1").decode()
         if text.startswith(_BASIC):
-            return _password(base64.b64decode(text.removeprefix(_BASIC), validate=True).decode())
+            decoded = base64.b64decode(text.removeprefix(_BASIC), validate=True)
+            return credential_too_long(len(decoded)) or _password(decoded.decode())
     except (binascii.Error, UnicodeError, ValueError):
         return CredentialMalformed("invalid token format")
     stripped = text.removeprefix(_BEARER)
+    if too_long := credential_too_long(len(stripped.encode())):
+        return too_long
     if stripped != text and stripped and ":" not in stripped:
         return without_colon(stripped)
     return _password(stripped)

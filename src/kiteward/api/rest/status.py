@@ -105,6 +105,8 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.AuthenticationError: _NOT_AUTHENTICATED,
     errors.CredentialMissing: _NOT_AUTHENTICATED,
     errors.CredentialMalformed: _NOT_AUTHENTICATED,
+    # Its user can do something about it.
+    errors.CredentialTooLong: Row(NOT_AUTHENTICATED, HTTPStatus.UNAUTHORIZED),
     errors.PasswordRejected: _NOT_AUTHENTICATED,
     errors.KeyRejected: _NOT_AUTHENTICATED,
     errors.TokenRejected: Row(NOT_AUTHENTICATED, HTTPStatus.UNAUTHORIZED),

@@ -158,9 +158,12 @@ class KeySet:
         )
 
     async def find_again(self, key_id: str | None, algorithm: str) -> Sequence[PublicKey] | None:
-        """Return the keys as of `find` after another fetch, if one may be made now and brings others; else None."""
+        """Return the keys as of `find` after another fetch, if one may be made now and brings others; else None.
+
+        Forged signatures ask for this too. So there is no such fetch within `WINDOW` of another: a new key may need it.
+        """
         before = self._keys
-        if self._running is None and self._wait() > 0:
+        if self._running is None and self._begun and self._clock() - self._begun[-1] < WINDOW:
             return None
         await self._fetched()
         found = None if self._keys == before else self._found(key_id, algorithm)

@@ -88,7 +88,8 @@ def _require_open(issuer: Issuer, identity: FederatedIdentity, record: UserRecor
             raise _nobody(identity)
         return
     held = record.identity
-    if held is None or held.issuer != identity.issuer or held.subject is not None:
+    # Its own subject is there already where another request with a token of it was faster.
+    if held is None or held.issuer != identity.issuer or held.subject not in (None, identity.subject):
         raise refusals.refused(
             ErrorCode.IDENTITY_NAME_TAKEN,
             "the user name that is made from its claims belongs to somebody else: ask an administrator",

@@ -23,9 +23,13 @@ from kiteward.net.budget import REQUEST, Budget
 from kiteward.net.http1.flow_control import Http1FlowControl
 from kiteward.net.http1.limits import HttpLimits
 
-_HEAD_TOO_LARGE: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_HEAD_TOO_LARGE_BODY: Final = (
+    b'{"code":1100,"message":"the headers of the request are larger than allowed: a token may have 16384 bytes"}'
 )
+_HEAD_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
+    b"content-type: application/json; charset=utf-8\r\ncontent-length: %d\r\n\r\n%b"
+) % (len(_HEAD_TOO_LARGE_BODY), _HEAD_TOO_LARGE_BODY)
 _NO_ROOM_BODY: Final = b'{"code":8,"message":"too many requests in progress, try again later: rate limit exceeded"}'
 _NO_ROOM: Final = (
     b"HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\nretry-after: 1\r\n"

@@ -12,7 +12,7 @@ from typing import Final, Protocol, cast
 
 from kiteward.domain.addresses import address_text, source_of
 from kiteward.net.http2.events import KEEPALIVE_PING, SHUTDOWN_PING, Application, EventHandlers
-from kiteward.net.http2.framing import ConnectionFault, FrameScanner
+from kiteward.net.http2.framing import ConnectionFault, FrameScanner, response_frame
 from kiteward.net.http2.inbound import InboundFlowControl
 from kiteward.net.http2.late_flush import LateFlush
 from kiteward.net.http2.reservations import Reservations
@@ -29,7 +29,7 @@ from kiteward.net.http2.session import Connection as Session
 
 _log = logging.getLogger("kiteward.http2")
 
-_FAR_TOO_LARGE: Final = 4
+_FAR_TOO_LARGE: Final = 2
 """A header list of more than this many times the limit ends the connection; a smaller one above it is reported."""
 
 _UNLIMITED: Final = (2**32, 2**32)
@@ -242,8 +242,14 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         """End a connection whose client has broken a rule or a limit."""
         _log.debug("closing the connection of %s: %s", self.address, fault)
         try:
-            self._session.send_goaway(fault.code, debug_data=str(fault).encode())
-            self._transport.write(self._session.data_to_send(_WRITE_SIZE))
+            if fault.unread:
+                self._write_out()
+                # With an error, some clients would report that instead of the answer.
+                end = _GOAWAY.pack(0, 8, 7, 0, 0, fault.unread, ErrorCode.NO_ERROR)
+                self._transport.write(response_frame(fault.unread, self._home.unreadable) + end)
+            else:
+                self._session.send_goaway(fault.code, debug_data=str(fault).encode())
+                self._transport.write(self._session.data_to_send(_WRITE_SIZE))
         except SessionError as error:
             self._fail(error)
             return
@@ -300,7 +306,6 @@ def _session(home: Home) -> Session:
         {
             Setting.ENABLE_PUSH: 0,
             Setting.MAX_CONCURRENT_STREAMS: limits.streams,
-            Setting.MAX_HEADER_LIST_SIZE: limits.header_list,
             Setting.NO_RFC7540_PRIORITIES: 1,
         }
     )

@@ -47,8 +47,8 @@ _ONE_FRAME: Final = 16 * 1024
 _REMEMBERED: Final = 256
 """Streams that were reset here, of which frames may be on their way."""
 
-_KEPT: Final = 4 * 1024
-"""Bytes of a head that is kept for the next request of the connection."""
+_KEPT: Final = 8 * 1024
+"""Bytes of a head that is kept for the next request of the connection; a token of 5 KiB fits."""
 
 _IN_TURNS: Final = Priority(incremental=True)
 
@@ -59,10 +59,12 @@ class Application(Protocol):
     Attributes:
         limits: what a client may take.
         budget: what clients may make the server hold together.
+        unreadable: the response, a head alone, to a request whose header block is too long to be read.
     """
 
     limits: Http2Limits
     budget: Budget
+    unreadable: Sequence[Header]
 
     def begin(self, stream: Stream, head: Head) -> Exchange:
         """Start a request, and return the exchange that gets its events."""

@@ -6,10 +6,10 @@ that a session reports no event for are noticed too.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from kiteward.net.http2.session import ErrorCode
+from kiteward.net.http2.session import ErrorCode, Header
 
 _FRAME_HEADER: Final = struct.Struct(">HBBBL")
 """The nine bytes before each payload: its length (16 bits and 8 bits), type, flags and stream (RFC 9113, 4.1)."""
@@ -23,7 +23,11 @@ HEADERS: Final = 0x1
 _PRIORITY: Final = 0x2
 _WINDOW_UPDATE: Final = 0x8
 _CONTINUATION: Final = 0x9
+_END_STREAM: Final = 0x1
 _END_HEADERS: Final = 0x4
+
+_PREFIX: Final = 0x7F
+"""The longest text whose length fits into one byte is shorter than this (RFC 7541, 5.1)."""
 
 _MAX_CONTINUATIONS: Final = 8
 """The session refuses more. So an incomplete header block, which is looked at again with each read, has few frames."""
@@ -32,15 +36,17 @@ _MAX_CONTINUATIONS: Final = 8
 class ConnectionFault(Exception):
     """The client has broken a rule or a limit after which its connection ends (RFC 9113, 5.4.1)."""
 
-    def __init__(self, code: ErrorCode, text: str) -> None:
+    def __init__(self, code: ErrorCode, text: str, *, unread: int = 0) -> None:
         """Create a fault of the connection.
 
         Args:
             code: the error code that is sent to the client.
             text: what it did, for the client's log.
+            unread: the stream of a request whose header block cannot be read; 0 for another fault.
         """
         super().__init__(text)
         self.code = code
+        self.unread = unread
 
 
 class FrameScanner:
@@ -101,7 +107,7 @@ class FrameScanner:
             if kind == DATA:
                 self.data_frames += 1
             elif kind == HEADERS or (kind == _CONTINUATION and self._continuations):
-                if not self._completes_block(flags, position - whole):
+                if not self._completes_block(flags, position - whole, stream & _STREAM_MASK):
                     continue
             elif kind != _WINDOW_UPDATE:
                 self.control_frames += 1
@@ -113,16 +119,43 @@ class FrameScanner:
         self.waiting = whole < end and (not frames or self.control_frames > control_frames)
         return data if whole == end else memoryview(data)[:whole]
 
-    def _completes_block(self, flags: int, size: int) -> bool:
+    def _completes_block(self, flags: int, size: int, stream: int) -> bool:
         """Return whether a HEADERS or CONTINUATION frame ends a header block, or what the session refuses as one."""
         if size > self._limit:
-            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "a header block that is too long")
+            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "a header block that is too long", unread=stream)
         if flags & _END_HEADERS:
             self._continuations = 0
             self.header_blocks += 1
             return True
         self._continuations += 1
         return self._continuations > _MAX_CONTINUATIONS
+
+
+def response_frame(stream: int, fields: Sequence[Header]) -> bytes:
+    """Return the frame with a response that is a head alone, for a stream that no session has.
+
+    Its fields are literals that no table is needed for (RFC 7541, 6.2.2), so that the states of both ends stay equal.
+
+    Args:
+        stream: the stream of the request.
+        fields: the fields, `:status` first; together less than a frame may have.
+    """
+    block = b"".join(b"\x00" + _literal(name) + _literal(value) for name, value in fields)
+    upper, lower = divmod(len(block), 1 << 8)
+    return _FRAME_HEADER.pack(upper, lower, HEADERS, _END_HEADERS | _END_STREAM, stream) + block
+
+
+def _literal(text: bytes) -> bytes:
+    """Return a text with its length before it (RFC 7541, 5.1 and 5.2)."""
+    size = len(text)
+    if size < _PREFIX:
+        return bytes((size,)) + text
+    size -= _PREFIX
+    encoded = bytearray((_PREFIX,))
+    while size >= 1 << 7:
+        encoded.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes((*encoded, size)) + text
 
 
 def frames_in(data: bytes | memoryview) -> Iterator[tuple[int, int, int]]:

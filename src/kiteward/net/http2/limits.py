@@ -10,8 +10,12 @@ class Http2Limits:
     Attributes:
         streams: concurrent streams of a connection (SETTINGS_MAX_CONCURRENT_STREAMS).
         header_list: bytes of a header list, counted as SETTINGS_MAX_HEADER_LIST_SIZE is (RFC 9113, 6.5.2). The head of
-            a larger one says so; one of more than four times as many ends the connection.
-        header_block: bytes of a header block as it is sent, in one HEADERS and at most eight CONTINUATION frames.
+            a larger one says so. The default has room for a token of 16 KiB in base64, and for 16 KiB of other fields.
+        header_block: bytes of a header block as it is sent, in one HEADERS and at most eight CONTINUATION frames. A
+            longer one is refused and ends the connection, because what follows it could not be decoded. No value in a
+            block of this length is longer than the 64 KiB that libnghttp2 decodes: a byte holds 1.6 characters at most
+            (RFC 7541, appendix B). No limit is announced: clients would refuse a request themselves, with words of
+            their own that tell its user less.
         unauthenticated: bytes on one connection of bodies whose callers are not authenticated.
         authenticated: bytes more on a connection on which a caller was authenticated.
         settings_timeout: seconds until the first frame.
@@ -32,8 +36,8 @@ class Http2Limits:
     """
 
     streams: int = 1_024
-    header_list: int = 16 * 1024
-    header_block: int = 64 * 1024
+    header_list: int = 40 * 1024
+    header_block: int = 40 * 1024
     unauthenticated: int = 256 * 1024
     authenticated: int = 16 * 1024 * 1024
     settings_timeout: float = 10.0

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kiteward.net.budget import Budget
 from kiteward.net.http2.connection import ServerConnection
 from kiteward.net.http2.limits import Http2Limits
-from kiteward.net.http2.session import PREFACE
+from kiteward.net.http2.session import PREFACE, Header
 from kiteward.net.http2.streams import Exchange, Head, Stream
 
 
@@ -20,6 +20,7 @@ class Http2Server:
         limits: Http2Limits | None = None,
         *,
         budget: Budget | None = None,
+        unreadable: Sequence[Header] = ((b":status", b"431"),),
     ) -> None:
         """Create a server without connections.
 
@@ -27,10 +28,12 @@ class Http2Server:
             begin: makes of each request an exchange.
             limits: what a client may take.
             budget: what clients may make the server hold together.
+            unreadable: the response, a head alone, to a request whose header block is too long to be read.
         """
         self.begin = begin
         self.limits = limits or Http2Limits()
         self.budget = budget or Budget()
+        self.unreadable = unreadable
         self._connections: set[ServerConnection] = set()
         self._checks: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()

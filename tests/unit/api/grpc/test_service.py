@@ -19,8 +19,14 @@ from kiteward.api.grpc.service import presented_credential
 from kiteward.api.grpc.unary_call import Refusal, UnaryCall
 from kiteward.authn.authenticator import WRONG_KEY
 from kiteward.authn.password_verifier import WRONG_PASSWORD
-from kiteward.domain.errors import AuthenticationError, CredentialMalformed, CredentialMissing, KeyRejected
-from kiteward.domain.identity import KeyCredential, PasswordCredential, Secret
+from kiteward.domain.errors import (
+    AuthenticationError,
+    CredentialMalformed,
+    CredentialMissing,
+    CredentialTooLong,
+    KeyRejected,
+)
+from kiteward.domain.identity import LONGEST_CREDENTIAL, KeyCredential, PasswordCredential, Secret
 from kiteward.engine import metadata as engine_metadata
 from kiteward.milvus import messages
 from kiteward.net.http2.streams import Head, Owner, Stream
@@ -103,6 +109,48 @@ def test_header_is_split_at_the_first_colon(text: str, user: str, password: str)
     expected = PasswordCredential(user, Secret(password))
     assert presented_credential(header(text)) == expected
     assert presented_credential(header(text).encode()) == expected
+
+
+@pytest.mark.parametrize("text", ["k" * LONGEST_CREDENTIAL, "é" * (LONGEST_CREDENTIAL // 2)])
+def test_credential_of_the_greatest_length_is_read_and_a_longer_one_is_told_its_length(text: str) -> None:
+    assert presented_credential(header(text)) == KeyCredential(Secret(text))
+    refused = presented_credential(header(text + "k"))
+    assert isinstance(refused, CredentialTooLong)
+    assert str(refused).startswith("the token has 16385 bytes, and at most 16384 are accepted: ")
+    assert "kkk" not in str(refused)
+
+
+@pytest.mark.parametrize("size", [LONGEST_CREDENTIAL + 1, 30_000, 31_000, 60_000, 105_000, 1_000_000])
+async def test_credential_that_is_too_long_is_unauthenticated_however_long_it_is(client: Client, size: int) -> None:
+    own = ("authorization", header("k" * size))
+    code, text = await client.refusal(messages.method_of("Query").path, b"", own)
+    read = size <= 30_000  # in base64 it has four thirds of that
+    said = (
+        f"the token has {size} bytes, and at most 16384 are accepted"
+        if read
+        else "the call's metadata is larger than can be read"
+    )
+    assert (code, text.partition(":")[0]) == (StatusCode.UNAUTHENTICATED, said)
+    assert (await client.call("GetVersion")).version
+
+
+async def test_credential_of_the_greatest_length_leaves_16_kib_for_other_metadata(client: Client) -> None:
+    path, own = messages.method_of("Query").path, ("authorization", header("k" * LONGEST_CREDENTIAL))
+    assert await client.refusal(path, b"", own, ("note", "x" * 16_000)) == (StatusCode.UNAUTHENTICATED, WRONG_KEY)
+    code, text = await client.refusal(path, b"", own, ("note", "x" * 24_000))
+    assert (code, text.partition(":")[0]) == (
+        StatusCode.UNAUTHENTICATED,
+        "the call's metadata is larger than can be read",
+    )
+
+
+def test_metadata_that_is_too_large_is_refused_as_such_unless_it_is_the_credential() -> None:
+    head = ((b":method", b"POST"), (b":path", messages.method_of("Query").path.encode()))
+    with pytest.raises(Refusal, match="metadata is larger than allowed") as refused:
+        service.caller_of(Head((*head, (b"note", b"x" * 1_000)), 1_000))
+    assert refused.value.code.name == StatusCode.INVALID_ARGUMENT.name
+    own = (b"authorization", header("k" * (LONGEST_CREDENTIAL + 1)).encode())
+    assert isinstance(service.caller_of(Head((*head, own), 1_000)).credential, CredentialTooLong)
 
 
 def test_text_without_a_colon_is_a_key() -> None:

@@ -1,10 +1,11 @@
 import base64
+from collections.abc import Callable
 
 import pytest
 
 from kiteward.api.rest.credentials import is_basic, presented_credential
-from kiteward.domain.errors import CredentialMalformed, CredentialMissing
-from kiteward.domain.identity import KeyCredential, PasswordCredential, Secret
+from kiteward.domain.errors import CredentialMalformed, CredentialMissing, CredentialTooLong
+from kiteward.domain.identity import LONGEST_CREDENTIAL, KeyCredential, PasswordCredential, Secret
 
 
 def basic(text: str) -> str:
@@ -24,6 +25,17 @@ def test_a_password_beyond_ascii_is_read_as_utf8() -> None:
 
 def test_a_bearer_without_a_colon_is_a_key() -> None:
     assert presented_credential(["Bearer kw_abc"]) == KeyCredential(Secret("kw_abc"))
+
+
+@pytest.mark.parametrize("write", ["Bearer {}".format, basic])
+def test_a_credential_of_the_greatest_length_is_read_and_a_longer_one_is_told_its_length(
+    write: Callable[[str], str],
+) -> None:
+    text = "ann:".ljust(LONGEST_CREDENTIAL, "k")
+    assert presented_credential([write(text)]) == PasswordCredential("ann", Secret(text[4:]))
+    refused = presented_credential([write(text + "k")])
+    assert isinstance(refused, CredentialTooLong)
+    assert str(refused).startswith("the token has 16385 bytes, and at most 16384 are accepted: ")
 
 
 @pytest.mark.parametrize(

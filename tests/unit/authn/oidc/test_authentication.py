@@ -23,6 +23,7 @@ from kiteward.domain.identity import FederatedName, KeyCredential, Principal, Se
 from kiteward.iam.json_api.base import plain
 from kiteward.iam.services import Limits
 from kiteward.store.identity_records import ClaimedRights
+from kiteward.store.records import UserRecord
 
 Open = Callable[..., AbstractAsyncContextManager["Federation"]]
 
@@ -116,6 +117,22 @@ async def test_tokens_of_one_user_at_once_sign_up_once(federation: Open) -> None
         found = await asyncio.gather(*(own.principal(own.token(jti=str(number))) for number in range(20)))
         assert {each.user_name for each in found} == {"idp_alice"}
         assert len([each for each in own.harness.trail.events if each.operation == "SignUp"]) == 1
+
+
+async def test_request_that_is_overtaken_by_another_of_its_subject_signs_in_too(
+    federation: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with federation() as own:
+        await own.principal(own.token(jti="the faster one"))
+        look_up, looks = own.harness.store.federated_user, 0
+
+        async def look_up_too_early(issuer: str, subject: str) -> UserRecord | None:
+            nonlocal looks
+            looks += 1
+            return None if looks == 1 else await look_up(issuer, subject)
+
+        monkeypatch.setattr(own.harness.store, "federated_user", look_up_too_early)
+        assert (await own.principal(own.token(jti="the slower one"))).user_name == "idp_alice"
 
 
 async def test_a_name_stays_bound_to_its_subject_until_it_is_unbound(federation: Open) -> None:

@@ -73,6 +73,18 @@ async def test_ten_thousand_unknown_key_ids_cause_two_fetches_a_minute() -> None
     assert publisher.fetches <= 2 * (1 + 160 // int(WINDOW))
 
 
+async def test_forged_signatures_leave_a_fetch_for_a_new_key() -> None:
+    clock, publisher = Clock(), Publisher(key("a"))
+    keys = KeySet(ISSUER, publisher, clock=clock)
+    await keys.find("a", "ES256")
+    for name in "bcdef":
+        for _ in range(350):
+            clock.now += 0.2
+            assert await keys.find_again("a", "ES256") is None
+        publisher.keys = [key("a"), key(name)]
+        assert (await keys.find(name, "ES256"))[0].key_id == name  # at once, and without a wait
+
+
 async def test_many_tokens_with_a_new_key_share_one_fetch() -> None:
     clock, publisher = Clock(), Publisher(key("a"))
     keys = KeySet(ISSUER, publisher, clock=clock)
@@ -181,9 +193,12 @@ async def test_a_token_without_a_key_id_is_verified_by_any_key_of_its_kind(idp: 
     assert idp.fetches == 2
 
 
-async def test_a_key_that_takes_the_place_of_another_with_its_id_is_found(idp: Issuer) -> None:
+async def test_a_key_that_takes_the_place_of_another_with_its_id_is_found(
+    idp: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with verifier_of(configured(idp)) as verifier:
         await verifier.verify(idp.token())
+        monkeypatch.setattr(key_sets, "WINDOW", 0.0)  # as if a minute had passed
         idp.keys = [key(idp.keys[0].key_id)]
         assert (await verifier.verify(idp.token())).subject == "subject-1"
 

@@ -41,13 +41,12 @@ def reset(stream: int, code: int = frames.CANCEL) -> bytes:
 
 
 async def test_a_connection_begins_with_what_its_client_may_take() -> None:
-    limits = Http2Limits(streams=7, header_list=9_000, unauthenticated=300_000)
+    limits = Http2Limits(streams=7, unauthenticated=300_000)
     settings, window = Link(limits, greeted=False).answers()
     assert isinstance(settings, SettingsFrame)
     assert settings.settings == {
         SettingsFrame.ENABLE_PUSH: 0,
         SettingsFrame.MAX_CONCURRENT_STREAMS: 7,
-        SettingsFrame.MAX_HEADER_LIST_SIZE: 9_000,
         NO_RFC7540_PRIORITIES: 1,
     }
     assert isinstance(window, WindowUpdateFrame)

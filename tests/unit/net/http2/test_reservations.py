@@ -32,7 +32,7 @@ async def test_only_one_head_of_a_connection_is_kept_and_no_large_one() -> None:
     link = Link(budget=budget)
     for number in range(1, 81, 4):
         link.send(headers(number, [*HEAD, ("x", "y" * number)], end=True))
-        link.send(headers(number + 2, [*HEAD, ("x", "y" * 5_000)], end=True))
+        link.send(headers(number + 2, [*HEAD, ("x", "y" * 9_000)], end=True))
         link.asked[-2].answer()
         link.asked[-1].answer()
         link.answers()

@@ -1,0 +1,93 @@
+"""The official SDKs, each in a program that signs in with the tokens it is handed."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from tests.support import toolchains
+from tests.support.server import RunningServer
+
+_COMPAT: Final = Path(__file__).resolve().parents[1] / "compat"
+_WITHIN: Final = 240.0
+"""Seconds in which a program signs in; one that tries again and again takes three and a half minutes."""
+
+PROGRAMS: Final[Mapping[str, Callable[[], list[str]]]] = {
+    "python": lambda: [sys.executable, str(_COMPAT / "python" / "sign_in.py")],
+    "node": lambda: [*toolchains.node(), str(_COMPAT / "node" / "sign_in.mjs"), "@zilliz/milvus2-sdk-node"],
+    "node 2.5": lambda: [*toolchains.node(), str(_COMPAT / "node" / "sign_in.mjs"), "milvus2-sdk-node-2.5"],
+    "go": lambda: toolchains.go("sign_in", (_COMPAT / "go" / "sign_in.go").read_text()),
+    "java": lambda: [*toolchains.java(), str(_COMPAT / "java" / "SignIn.java")],
+}
+"""The program of each language, made if need be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one sign-in got.
+
+    Attributes:
+        found: keys of the rows that the search found.
+        collections: names of the collections that the user may see.
+        refused: the sentence of a refusal; empty unless it was refused.
+        seconds: how long it took.
+    """
+
+    found: list[int]
+    collections: list[str]
+    refused: str
+    seconds: float
+
+
+class SignIns:
+    """A program of an SDK that runs against a server."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def sign_in(self, token: str) -> Seen:
+        """Return what the holder of a token gets."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{token}\n")
+        process.stdin.flush()
+        late = threading.Timer(_WITHIN, process.kill)
+        late.start()
+        try:
+            line = process.stdout.readline()
+        finally:
+            late.cancel()
+        assert line.startswith("{"), f"the program has ended or did not answer in time: {line}"
+        seen: dict[str, Any] = json.loads(line)
+        found = [int(key) for key in seen.get("found", [])]
+        return Seen(found, seen.get("collections", []), seen.get("refused", ""), seen["seconds"])
+
+
+@contextlib.contextmanager
+def signing_in(language: str, server: RunningServer, collection: str) -> Iterator[SignIns]:
+    """Run the program of an SDK for as long as the block lasts, or skip the test that needs it."""
+    command = [*PROGRAMS[language](), server.uri.removeprefix("http://"), collection]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            yield SignIns(process)
+        finally:
+            process.kill()
+
+
+def by_rest(server: RunningServer, token: str, collection: str) -> tuple[int, Any]:
+    """Search with a token over REST, and return the HTTP status and the answer."""
+    response = httpx.post(
+        f"{server.uri}/v2/vectordb/entities/search",
+        json={"collectionName": collection, "data": [[1.0, 0.0, 0.0, 0.0]], "annsField": "vector", "limit": 1},
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=60,
+    )
+    return response.status_code, response.json()
