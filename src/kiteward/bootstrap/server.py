@@ -14,8 +14,9 @@ from kiteward.audit.exports.exporter import Exporter
 from kiteward.audit.shared import StoreExport
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
-from kiteward.authn.sessions import MemorySessions, StoredSessions
+from kiteward.authn.sessions import MemorySessions
 from kiteward.authn.shared_throttle import RULES
+from kiteward.authn.stored_sessions import StoredSessions
 from kiteward.bootstrap.components import (
     AccessControl,
     dialect_of,

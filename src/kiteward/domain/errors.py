@@ -46,6 +46,7 @@ KitewardError
 │   │   ├── StoreUnreachable         it may be again in a while, without a change of the configuration
 │   │   └── CommitUnknown            it is not known whether a change was made
 │   └── DataDirectoryHeld            another server holds the data directory
+├── IdentityProviderUnavailable      an identity provider does not answer, or not as it should
 ├── AuditUnavailable                 the request cannot be recorded now, so it is refused
 ├── CapacityExceeded                 a limit on memory or concurrency is reached, for all callers or for this one
 │   └── RequestsLimited              the caller has made as many requests as its limits allow
@@ -346,6 +347,12 @@ class CommitUnknown(StoreUnavailable):
 
 class DataDirectoryHeld(StoreError):
     """Another server holds the data directory."""
+
+
+class IdentityProviderUnavailable(KitewardError):
+    """An identity provider does not answer, or not as it should; the same request may succeed later."""
+
+    default_code = ErrorCode.SIGN_IN_PROVIDER_UNAVAILABLE
 
 
 class AuditUnavailable(KitewardError):

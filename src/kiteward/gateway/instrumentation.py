@@ -1,6 +1,6 @@
 """The authenticator and the engine of a gateway with measurements. They behave like the ones that they wrap."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 from kiteward.authn.authenticator import Authenticator
@@ -39,6 +39,10 @@ class InstrumentedAuthenticator:
     ) -> Secret:
         """Begin a session of the console. See `Authenticator.begin_session`."""
         return await self._authenticator.begin_session(presented, address=address, description=description)
+
+    async def end_by_provider(self, presented: PresentedCredential | AuthenticationError) -> Sequence[str]:
+        """End the sessions that a notice of an identity provider is about. See `Authenticator.end_by_provider`."""
+        return await self._authenticator.end_by_provider(presented)
 
 
 class InstrumentedEngine:

@@ -248,6 +248,56 @@ class KeyRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderSignIn:
+    """A sign-in at an identity provider, with which a session began.
+
+    Attributes:
+        issuer: the provider.
+        subject: the user there.
+        provider_session: the id of the session there (`sid`), empty where the provider names none.
+        issued_at: when the ID token was issued, in seconds since the epoch by the clock of the provider.
+        claims: what the ID token says of the user, as of `kiteward.authn.oidc.claims`: JSON, here only kept.
+    """
+
+    issuer: str
+    subject: str
+    provider_session: str
+    issued_at: float
+    claims: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderLogout:
+    """An identity provider's notice that a user has signed out there.
+
+    Attributes:
+        issuer: the provider.
+        subject: the user there; empty where the notice names a session alone.
+        provider_session: the id of the session there; empty where the notice is for all sessions of the user.
+        issued_at: when it was issued, in seconds since the epoch by the clock of the provider.
+    """
+
+    issuer: str
+    subject: str
+    provider_session: str
+    issued_at: float
+
+    def ends(self, sign_in: ProviderSignIn | None) -> bool:
+        """Return whether it ends a session that began with this sign-in; a password has none.
+
+        A notice that names a session ends that one alone. Sessions of its user whose id the provider has not told may
+        be that one, and end as well. A notice for all sessions of a user ends those that began before it: it may
+        arrive again.
+        """
+        if sign_in is None or sign_in.issuer != self.issuer:
+            return False
+        same_user = bool(self.subject) and sign_in.subject == self.subject
+        if self.provider_session and sign_in.provider_session:
+            return sign_in.provider_session == self.provider_session and (same_user or not self.subject)
+        return same_user and sign_in.issued_at <= self.issued_at
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRecord:
     """A session of the console.
 
@@ -259,6 +309,7 @@ class SessionRecord:
         address: where the sign-in came from, as `host:port`.
         description: how the browser describes itself.
         began_at, used_at: seconds since the epoch.
+        sign_in: the sign-in at an identity provider; None if it began with a password.
     """
 
     session_id: str
@@ -269,6 +320,7 @@ class SessionRecord:
     description: str
     began_at: float
     used_at: float
+    sign_in: ProviderSignIn | None = None
 
 
 @dataclass(frozen=True, slots=True)
