@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, unquote_plus, urlencode
 
-import httpx
 from tests.support.issuer import Issuer, Response
 
 CLIENT_ID = "kiteward console"
@@ -70,7 +69,7 @@ class SignInProvider:
         }
         self.issuer.routes["/token"] = self._token
         self.issuer.routes["/end"] = self._page
-        self.issuer.queries["/authorize"] = self._authorize
+        self.issuer.routes["/authorize"] = self._authorize
 
     def settings(self, **more: Any) -> dict[str, Any]:
         """Return an entry of `kiteward.oidc`; None removes a key."""
@@ -87,7 +86,7 @@ class SignInProvider:
 
     def authorize(self, url: str) -> str:
         """Return the address to which a browser is sent back that opens an address of the authorization endpoint."""
-        status, headers, _body = self._authorize(dict(parse_qsl(httpx.URL(url).query.decode())))
+        status, headers, _body = self._authorize("GET", url, {}, b"")
         assert status == 302
         return headers["location"]
 
@@ -96,8 +95,9 @@ class SignInProvider:
         usual = {"aud": CLIENT_ID, "jti": secrets.token_hex(4), "events": {LOGOUT_EVENT: {}}}
         return self.issuer.token(headers={"typ": "logout+jwt", **(headers or {})}, **{**usual, **claims})
 
-    def _authorize(self, query: Mapping[str, str]) -> Response:
-        self.asked.append(dict(query))
+    def _authorize(self, _method: str, target: str, _headers: Mapping[str, str], _body: bytes) -> Response:
+        query = dict(parse_qsl(target.partition("?")[2]))
+        self.asked.append(query)
         code = secrets.token_hex(8)
         self._codes[code] = {**query, "subject": self.person.subject, "claims": json.dumps(self.person.claims)}
         given = {"error": self.error, "error_description": "<b>told</b>"} if self.error else {"code": code}
@@ -106,7 +106,7 @@ class SignInProvider:
         given = {name: value for name, value in {"state": query["state"], **given, **self.answer}.items() if value}
         return 302, {"location": f"{query['redirect_uri']}?{urlencode(given)}"}, b""
 
-    def _token(self, _method: str, headers: Mapping[str, str], body: bytes) -> Response:
+    def _token(self, _method: str, _target: str, headers: Mapping[str, str], body: bytes) -> Response:
         if self.token_answer is not None:
             return self.token_answer[0], {}, self.token_answer[1]
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
@@ -133,7 +133,7 @@ class SignInProvider:
         client, _, secret = given.partition(":")
         return (unquote_plus(client), unquote_plus(secret), "client_id" in form) == (CLIENT_ID, self.secret, False)
 
-    def _page(self, _method: str, _headers: Mapping[str, str], _body: bytes) -> Response:
+    def _page(self, _method: str, _target: str, _headers: Mapping[str, str], _body: bytes) -> Response:
         return 200, {"content-type": "text/html"}, f"<h1>{html.escape('signed out there')}</h1>".encode()
 
 

@@ -1,8 +1,8 @@
 """Begins sessions of the console, finds out who uses them, and ends them for identity providers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 from kiteward.authn.local_sign_in import LocalSignIn
 from kiteward.authn.sessions import Session, Sessions, SignIn, session_ended
@@ -21,8 +21,6 @@ from kiteward.domain.identity import (
 
 if TYPE_CHECKING:  # loaded where an identity provider is configured
     from kiteward.authn.oidc.provider_sessions import ProviderSessions
-
-_NO_PROVIDER: Final = "no identity provider is configured"
 
 
 class Users(Protocol):
@@ -46,36 +44,53 @@ class Users(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SignInRules:
+    """How sessions may begin.
+
+    Attributes:
+        passwords: who may sign in with a password.
+        providers: verifies what identity providers issue; None where none is configured.
+    """
+
+    passwords: LocalSignIn = LocalSignIn.EVERYONE
+    providers: "ProviderSessions | None" = None
+
+
 class ConsoleSignIn:
     """Sign-ins to the console, and the sessions that begin with them."""
 
-    def __init__(
-        self,
-        users: Users,
-        *,
-        passwords: LocalSignIn,
-        providers: "ProviderSessions | None",
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, users: Users, rules: SignInRules | None, *, clock: Callable[[], float]) -> None:
         """Take what is known.
 
         Args:
             users: the users and their sessions.
-            passwords: who may sign in with a password.
-            providers: verifies what identity providers issue; None where none is configured.
+            rules: how sessions may begin; None where nobody is authenticated.
             clock: returns seconds since the epoch.
         """
         self._users = users
-        self._passwords = passwords
-        self._providers = providers
+        self._passwords = None if rules is None else rules.passwords
+        self._providers = None if rules is None else rules.providers
         self._clock = clock
 
     async def begin(
         self, presented: PresentedCredential | AuthenticationError, *, address: str, description: str
     ) -> Secret:
-        """Begin a session and return its token. See `Authenticator.begin_session`."""
-        if isinstance(presented, PasswordCredential):
-            sign_in = await self._with_password(presented, address, description)
+        """Begin a session for a user, and return its token.
+
+        Args:
+            presented: a password, or what an identity provider has issued for a sign-in.
+            address: where the request comes from, as `host:port`.
+            description: how the browser describes itself.
+
+        Raises:
+            AccessDenied: keys, tokens and sessions begin no session, nor does the password of this user.
+            LimitReached: there are too many sessions already.
+            AuthenticationError, StoreUnavailable: as `Authenticator.authenticate`.
+            KitewardError: as `PolicyCache.change`, where the store has the sessions.
+        """
+        if isinstance(presented, PasswordCredential) and self._passwords is not None:
+            sign_in = await self._with_password(presented, self._passwords, address, description)
         elif isinstance(presented, SignInCredential):
             sign_in = await self._at_provider(presented, address, description)
         else:
@@ -85,13 +100,30 @@ class ConsoleSignIn:
             )
         return await self._users.sessions.begin(sign_in)
 
-    async def principal_of(self, presented: SessionCredential) -> Principal:
-        """Return the principal of a session. Nothing is awaited after the last check.
+    async def principal(
+        self, presented: SessionCredential | SignInCredential | LogoutCredential, *, sign_up: bool
+    ) -> Principal:
+        """Return the principal of what only the console presents. Nothing is awaited after the last check.
+
+        Args:
+            presented: the token of a session, or what an identity provider has issued.
+            sign_up: as of `Authenticator.authenticate`.
 
         Raises:
-            SessionEnded: there is none, or what it began with does not count any longer.
-            StoreUnavailable: that cannot be read.
+            SessionEnded: there is no such session, or what it began with does not count any longer.
+            KeyRejected: what the provider has issued is not accepted.
+            KitewardError: as of `ProviderSessions.sign_in`.
         """
+        if isinstance(presented, SessionCredential):
+            return await self._of_session(presented)
+        providers = self._required_providers()
+        if isinstance(presented, SignInCredential):
+            return (await providers.sign_in(presented, sign_up=sign_up))[0]
+        issuer = (await providers.logout(presented)).issuer
+        # It is no user, and has no roles.
+        return Principal(issuer, credential=f"logout:{issuer}")
+
+    async def _of_session(self, presented: SessionCredential) -> Principal:
         sessions = self._users.sessions
         while True:
             session = await sessions.find(presented.token)
@@ -106,52 +138,41 @@ class ConsoleSignIn:
         sessions.touch(session)
         return replace(principal, credential=f"session:{session.session_id}")
 
-    async def principal_at_provider(self, presented: SignInCredential, *, sign_up: bool) -> Principal:
-        """Return the principal of somebody who has signed in at an identity provider.
-
-        Args:
-            presented: what the provider issued.
-            sign_up: as of `Authenticator.authenticate`.
-
-        Raises:
-            KeyRejected, KitewardError: as of `ProviderSessions.sign_in`.
-        """
-        if self._providers is None:
-            raise KeyRejected(_NO_PROVIDER)
-        return (await self._providers.sign_in(presented, sign_up=sign_up))[0]
-
-    async def provider_of(self, presented: LogoutCredential) -> Principal:
-        """Return the principal of an identity provider that sends a logout token: no user, without roles.
-
-        Raises:
-            KeyRejected: the token is not accepted.
-        """
-        if self._providers is None:
-            raise KeyRejected(_NO_PROVIDER)
-        logout = await self._providers.logout(presented)
-        return Principal(logout.issuer, credential=f"logout:{logout.issuer}")
-
     async def end_by_provider(self, presented: PresentedCredential | AuthenticationError) -> Sequence[str]:
-        """End the sessions that a logout token is about. See `Authenticator.end_by_provider`."""
-        if not isinstance(presented, LogoutCredential) or self._providers is None:
-            raise AccessDenied("only identity providers end the sessions that began there")
-        return await self._users.sessions.end_by_provider(await self._providers.logout(presented))
+        """End the sessions that a logout token is about, and sign-ins under way; return the users, sorted.
 
-    async def _with_password(self, presented: PasswordCredential, address: str, description: str) -> SignIn:
+        Raises:
+            AccessDenied: it is no logout token.
+            KeyRejected: it is not accepted.
+            KitewardError: as `PolicyCache.change`, where the store has the sessions.
+        """
+        if not isinstance(presented, LogoutCredential):
+            raise AccessDenied(
+                "only identity providers end the sessions that began there",
+                ErrorDetail(ErrorCode.SESSIONS_OF_PROVIDER),
+            )
+        return await self._users.sessions.end_by_provider(await self._required_providers().logout(presented))
+
+    async def _with_password(
+        self, presented: PasswordCredential, rule: LocalSignIn, address: str, description: str
+    ) -> SignIn:
         principal, credential_id = await self._users.prove(presented, address)
-        self._passwords.require(principal, address)
+        rule.require(principal, address)
         # Nothing is awaited in between, so the user is still cached with a current credential.
         return SignIn(principal.user_name, credential_id, self._current(principal), address, description)
 
     async def _at_provider(self, presented: SignInCredential, address: str, description: str) -> SignIn:
-        if self._providers is None:
-            raise KeyRejected(_NO_PROVIDER)
-        principal, provider = await self._providers.sign_in(presented, sign_up=True)
+        principal, provider = await self._required_providers().sign_in(presented, sign_up=True)
         await self._users.known(principal.user_name)
         current = self._current(principal)
         if not current:
             raise KeyRejected("the user was changed in the meantime: sign in again")
         return SignIn(principal.user_name, current, current, address, description, provider)
+
+    def _required_providers(self) -> "ProviderSessions":
+        if self._providers is None:
+            raise KeyRejected("no identity provider is configured")
+        return self._providers
 
     def _current(self, principal: Principal) -> str:
         known = self._users.cached(principal.user_name)

@@ -11,7 +11,8 @@ from typing import Final, Protocol
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import KeyRejected, LimitReached, SessionEnded
 from kiteward.domain.identity import Secret
-from kiteward.store.records import ProviderLogout, ProviderSignIn, SessionRecord
+from kiteward.store.provider_records import ProviderLogout, ProviderSignIn
+from kiteward.store.records import SessionRecord
 from kiteward.store.transaction import Transaction
 
 _TOKEN_BYTES: Final = 32

@@ -21,7 +21,8 @@ from kiteward.authn.sessions import (
 from kiteward.domain.errors import PasswordRejected
 from kiteward.domain.identity import Secret
 from kiteward.store.base import Store
-from kiteward.store.records import ProviderLogout, SessionRecord
+from kiteward.store.provider_records import ProviderLogout
+from kiteward.store.records import SessionRecord
 
 _LAST_USE_IS_LATE: Final = 60.0
 """Seconds for which a stored session that is over is kept: other servers may have used it meanwhile."""

@@ -48,7 +48,10 @@ def _unsafe(settings: Settings, clients: list[Client]) -> Iterator[str]:
         return
     if host not in _EVERY_ADDRESS and not is_loopback(host):
         locked_out = "no password signs in to the console" if clients else "nobody can sign in to the console"
-        yield f"{given} and kiteward.host is {host}, where no request from loopback arrives: {locked_out}; use administrators"
+        yield (
+            f"{given} and kiteward.host is {host}, where no request from loopback arrives: {locked_out}; use "
+            "administrators"
+        )
     elif is_loopback(host) and (settings.hosts.names or settings.console.address):
         yield (
             f"{given} and kiteward.host is {host}: what a proxy on this machine forwards comes from loopback as well, "
@@ -58,10 +61,11 @@ def _unsafe(settings: Settings, clients: list[Client]) -> Iterator[str]:
 
 def _notes(settings: Settings, clients: list[Client]) -> Iterator[str]:
     rule = settings.console.local_sign_in
+    given = f"{LOCAL_SIGN_IN.name} is {rule.value}"
     if clients and rule is LocalSignIn.NOBODY:
-        yield f"{LOCAL_SIGN_IN.name} is {rule.value}: while no identity provider can be used, nobody can sign in to the console"
+        yield f"{given}: while no identity provider can be used, nobody can sign in to the console"
     if not clients and rule in (LocalSignIn.ADMINISTRATORS, LocalSignIn.ADMINISTRATORS_FROM_LOOPBACK):
-        yield f"{LOCAL_SIGN_IN.name} is {rule.value} and no issuer has a clientId: other users cannot sign in to the console"
+        yield f"{given} and no issuer of kiteward.oidc has a clientId: other users cannot sign in to the console"
     base = settings.console.address or f"{'http' if settings.tls is None else 'https'}://HOST:{settings.port}"
     for client in clients:
         redirect, logout = (f"{base}{path_of(client.name, page)}" for page in (CALLBACK, LOGOUT))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from kiteward.authn.oidc.group_mapping import GroupMapping
 from kiteward.authn.oidc.issuers import ALGORITHMS, Client, Issuer, KeySource, NameRule, is_safe
@@ -19,6 +20,10 @@ T = TypeVar("T")
 
 _TEMPLATE: Final = re.compile(r"(?:[^{}]|\{[^{}]+\})*")
 _PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*")
+_SIGN_IN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SCOPE: Final = re.compile(r"[!#-\[\]-~]+")
+"""A scope (RFC 6749, 3.3)."""
+
 _KNOWN: Final = frozenset(key.name for key in keys.ENTRY_KEYS)
 
 
@@ -39,6 +44,9 @@ def _require_apart(found: Sequence[Issuer]) -> None:
     for place, issuer in enumerate(found):
         for other_place, other in enumerate(found[:place]):
             both = f"{keys.OIDC.name}[{other_place}] and {keys.OIDC.name}[{place}]"
+            names = {each.client.name for each in (issuer, other) if each.client is not None}
+            if issuer.client is not None and other.client is not None and len(names) == 1:
+                raise ConfigurationError(f"{both} have the same name for signing in: set signInName of one of them")
             if issuer.name == other.name:
                 raise ConfigurationError(f"{both} are the same issuer: list it once, with several audiences")
             prefixes = sorted((issuer.names.prefix, other.names.prefix), key=len)
@@ -147,7 +155,9 @@ class _Entry:
     def _key_source(self) -> KeySource:
         uri, file, ca = self.get(keys.JWKS_URI), self.get(keys.JWKS_FILE), self.get(keys.CA_FILE)
         self.require(not (uri and file), keys.JWKS_URI, "and jwksFile are both set: set one of them")
-        self.require(not uri or is_safe(uri), keys.JWKS_URI, "must be like https://idp.example/keys; http on loopback only")
+        self.require(
+            not uri or is_safe(uri), keys.JWKS_URI, "must be like https://idp.example/keys; http on loopback only"
+        )
         return KeySource(uri, Path(file) if file else None, Path(ca) if ca else None)
 
     def _algorithms(self) -> frozenset[str]:
@@ -181,10 +191,27 @@ class _Entry:
     def _client(self) -> Client | None:
         client_id, secret, file = map(self.get, (keys.CLIENT_ID, keys.CLIENT_SECRET, keys.CLIENT_SECRET_FILE))
         self.require(not (secret and file), keys.CLIENT_SECRET, "and clientSecretFile are both set: set one of them")
-        self.require(bool(client_id) or not (secret or file), keys.CLIENT_ID, "is missing: a secret without it is nobody's")
+        self.require(
+            bool(client_id) or not (secret or file), keys.CLIENT_ID, "is missing: a secret without it is nobody's"
+        )
         if not client_id:
             return None
         if file:
             secret = password_in(file, f"{self._name}.{keys.CLIENT_SECRET_FILE.name}")
             self.require(bool(secret), keys.CLIENT_SECRET_FILE, "names an empty file")
-        return Client(client_id, Secret(secret))
+        return Client(client_id, Secret(secret), self._sign_in_name(), self._scopes())
+
+    def _sign_in_name(self) -> str:
+        name = self.get(keys.SIGN_IN_NAME) or urlsplit(self.get(keys.ISSUER)).hostname or ""
+        self.require(
+            _SIGN_IN_NAME.fullmatch(name) is not None,
+            keys.SIGN_IN_NAME,
+            "must have letters, digits, dots, underscores and hyphens only, at most 64",
+        )
+        return name
+
+    def _scopes(self) -> tuple[str, ...]:
+        found = self.get(keys.SCOPES)
+        self.require("openid" in found, keys.SCOPES, "must contain openid: without it there is no ID token")
+        self.require(all(map(_SCOPE.fullmatch, found)), keys.SCOPES, "must be names without spaces")
+        return tuple(sorted(found))

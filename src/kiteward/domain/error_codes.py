@@ -29,6 +29,7 @@ class ErrorCode(StrEnum):
     OLD_PASSWORD_WRONG = auto()
     PROTECTED_OBJECT = auto()
     COLLECTION_NOT_FOUND = auto()
+    IDENTITY_PROVIDER_UNAVAILABLE = auto()
     ENGINE_UNAVAILABLE = auto()
     ENGINE_DEADLINE_EXCEEDED = auto()
     ENGINE_REJECTED = auto()
@@ -131,6 +132,7 @@ class ErrorCode(StrEnum):
     LAST_ADMINISTRATOR = auto()
     SESSION_NOT_FOUND = auto()
     SESSIONS_LIMIT = auto()
+    SESSIONS_OF_PROVIDER = auto()
     SESSION_NEEDS_PASSWORD = auto()
     LOCAL_SIGN_IN_ADMINISTRATORS = auto()
     LOCAL_SIGN_IN_CLOSED = auto()
@@ -147,6 +149,7 @@ class ErrorCode(StrEnum):
     SIGN_IN_PROVIDER_UNAVAILABLE = auto()
     SIGN_IN_PROVIDER_UNKNOWN = auto()
     SIGN_IN_UNFINISHED = auto()
+    TOKEN_SIGN_IN = auto()
 
     # Roles and grants.
     ROLE_NOT_FOUND = auto()

@@ -352,7 +352,7 @@ class DataDirectoryHeld(StoreError):
 class IdentityProviderUnavailable(KitewardError):
     """An identity provider does not answer, or not as it should; the same request may succeed later."""
 
-    default_code = ErrorCode.SIGN_IN_PROVIDER_UNAVAILABLE
+    default_code = ErrorCode.IDENTITY_PROVIDER_UNAVAILABLE
 
 
 class AuditUnavailable(KitewardError):

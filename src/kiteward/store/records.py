@@ -9,6 +9,7 @@ from kiteward.authz.model import Grant, PrivilegeGroup, Role
 from kiteward.authz.row_policies import ProtectedCollection
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store.identity_records import ClaimedRights, IdentityRecord
+from kiteward.store.provider_records import ProviderSignIn
 
 
 class Subject(StrEnum):
@@ -250,56 +251,6 @@ class KeyRecord:
 
     def __repr__(self) -> str:
         return f"KeyRecord(key_id={self.key_id!r})"
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderSignIn:
-    """A sign-in at an identity provider, with which a session began.
-
-    Attributes:
-        issuer: the provider.
-        subject: the user there.
-        provider_session: the id of the session there (`sid`), empty where the provider names none.
-        issued_at: when the ID token was issued, in seconds since the epoch by the clock of the provider.
-        claims: what the ID token says of the user, as of `kiteward.authn.oidc.claims`: JSON, here only kept.
-    """
-
-    issuer: str
-    subject: str
-    provider_session: str
-    issued_at: float
-    claims: str
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderLogout:
-    """An identity provider's notice that a user has signed out there.
-
-    Attributes:
-        issuer: the provider.
-        subject: the user there; empty where the notice names a session alone.
-        provider_session: the id of the session there; empty where the notice is for all sessions of the user.
-        issued_at: when it was issued, in seconds since the epoch by the clock of the provider.
-    """
-
-    issuer: str
-    subject: str
-    provider_session: str
-    issued_at: float
-
-    def ends(self, sign_in: ProviderSignIn | None) -> bool:
-        """Return whether it ends a session that began with this sign-in; a password has none.
-
-        A notice that names a session ends that one alone. Sessions of its user whose id the provider has not told may
-        be that one, and end as well. A notice for all sessions of a user ends those that began before it: it may
-        arrive again.
-        """
-        if sign_in is None or sign_in.issuer != self.issuer:
-            return False
-        same_user = bool(self.subject) and sign_in.subject == self.subject
-        if self.provider_session and sign_in.provider_session:
-            return sign_in.provider_session == self.provider_session and (same_user or not self.subject)
-        return same_user and sign_in.issued_at <= self.issued_at
 
 
 @dataclass(frozen=True, slots=True)

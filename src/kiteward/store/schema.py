@@ -315,7 +315,7 @@ sessions: Final = Table(
     Column("subject", _name(), nullable=False, server_default=""),
     Column("provider_session", _name(), nullable=False, server_default=""),
     Column("issued_at", Float(), nullable=False, server_default="0"),
-    Column("claims", Text(), nullable=False, server_default=""),
+    Column("rights", Text(), nullable=False, server_default=""),
     Index("sessions_by_user", "user_name", "used_at"),
     Index("sessions_by_subject", "issuer", "subject"),
     Index("sessions_by_provider_session", "issuer", "provider_session"),

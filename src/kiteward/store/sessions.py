@@ -1,7 +1,7 @@
 """Console sessions that replicas share, and secrets that wait to be shown in them, in SQL."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, delete, false, func, insert, or_, select
@@ -9,7 +9,9 @@ from sqlalchemy import ColumnElement, Select, and_, delete, false, func, insert,
 from kiteward.store import schema
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import Rows, WriteTransaction
-from kiteward.store.records import ProviderLogout, ProviderSignIn, SessionRecord, Subject
+from kiteward.store.identities import read_rights, stored_rights
+from kiteward.store.provider_records import ProviderLogout, ProviderSignIn
+from kiteward.store.records import SessionRecord, Subject
 
 _sessions = schema.sessions.c
 _secrets = schema.secrets_shown.c
@@ -27,7 +29,7 @@ _COLUMNS: Final = (
     _sessions.subject,
     _sessions.provider_session,
     _sessions.issued_at,
-    _sessions.claims,
+    _sessions.rights,
 )
 _BEFORE_SIGN_IN: Final = 8
 """How many of these columns come before those of a sign-in at an identity provider."""
@@ -52,11 +54,12 @@ def of_user(name: str) -> Select[*tuple[Any, ...]]:
 
 def records(rows: Rows) -> list[SessionRecord]:
     """Return what the rows of these statements mean."""
-    found = []
-    for row in rows:
-        own, (issuer, *rest) = row[:_BEFORE_SIGN_IN], row[_BEFORE_SIGN_IN:]
-        found.append(SessionRecord(*own, ProviderSignIn(issuer, *rest) if issuer else None))
-    return found
+    return [replace(SessionRecord(*row[:_BEFORE_SIGN_IN]), sign_in=_sign_in(*row[_BEFORE_SIGN_IN:])) for row in rows]
+
+
+def _sign_in(issuer: str, subject: str, provider_session: str, issued_at: float, rights: str) -> ProviderSignIn | None:
+    """Return the sign-in of a session at an identity provider; None where it began with a password."""
+    return ProviderSignIn(issuer, subject, provider_session, issued_at, read_rights(rights)) if issuer else None
 
 
 class ConsoleSessions:
@@ -77,8 +80,10 @@ class ConsoleSessions:
     async def add(self, token_digest: str, session: SessionRecord) -> None:
         """Store a session of an existing user under the digest of its token."""
         values = {"token_digest": token_digest, **asdict(session)}
-        sign_in = values.pop("sign_in")
-        await self._write_transaction.run(insert(schema.sessions), {**values, **(sign_in or {})})
+        del values["sign_in"]
+        if session.sign_in is not None:
+            values |= {**asdict(session.sign_in), "rights": stored_rights(session.sign_in.rights)}
+        await self._write_transaction.run(insert(schema.sessions), values)
 
     async def end(self, session_ids: Sequence[str]) -> None:
         """End sessions, with the secrets that wait to be shown in them; an unknown id does nothing."""

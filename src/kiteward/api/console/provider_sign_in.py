@@ -6,7 +6,7 @@ another site, so that it would not send the cookie of the new session with a red
 """
 
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.responses import RedirectResponse, Response
 
@@ -16,7 +16,6 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.sign_in import browser_of, own_page
 from kiteward.api.console.sign_in import form as sign_in_form
 from kiteward.api.console.sign_in_options import CALLBACK, LOGOUT, SIGN_IN, path_of
-from kiteward.authn.oidc.provider import SignInProvider
 from kiteward.authn.oidc.provider_answers import refusal_of, rejected
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
@@ -31,6 +30,9 @@ from kiteward.domain.identity import LogoutCredential, Secret, SignInCredential
 from kiteward.iam.json_api.base import Arguments
 from kiteward.iam.json_api.sessions import BegunSession, EndedByProvider, NewSession
 
+if TYPE_CHECKING:  # loaded where an identity provider is configured
+    from kiteward.authn.oidc.provider import SignInProvider
+
 _MOST_ATTEMPTS: Final = 4
 """Sign-ins that may be under way in one browser; one more replaces all of them."""
 
@@ -41,7 +43,7 @@ _SHOWN: Final = (AccessDenied, AuthenticationError, CapacityExceeded, IdentityPr
 async def begin(request: ConsoleRequest) -> Response:
     """Send the browser to the provider, with a cookie by which this browser alone can come back."""
     provider, back_to = _provider(request), own_page(request.query_value("next"))
-    attempt = Attempt.begin(provider.client.name, back_to, now=request.sign_in.clock())
+    attempt = Attempt.begin(provider.name, back_to, now=request.sign_in.clock())
     try:
         url = await provider.authorization_url(
             redirect_uri=_redirect_uri(request, provider),
@@ -66,7 +68,7 @@ async def finish(request: ConsoleRequest) -> Response:
     """Begin a session for the user whom the provider has signed in, and lead to the page that was asked for."""
     provider, state = _provider(request), request.query_value("state")
     cookie = security.attempt_cookie(request.http_request, mark_of(state))
-    attempt = Attempt.finish(provider.client.name, cookie, state=state, now=request.sign_in.clock())
+    attempt = Attempt.finish(provider.name, cookie, state=state, now=request.sign_in.clock())
     back_to = own_page("" if attempt is None else attempt.back_to)
     try:
         token = await _begin_session(request, provider, attempt)
@@ -88,7 +90,7 @@ async def sign_out_there(request: ConsoleRequest) -> Response:
 
 async def end_by_notice(request: ConsoleRequest) -> Response:
     """End the sessions that a logout token of the provider names (OpenID Connect Back-Channel Logout 1.0, 2.5)."""
-    credential = LogoutCredential(_provider(request).client.issuer, Secret(request.form_raw("logout_token")))
+    credential = LogoutCredential(_provider(request).issuer, Secret(request.form_raw("logout_token")))
     client = request.client.with_credential(credential)
     try:
         await client.invoke("EndSessionsByProvider", Arguments(), EndedByProvider)
@@ -97,7 +99,7 @@ async def end_by_notice(request: ConsoleRequest) -> Response:
     return Response(status_code=HTTPStatus.OK)
 
 
-async def _begin_session(request: ConsoleRequest, provider: SignInProvider, attempt: Attempt | None) -> Secret:
+async def _begin_session(request: ConsoleRequest, provider: "SignInProvider", attempt: Attempt | None) -> Secret:
     """Return the token of a new session.
 
     Raises:
@@ -109,14 +111,12 @@ async def _begin_session(request: ConsoleRequest, provider: SignInProvider, atte
     except AuthenticationError as error:
         presented = error
     client = request.client.with_credential(presented)
-    begun = await client.invoke(
-        "BeginSession", NewSession(description=browser_of(request.http_request)), BegunSession
-    )
+    begun = await client.invoke("BeginSession", NewSession(description=browser_of(request.http_request)), BegunSession)
     token: Secret = begun.token
     return token
 
 
-async def _presented(request: ConsoleRequest, provider: SignInProvider, attempt: Attempt | None) -> SignInCredential:
+async def _presented(request: ConsoleRequest, provider: "SignInProvider", attempt: Attempt | None) -> SignInCredential:
     """Return what the provider has issued for the answer that the browser brings.
 
     Raises:
@@ -124,21 +124,17 @@ async def _presented(request: ConsoleRequest, provider: SignInProvider, attempt:
         IdentityProviderUnavailable, CapacityExceeded: it cannot be found out now.
     """
     if attempt is None:
-        raise rejected(
-            ErrorCode.SIGN_IN_NOT_BEGUN, provider.client.name, "the answer belongs to no sign-in of this browser"
-        )
+        raise rejected(ErrorCode.SIGN_IN_NOT_BEGUN, provider.name, "the answer belongs to no sign-in of this browser")
     query = request.http_request.query_params
     await provider.require_issuer(query.get("iss"))
     error, code = query.get("error"), query.get("code")
     if error is not None or not code:
-        raise refusal_of(provider.client.name, error)
-    tokens = await provider.redeem(
-        code, verifier=attempt.verifier, redirect_uri=_redirect_uri(request, provider)
-    )
-    return SignInCredential(provider.client.issuer, tokens.id_token, tokens.access_token, attempt.nonce)
+        raise refusal_of(provider.name, error)
+    tokens = await provider.redeem(code, verifier=attempt.verifier, redirect_uri=_redirect_uri(request, provider))
+    return SignInCredential(provider.issuer, tokens.id_token, tokens.access_token, attempt.nonce)
 
 
-def _provider(request: ConsoleRequest) -> SignInProvider:
+def _provider(request: ConsoleRequest) -> "SignInProvider":
     """Return the provider that the path names.
 
     Raises:
@@ -150,9 +146,9 @@ def _provider(request: ConsoleRequest) -> SignInProvider:
     return provider
 
 
-def _redirect_uri(request: ConsoleRequest, provider: SignInProvider) -> str:
+def _redirect_uri(request: ConsoleRequest, provider: "SignInProvider") -> str:
     """Return the address to which a provider sends browsers back, as it is registered there."""
-    return f"{request.sign_in.base_of(request.http_request)}{path_of(provider.client.name, CALLBACK)}"
+    return f"{request.sign_in.base_of(request.http_request)}{path_of(provider.name, CALLBACK)}"
 
 
 PAGES: Final = (

@@ -54,9 +54,7 @@ async def begin(request: ConsoleRequest, user: str, password: Secret) -> Secret:
         KitewardError: as `GatewayClient.invoke`.
     """
     client = request.client.with_credential(PasswordCredential(user, password))
-    begun = await client.invoke(
-        "BeginSession", NewSession(description=browser_of(request.http_request)), BegunSession
-    )
+    begun = await client.invoke("BeginSession", NewSession(description=browser_of(request.http_request)), BegunSession)
     token: Secret = begun.token
     return token
 
@@ -112,7 +110,7 @@ async def form(
         "without_tls": http_request.url.scheme != "https" and http_request.url.hostname not in _THIS_MACHINE,
         "providers": list(options.providers),
         "passwords": options.passwords.value,
-        "left": left.client.name if left is not None and await left.end_session_url(back="") else "",
+        "left": left.name if left is not None and await left.end_session_url(back="") else "",
     }
     return (
         request.page_with_errors("sign_in.html", errors, **values) if errors else request.page("sign_in.html", **values)

@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from starlette.requests import Request
 
 from kiteward.authn.local_sign_in import LocalSignIn
-from kiteward.authn.oidc.provider import SignInProvider
+
+if TYPE_CHECKING:  # loaded where an identity provider is configured
+    from kiteward.authn.oidc.provider import SignInProvider
 
 SIGN_IN: Final = "/console/sign-in"
 
@@ -43,7 +45,7 @@ class SignInOptions:
     """
 
     passwords: LocalSignIn = LocalSignIn.EVERYONE
-    providers: Mapping[str, SignInProvider] = field(default_factory=dict)
+    providers: Mapping[str, "SignInProvider"] = field(default_factory=dict)
     address: str = ""
     clock: Callable[[], float] = time.time
 
@@ -53,4 +55,4 @@ class SignInOptions:
 
     def named(self, issuer: str | None) -> str:
         """Return the name of the identity provider of an issuer; empty where there is none."""
-        return next((name for name, each in self.providers.items() if each.client.issuer == issuer), "")
+        return next((name for name, each in self.providers.items() if each.issuer == issuer), "")

@@ -10,7 +10,6 @@ from typing import Final
 from kiteward.authn.oidc import refusals
 from kiteward.authn.oidc.tokens import VerifiedToken
 from kiteward.domain.error_codes import ErrorCode
-from kiteward.domain.errors import KeyRejected
 from kiteward.domain.identity import SignInCredential
 
 _LONGEST_SESSION: Final = 255

@@ -75,10 +75,14 @@ class Client:
     Attributes:
         client_id: its id there.
         secret: its secret there; empty for a public client.
+        name: the name of the issuer on the page for signing in, and in the redirect URI.
+        scopes: what is asked for, sorted; `openid` among it.
     """
 
     client_id: str
     secret: Secret
+    name: str
+    scopes: tuple[str, ...] = ("openid", "profile")
 
 
 @dataclass(frozen=True, slots=True)

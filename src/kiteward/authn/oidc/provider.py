@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit, urlunsplit
 
 from kiteward.authn.oidc.fetching import FetchFailed
+from kiteward.authn.oidc.issuers import Issuer
 from kiteward.authn.oidc.provider_answers import refusal_of, rejected
 from kiteward.authn.oidc.provider_metadata import ProviderMetadata
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -57,25 +58,6 @@ class ProviderClient(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SignInClient:
-    """What Kiteward is registered as at an identity provider.
-
-    Attributes:
-        name: the name of the provider on the page for signing in, and in the redirect URI.
-        issuer: the issuer.
-        client_id: the client id, `clientId`.
-        client_secret: its secret, `clientSecret`; empty for a public client.
-        scopes: what is asked for, `scopes`; `openid` among it.
-    """
-
-    name: str
-    issuer: str
-    client_id: str
-    client_secret: Secret
-    scopes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class IssuedTokens:
     """What a provider issues for an authorization code.
 
@@ -92,20 +74,25 @@ class SignInProvider:
     """One identity provider.
 
     Attributes:
-        client: what Kiteward is registered as there.
+        issuer: its name as an issuer.
+        name: its name on the page for signing in, and in the redirect URI.
     """
 
-    def __init__(
-        self, client: SignInClient, asked: ProviderClient, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, issuer: Issuer, asked: ProviderClient, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Set up without metadata, which are read when they are needed first.
 
         Args:
-            client: what Kiteward is registered as there.
-            asked: asks the provider.
+            issuer: the provider.
+            asked: asks it.
             clock: returns seconds and never goes back.
+
+        Raises:
+            ValueError: nobody signs in to the console by it.
         """
-        self.client = client
+        if issuer.client is None:
+            raise ValueError("an issuer without a client signs in nobody")
+        self.issuer, self.name = issuer.name, issuer.client.name
+        self._client = issuer.client
         self._asked = asked
         self._clock = clock
         self._reading = asyncio.Lock()
@@ -129,9 +116,9 @@ class SignInProvider:
         return _with_query(
             metadata.authorization_endpoint,
             response_type="code",
-            client_id=self.client.client_id,
+            client_id=self._client.client_id,
             redirect_uri=redirect_uri,
-            scope=" ".join(self.client.scopes),
+            scope=" ".join(self._client.scopes),
             state=state,
             nonce=nonce,
             code_challenge=challenge,
@@ -151,7 +138,7 @@ class SignInProvider:
         if not metadata.end_session_endpoint:
             return ""
         return _with_query(
-            metadata.end_session_endpoint, client_id=self.client.client_id, post_logout_redirect_uri=back
+            metadata.end_session_endpoint, client_id=self._client.client_id, post_logout_redirect_uri=back
         )
 
     async def require_issuer(self, given: str | None) -> None:
@@ -166,10 +153,8 @@ class SignInProvider:
         """
         if given is None and not (await self._described()).names_issuer:
             return
-        if given != self.client.issuer:
-            raise rejected(
-                ErrorCode.SIGN_IN_ANSWER_UNUSABLE, self.client.name, "the answer names another issuer, or none"
-            )
+        if given != self.issuer:
+            raise rejected(ErrorCode.SIGN_IN_ANSWER_UNUSABLE, self.name, "the answer names another issuer, or none")
 
     async def redeem(self, code: str, *, verifier: Secret, redirect_uri: str) -> IssuedTokens:
         """Exchange an authorization code for tokens (RFC 6749, 4.1.3; RFC 7636, 4.5).
@@ -184,7 +169,7 @@ class SignInProvider:
             IdentityProviderUnavailable: it does not answer.
             CapacityExceeded: too many codes are being exchanged.
         """
-        client, metadata = self.client, await self._described()
+        client, metadata = self._client, await self._described()
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -192,8 +177,8 @@ class SignInProvider:
             "code_verifier": verifier.reveal(),
         }
         headers = {}
-        if client.client_secret:
-            headers["authorization"] = _basic(client.client_id, client.client_secret)
+        if client.secret:
+            headers["authorization"] = _basic(client.client_id, client.secret)
         else:
             form["client_id"] = client.client_id
         if self._exchanges.locked():
@@ -209,14 +194,14 @@ class SignInProvider:
 
     def _issued(self, status: int, answer: Mapping[str, Any]) -> IssuedTokens:
         if status in _REFUSED:
-            refusal = refusal_of(self.client.name, answer.get("error"))
+            refusal = refusal_of(self.name, answer.get("error"))
             _log.warning("%s", refusal)
             raise refusal
         if status != _OK:
             raise self._unavailable(f"its token endpoint answers with status {status}")
         id_token, access_token = answer.get("id_token"), answer.get("access_token", "")
         if not isinstance(id_token, str) or not isinstance(access_token, str):
-            raise rejected(ErrorCode.SIGN_IN_ANSWER_UNUSABLE, self.client.name, "it issued no ID token")
+            raise rejected(ErrorCode.SIGN_IN_ANSWER_UNUSABLE, self.name, "it issued no ID token")
         return IssuedTokens(Secret(id_token), Secret(access_token))
 
     async def _described(self) -> ProviderMetadata:
@@ -232,15 +217,15 @@ class SignInProvider:
                     self._metadata, self._read_at = ProviderMetadata.parse(await self._asked.metadata()), self._clock()
                 except FetchFailed as error:
                     self._failed_at = self._clock()
-                    _log.warning("the metadata of %s cannot be used: %s", self.client.issuer, error)
+                    _log.warning("the metadata of %s cannot be used: %s", self.issuer, error)
             if self._metadata is None or now - self._read_at >= _KEPT:
                 raise self._unavailable("its metadata cannot be read")
             return self._metadata
 
     def _unavailable(self, reason: str) -> IdentityProviderUnavailable:
         return IdentityProviderUnavailable(
-            f"the identity provider {self.client.name} cannot be used now: {reason}",
-            ErrorDetail(ErrorCode.SIGN_IN_PROVIDER_UNAVAILABLE, {"name": self.client.name}),
+            f"the identity provider {self.name} cannot be used now: {reason}",
+            ErrorDetail(ErrorCode.SIGN_IN_PROVIDER_UNAVAILABLE, {"name": self.name}),
         )
 
 

@@ -1,4 +1,4 @@
-"""What identity providers answer when they refuse a sign-in. Nothing of an answer is ever shown or logged as it came."""
+"""What identity providers answer when they refuse a sign-in. Nothing of an answer is shown or logged as it came."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -46,4 +46,6 @@ def rejected(code: ErrorCode, provider: str, reason: str) -> KeyRejected:
         provider: the name of the provider.
         reason: why, for operators.
     """
-    return KeyRejected(f"the sign-in with {provider} is refused: {reason}", ErrorDetail(code, {"name": provider}), reason=reason)
+    return KeyRejected(
+        f"the sign-in with {provider} is refused: {reason}", ErrorDetail(code, {"name": provider}), reason=reason
+    )

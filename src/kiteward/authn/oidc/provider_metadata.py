@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from kiteward.authn.oidc.fetching import FetchFailed, is_safe
+from kiteward.authn.oidc.fetching import FetchFailed
+from kiteward.authn.oidc.issuers import is_safe
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import LogoutCredential, Principal, SignInCredential
 from kiteward.domain.naming import NamingRules
 from kiteward.store.identity_records import IdentityRecord
-from kiteward.store.records import ProviderLogout, ProviderSignIn
+from kiteward.store.provider_records import ProviderLogout, ProviderSignIn
 
 
 class ProviderSessions:

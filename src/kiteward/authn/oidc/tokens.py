@@ -15,7 +15,6 @@ from kiteward.authn.oidc import refusals
 from kiteward.authn.oidc.issuers import Issuer
 from kiteward.authn.oidc.key_sets import KeySet, PublicKey
 from kiteward.domain.error_codes import ErrorCode
-from kiteward.domain.errors import KeyRejected
 
 LONGEST: Final = 16 * 1024
 """Most characters of a token."""
@@ -35,7 +34,7 @@ class TokenUse(Enum):
 
     ACCESS = frozenset({"", "jwt", "at+jwt"})
     ID = frozenset({"", "jwt", "id+jwt"})
-    LOGOUT = frozenset({"", "jwt", "logout+jwt"})
+    LOGOUT = frozenset({"logout+jwt"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ def begun(provider: str = "company", back_to: str = "/console/users") -> Attempt
     return Attempt.begin(provider, back_to, now=NOW)
 
 
-def finished(attempt: Attempt, *, provider: str = "company", cookie: str = "", state: str = "", later: float = 1.0) -> Attempt | None:
+def finished(
+    attempt: Attempt, *, provider: str = "company", cookie: str = "", state: str = "", later: float = 1.0
+) -> Attempt | None:
     cookie = cookie or attempt.cookie.reveal()
     return Attempt.finish(provider, cookie, state=state or attempt.state, now=NOW + later)
 

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 
 from kiteward.authn.oidc.fetching import FetchFailed
-from kiteward.authn.oidc.provider import SignInClient, SignInProvider
+from kiteward.authn.oidc.issuers import Client, Issuer, NameRule
+from kiteward.authn.oidc.provider import SignInProvider
 from kiteward.authn.oidc.provider_answers import refusal_of
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import CapacityExceeded, IdentityProviderUnavailable, KeyRejected
@@ -58,8 +59,9 @@ class Clock:
 
 
 def provider(asked: FakeClient, *, secret: str = "", clock: Clock | None = None) -> SignInProvider:
-    client = SignInClient("company", ISSUER, "an id", Secret(secret), ("openid", "groups"))
-    return SignInProvider(client, asked, clock=clock or Clock())
+    client = Client("an id", Secret(secret), "company", ("openid", "groups"))
+    issuer = Issuer(ISSUER, frozenset({"kiteward"}), NameRule("idp_{sub}"), client=client)
+    return SignInProvider(issuer, asked, clock=clock or Clock())
 
 
 async def redeemed(asked: FakeClient, *, secret: str = "") -> None:
@@ -217,7 +219,7 @@ async def test_strangers_cannot_have_any_number_of_codes_exchanged_at_once() -> 
     asked = FakeClient()
     known = provider(asked)
     for _ in range(8):
-        await known._exchanges.acquire()  # noqa: SLF001  stands for exchanges that a slow provider holds up
+        await known._exchanges.acquire()
     with pytest.raises(CapacityExceeded):
         await known.redeem("c", verifier=Secret("v"), redirect_uri=REDIRECT)
     assert asked.sent == []

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: Final = "0021"
-down_revision: Final = "0016"
+down_revision: Final = "0017"
 
 
 def _name() -> sa.types.TypeEngine[str]:
@@ -22,7 +22,7 @@ def upgrade() -> None:
     for name in ("issuer", "subject", "provider_session"):
         op.add_column("sessions", sa.Column(name, _name(), nullable=False, server_default=""))
     op.add_column("sessions", sa.Column("issued_at", sa.Float(), nullable=False, server_default="0"))
-    op.add_column("sessions", sa.Column("claims", sa.Text(), nullable=False, server_default=""))
+    op.add_column("sessions", sa.Column("rights", sa.Text(), nullable=False, server_default=""))
     op.create_index("sessions_by_subject", "sessions", ["issuer", "subject"])
     op.create_index("sessions_by_provider_session", "sessions", ["issuer", "provider_session"])
     op.create_table(
