@@ -146,8 +146,8 @@ class _Entry:
         self.require(
             "{" not in prefix and _PREFIX.fullmatch(rule.prefix) is not None,
             keys.USER_PREFIX,
-            "must begin with a letter, and have letters, digits, underscores, dots and hyphens only, as idp_; it may be "
-            "left out only where userTemplate begins with such a text",
+            "must begin with a letter, and have letters, digits, underscores, dots and hyphens only, as idp_; it may "
+            "be left out only where userTemplate begins with such a text",
         )
         self.require(all(rule.replaced), keys.USER_REPLACE, "must not replace an empty text")
         return rule
