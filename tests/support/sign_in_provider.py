@@ -44,7 +44,9 @@ class SignInProvider:
         answer: parameters that answers to the browser have besides, or instead.
         asked: the parameters of each request for authorization.
         redeemed: the codes that were exchanged.
-        headers: the token header of ID tokens.
+        headers: members of the header of ID tokens.
+        at_hash: whether ID tokens have the claim `at_hash`.
+        at_hash_by: the hash function of it; empty for the right one.
     """
 
     issuer: Issuer
@@ -58,6 +60,7 @@ class SignInProvider:
     redeemed: list[str] = field(default_factory=list)
     headers: dict[str, Any] = field(default_factory=dict)
     at_hash: bool = True
+    at_hash_by: str = ""
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,11 +123,16 @@ class SignInProvider:
             return _answered(400, {"error": "invalid_grant"})
         self.redeemed.append(form["code"])
         access_token = secrets.token_hex(16)
-        half = hashlib.sha256(access_token.encode()).digest()[:16]
-        bound = {"at_hash": base64.urlsafe_b64encode(half).rstrip(b"=").decode()} if self.at_hash else {}
+        bound = {"at_hash": self._half(access_token)} if self.at_hash else {}
         claims = {"aud": CLIENT_ID, "azp": CLIENT_ID, "nonce": begun["nonce"], **bound, **json.loads(begun["claims"])}
         id_token = self.issuer.token(begun["subject"], headers=self.headers, **claims)
         return _answered(200, {"access_token": access_token, "token_type": "Bearer", "id_token": id_token})
+
+    def _half(self, access_token: str) -> str:
+        """Return the claim `at_hash` for an access token (OpenID Connect Core 1.0, 3.1.3.6)."""
+        last = self.issuer.keys[-1].algorithm[-3:]
+        digest = hashlib.new(self.at_hash_by or ("sha512" if last == "DSA" else f"sha{last}"), access_token.encode())
+        return base64.urlsafe_b64encode(digest.digest()[: digest.digest_size // 2]).rstrip(b"=").decode()
 
     def _is_client(self, headers: Mapping[str, str], form: Mapping[str, str]) -> bool:
         if not self.secret:
