@@ -12,6 +12,7 @@ from kiteward.api.console.request import HOME, ConsoleRequest, Page, Reason
 from kiteward.api.console.sign_in_options import SIGN_IN
 from kiteward.domain.errors import AccessDenied, AuthenticationError, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
+from kiteward.iam.json_api.accounts import Account, PerhapsNamed
 from kiteward.iam.json_api.base import Done
 from kiteward.iam.json_api.sessions import BegunSession, NewSession, SessionNamed, SessionsOf
 
@@ -61,15 +62,16 @@ async def begin(request: ConsoleRequest, user: str, password: Secret) -> Secret:
 
 async def sign_out(request: ConsoleRequest) -> Response:
     """End this session."""
-    session = request.me.credential.partition(":")[2]
+    session, provider = request.me.credential.partition(":")[2], await _provider_of(request)
     await request.client.invoke("EndSession", SessionNamed(session_id=session), Done)
-    return _left(request)
+    return _left(request, provider)
 
 
 async def sign_out_everywhere(request: ConsoleRequest) -> Response:
     """End all sessions of the user."""
+    provider = await _provider_of(request)
     await request.client.invoke("EndSessions", SessionsOf(), Done)
-    return _left(request)
+    return _left(request, provider)
 
 
 async def _home(request: ConsoleRequest) -> Response:
@@ -84,11 +86,18 @@ async def _end_all_of(request: ConsoleRequest) -> None:
     await request.client.invoke("EndSessions", SessionsOf(user_name=request.names["name"]), Done)
 
 
-def _left(request: ConsoleRequest) -> Response:
-    left = request.sign_in.named(request.me.issuer)
-    response = request.redirect(SIGN_IN, done="signed_out", **({"left": left} if left else {}))
+def _left(request: ConsoleRequest, provider: str) -> Response:
+    response = request.redirect(SIGN_IN, done="signed_out", **({"left": provider} if provider else {}))
     security.clear_session_cookie(response, request.http_request)
     return response
+
+
+async def _provider_of(request: ConsoleRequest) -> str:
+    """Return the name of the identity provider of the signed-in user; empty for a user with a password."""
+    if not request.sign_in.providers or request.me.one_time_password:
+        return ""
+    account = await request.client.invoke("DescribeUserAccount", PerhapsNamed(), Account)
+    return request.sign_in.named(account.issuer)
 
 
 async def form(

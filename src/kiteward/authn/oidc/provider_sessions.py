@@ -5,7 +5,7 @@ from kiteward.authn.oidc.authentication import TokenAuthenticator
 from kiteward.authn.oidc.claims import identity_of
 from kiteward.authn.oidc.id_tokens import require_for, session_of
 from kiteward.authn.oidc.rights import with_rights
-from kiteward.authn.oidc.tokens import TokenUse
+from kiteward.authn.oidc.tokens import LOGOUT_EVENT, TokenUse
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import LogoutCredential, Principal, SignInCredential
 from kiteward.domain.naming import NamingRules
@@ -77,9 +77,14 @@ class ProviderSessions:
         """
         verified = await self._tokens.verifier.verify(presented.token.reveal(), TokenUse.LOGOUT)
         _require_issuer(verified.issuer.name, presented.issuer)
-        if "nonce" in verified.claims:
+        claims = verified.claims
+        if "nonce" in claims:
             raise refusals.refused(ErrorCode.TOKEN_KIND, "a logout token has no `nonce`")
-        session = session_of(verified.claims)
+        if not isinstance(claims.get("jti"), str) or not claims["jti"]:
+            raise refusals.missing_claim("jti")
+        if not isinstance(claims["events"][LOGOUT_EVENT], dict):
+            raise refusals.missing_claim("events")
+        session = session_of(claims)
         if not session and not verified.subject:
             raise refusals.missing_claim("sub")
         return ProviderLogout(verified.issuer.name, verified.subject, session, verified.issued_at)
