@@ -183,6 +183,8 @@ class ConsoleSignIn:
         record = session.record
         if known.credential_id != record.current_id:
             return None
+        if known.identity is not None and record.began_at < known.identity.not_before:
+            return None
         own = known.principal_for(record.verified_id, self._clock)
         if own is None or record.sign_in is None:
             return own
