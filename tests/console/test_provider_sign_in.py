@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -56,7 +57,7 @@ class SignInPages:
         page.goto(f"{self.address}{path}")
         page.get_by_role("link", name="Sign in with company").click()
 
-    def notify(self, **claims: object) -> int:
+    def notify(self, **claims: Any) -> int:
         """Send a logout token as the provider does, and return the status of the answer."""
         form = {"logout_token": self.idp.logout_token(**claims)}
         return httpx.post(f"{self.address}sign-in/company/logout", data=form, timeout=30).status_code

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kiteward.authn.oidc.issuers import Client
+from kiteward.authn.oidc.issuers import Client, Issuer
 from kiteward.config.loading import settings_from
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
@@ -12,9 +12,9 @@ from kiteward.domain.identity import Secret
 IDP = {"issuer": "https://idp.example:8443/realms/a", "audience": "kiteward", "userPrefix": "idp_"}
 
 
-def client(**entry: Any) -> Client | None:
-    (issuer,) = settings_from({"kiteward": {"oidc": [{**IDP, **entry}]}}).issuers
-    return issuer.client
+def issuer(**entry: Any) -> Issuer:
+    (found,) = settings_from({"kiteward": {"oidc": [{**IDP, **entry}]}}).issuers
+    return found
 
 
 def refused(document: dict[str, Any]) -> str:
@@ -59,10 +59,12 @@ def test_rule_for_passwords_is_one_of_four() -> None:
 
 
 def test_client_is_named_after_its_issuer_and_asks_for_little() -> None:
-    assert client() is None
-    assert client(clientId="c") == Client("c", Secret(""), "idp.example", ("openid", "profile"))
-    named = client(clientId="c", clientSecret="s", signInName="company-1", scopes=["groups", "openid"])
-    assert named == Client("c", Secret("s"), "company-1", ("groups", "openid"))
+    assert issuer().client is None
+    usual = issuer(clientId="c")
+    assert (usual.client, usual.sign_in_name) == (Client("c", Secret(""), "", ("openid", "profile")), "idp.example")
+    named = issuer(clientId="c", clientSecret="s", signInName="company-1", scopes=["groups", "openid"])
+    assert named.client == Client("c", Secret("s"), "company-1", ("groups", "openid"))
+    assert named.sign_in_name == "company-1"
 
 
 @pytest.mark.parametrize(

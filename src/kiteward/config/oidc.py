@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 from kiteward.authn.oidc.group_mapping import GroupMapping
 from kiteward.authn.oidc.issuers import ALGORITHMS, Client, Issuer, KeySource, NameRule, is_safe
@@ -44,8 +43,7 @@ def _require_apart(found: Sequence[Issuer]) -> None:
     for place, issuer in enumerate(found):
         for other_place, other in enumerate(found[:place]):
             both = f"{keys.OIDC.name}[{other_place}] and {keys.OIDC.name}[{place}]"
-            names = {each.client.name for each in (issuer, other) if each.client is not None}
-            if issuer.client is not None and other.client is not None and len(names) == 1:
+            if issuer.client and other.client and issuer.sign_in_name == other.sign_in_name:
                 raise ConfigurationError(f"{both} have the same name for signing in: set signInName of one of them")
             if issuer.name == other.name:
                 raise ConfigurationError(f"{both} are the same issuer: list it once, with several audiences")
@@ -202,9 +200,9 @@ class _Entry:
         return Client(client_id, Secret(secret), self._sign_in_name(), self._scopes())
 
     def _sign_in_name(self) -> str:
-        name = self.get(keys.SIGN_IN_NAME) or urlsplit(self.get(keys.ISSUER)).hostname or ""
+        name = self.get(keys.SIGN_IN_NAME)
         self.require(
-            _SIGN_IN_NAME.fullmatch(name) is not None,
+            not name or _SIGN_IN_NAME.fullmatch(name) is not None,
             keys.SIGN_IN_NAME,
             "must have letters, digits, dots, underscores and hyphens only, at most 64",
         )

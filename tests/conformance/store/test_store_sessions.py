@@ -224,8 +224,11 @@ async def test_notice_is_kept_for_sign_ins_under_way(change: Transact) -> None:
         await change(work)
         return found[-1]
 
-    for logout in (notice("ann"), notice("ann"), notice(session="p1")):
-        await change(lambda t, logout=logout: t.sessions.end_by_provider(logout, now=1_000.0))
+    async def note(transaction: Transaction) -> None:
+        for logout in (notice("ann"), notice("ann"), notice(session="p1")):
+            await transaction.sessions.end_by_provider(logout, now=1_000.0)
+
+    await change(note)
     assert await ask(at_provider("ann"))
     assert await ask(at_provider("ben", "p1"))
     assert not await ask(at_provider("ann", issued_at=151.0))

@@ -91,7 +91,7 @@ class SignInProvider:
         """
         if issuer.client is None:
             raise ValueError("an issuer without a client signs in nobody")
-        self.issuer, self.name = issuer.name, issuer.client.name
+        self.issuer, self.name = issuer.name, issuer.sign_in_name
         self._client = issuer.client
         self._asked = asked
         self._clock = clock
