@@ -113,10 +113,8 @@ class Authenticator:
         self._root_bypass, self._local, self._open_to_anybody = root_bypass, local, open_to_anybody
         self.sessions: Sessions = sessions or MemorySessions(clock=clock)
         self.console = ConsoleSignIn(self, None if open_to_anybody else sign_in or SignInRules(), clock=clock)
-        self._known: dict[str, CachedUser] = {}
-        self._known_keys, self._forgets = KeyCache(), 0
-        self._users_seen: dict[str, float] = {}
-        self._keys_seen: dict[str, float] = {}
+        self._known, self._known_keys, self._forgets = dict[str, CachedUser](), KeyCache(), 0
+        self._users_seen, self._keys_seen = dict[str, float](), dict[str, float]()
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
 
     def change_by(

@@ -29,7 +29,6 @@ class ErrorCode(StrEnum):
     OLD_PASSWORD_WRONG = auto()
     PROTECTED_OBJECT = auto()
     COLLECTION_NOT_FOUND = auto()
-    IDENTITY_PROVIDER_UNAVAILABLE = auto()
     ENGINE_UNAVAILABLE = auto()
     ENGINE_DEADLINE_EXCEEDED = auto()
     ENGINE_REJECTED = auto()

@@ -47,7 +47,6 @@ KitewardError
 │   │   ├── StoreUnreachable         it may be again in a while, without a change of the configuration
 │   │   └── CommitUnknown            it is not known whether a change was made
 │   └── DataDirectoryHeld            another server holds the data directory
-├── IdentityProviderUnavailable      an identity provider does not answer, or not as it should
 ├── AuditUnavailable                 the request cannot be recorded now, so it is refused
 ├── CapacityExceeded                 a limit on memory or concurrency is reached, for all callers or for this one
 │   └── RequestsLimited              the caller has made as many requests as its limits allow
@@ -352,12 +351,6 @@ class CommitUnknown(StoreUnavailable):
 
 class DataDirectoryHeld(StoreError):
     """Another server holds the data directory."""
-
-
-class IdentityProviderUnavailable(KitewardError):
-    """An identity provider does not answer, or not as it should; the same request may succeed later."""
-
-    default_code = ErrorCode.IDENTITY_PROVIDER_UNAVAILABLE
 
 
 class AuditUnavailable(KitewardError):

@@ -22,7 +22,6 @@ from kiteward.domain.errors import (
     AccessDenied,
     AuthenticationError,
     CapacityExceeded,
-    IdentityProviderUnavailable,
     NotFound,
     RequestRefused,
 )
@@ -36,7 +35,7 @@ if TYPE_CHECKING:  # loaded where an identity provider is configured
 _MOST_ATTEMPTS: Final = 4
 """Sign-ins that may be under way in one browser; one more replaces all of them."""
 
-_SHOWN: Final = (AccessDenied, AuthenticationError, CapacityExceeded, IdentityProviderUnavailable, RequestRefused)
+_SHOWN: Final = (AccessDenied, AuthenticationError, CapacityExceeded, RequestRefused)
 """Errors that the page for signing in reports."""
 
 
@@ -51,7 +50,7 @@ async def begin(request: ConsoleRequest) -> Response:
             nonce=attempt.nonce,
             challenge=attempt.challenge,
         )
-    except IdentityProviderUnavailable as error:
+    except AuthenticationError as error:
         return await sign_in_form(request, back_to, errors={"": request.reason(error.details)})
     response = RedirectResponse(url, HTTPStatus.SEE_OTHER)
     under_way = security.attempt_marks(request.http_request)
@@ -121,7 +120,7 @@ async def _presented(request: ConsoleRequest, provider: "SignInProvider", attemp
 
     Raises:
         AuthenticationError: the answer does not belong to a sign-in of this browser, or the provider refuses it.
-        IdentityProviderUnavailable, CapacityExceeded: it cannot be found out now.
+        CapacityExceeded: it cannot be found out now.
     """
     if attempt is None:
         raise rejected(ErrorCode.SIGN_IN_NOT_BEGUN, provider.name, "the answer belongs to no sign-in of this browser")

@@ -114,7 +114,6 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.DataDirectoryHeld: GrpcStatus(StatusCode.UNAVAILABLE),
     # A status in the response: SDKs retry on UNAVAILABLE, even a change that may have been carried out.
     errors.AuditUnavailable: MilvusStatus(_NOT_READY, _UNEXPECTED, input_error=False),
-    errors.IdentityProviderUnavailable: MilvusStatus(_NOT_READY, _UNEXPECTED, input_error=False),
     # Raised before anything was done: SDKs may retry.
     errors.CapacityExceeded: GrpcStatus(StatusCode.RESOURCE_EXHAUSTED),
     # For most clients; see `_limited`.

@@ -146,7 +146,6 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.CommitUnknown: Row(UNEXPECTED),
     errors.DataDirectoryHeld: _UNAVAILABLE,
     errors.AuditUnavailable: Row(UNAVAILABLE),
-    errors.IdentityProviderUnavailable: Row(UNAVAILABLE),
     errors.CapacityExceeded: Row(RATE_LIMITED, HTTPStatus.TOO_MANY_REQUESTS, suffix="rate limit exceeded"),
     errors.RequestsLimited: Row(RATE_LIMITED, HTTPStatus.TOO_MANY_REQUESTS, suffix="rate limit exceeded"),
     errors.ConfigurationError: _DEFECT,

@@ -18,7 +18,7 @@ from kiteward.authn.oidc.issuers import Issuer
 from kiteward.authn.oidc.provider_answers import refusal_of, rejected
 from kiteward.authn.oidc.provider_metadata import ProviderMetadata
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import CapacityExceeded, IdentityProviderUnavailable
+from kiteward.domain.errors import CapacityExceeded, KeyRejected
 from kiteward.domain.identity import Secret
 
 _log = logging.getLogger("kiteward.authn")
@@ -110,7 +110,7 @@ class SignInProvider:
             challenge: the code challenge, by the method S256.
 
         Raises:
-            IdentityProviderUnavailable: the provider does not tell where.
+            KeyRejected: the provider does not tell where.
         """
         metadata = await self._described()
         return _with_query(
@@ -133,7 +133,7 @@ class SignInProvider:
         """
         try:
             metadata = await self._described()
-        except IdentityProviderUnavailable:
+        except KeyRejected:
             return ""
         if not metadata.end_session_endpoint:
             return ""
@@ -148,8 +148,7 @@ class SignInProvider:
             given: the parameter `iss` of the answer, if it has one.
 
         Raises:
-            KeyRejected: it is of another one, or does not say although every answer of this one does.
-            IdentityProviderUnavailable: it is not known whether every answer does.
+            KeyRejected: it is of another one, or does not say although every answer of this one does, or may.
         """
         if given is None and not (await self._described()).names_issuer:
             return
@@ -165,8 +164,7 @@ class SignInProvider:
             redirect_uri: the redirect URI of the sign-in.
 
         Raises:
-            KeyRejected: the provider refuses, or answers without an ID token.
-            IdentityProviderUnavailable: it does not answer.
+            KeyRejected: the provider refuses, or answers without an ID token, or not at all.
             CapacityExceeded: too many codes are being exchanged.
         """
         client, metadata = self._client, await self._described()
@@ -208,7 +206,7 @@ class SignInProvider:
         """Return the metadata. They are read again where they are old, by one caller at a time.
 
         Raises:
-            IdentityProviderUnavailable: they could not be read for too long.
+            KeyRejected: they could not be read for too long.
         """
         async with self._reading:
             now = self._clock()
@@ -222,11 +220,8 @@ class SignInProvider:
                 raise self._unavailable("its metadata cannot be read")
             return self._metadata
 
-    def _unavailable(self, reason: str) -> IdentityProviderUnavailable:
-        return IdentityProviderUnavailable(
-            f"the identity provider {self.name} cannot be used now: {reason}",
-            ErrorDetail(ErrorCode.SIGN_IN_PROVIDER_UNAVAILABLE, {"name": self.name}),
-        )
+    def _unavailable(self, reason: str) -> KeyRejected:
+        return rejected(ErrorCode.SIGN_IN_PROVIDER_UNAVAILABLE, self.name, f"it cannot be used now: {reason}")
 
 
 def _basic(client_id: str, secret: Secret) -> str:
