@@ -107,7 +107,7 @@ class Authenticator:
             clock: returns seconds since the epoch.
             capacity: most verified passwords in the cache; the oldest are removed first.
         """
-        self._store, self.tokens, self._clock = store, tokens, clock
+        self._store, self.tokens, self._clock, self.counts = store, tokens, clock, Counter(dict.fromkeys(_COUNTED, 0))
         limits = _limits(throttle or Throttle(alone=attempts is None), attempts)
         self._passwords = PasswordVerifier(store, hasher, limits=limits, clock=clock, capacity=capacity)
         self._root_bypass, self._local, self._open_to_anybody = root_bypass, local, open_to_anybody
@@ -115,7 +115,6 @@ class Authenticator:
         self.console = ConsoleSignIn(self, None if open_to_anybody else sign_in or SignInRules(), clock=clock)
         self._known, self._known_keys, self._forgets = dict[str, CachedUser](), KeyCache(), 0
         self._users_seen, self._keys_seen = dict[str, float](), dict[str, float]()
-        self.counts = Counter(dict.fromkeys(_COUNTED, 0))
 
     def change_by(
         self, change: OpenChange, *, lock: Callable[[str], Awaitable[None]], events: SystemEventRecorder
