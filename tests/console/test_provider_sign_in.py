@@ -92,7 +92,7 @@ def test_refusal_of_the_provider_is_a_sentence_and_another_attempt_succeeds(page
     with pages.page() as page:
         pages.idp.error = "access_denied"
         pages.sign_in(page)
-        expect(page.get_by_role("alert")).to_have_text("company did not let you in, or you cancelled the sign-in.")
+        expect(page.get_by_role("alert")).to_have_text("company did not accept the sign-in, or you cancelled it.")
         pages.idp.error = ""
         page.get_by_role("link", name="Sign in with company").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("My account")
@@ -115,7 +115,7 @@ def test_notice_of_the_provider_ends_the_session_before_it_is_answered(pages: Si
         assert pages.notify(sid=pages.idp.person.claims["sid"]) == 200
         page.get_by_role("link", name="Connect").click()
         expect(page.get_by_role("status")).to_contain_text("Your session has ended")
-        # The provider lets the user in again, as another session.
+        # The provider accepts the user again, in another session.
         pages.idp.person.claims["sid"] = "another session"
         page.get_by_role("link", name="Sign in with company").click()
         expect(page).to_have_url(re.compile("/console/connect$"))

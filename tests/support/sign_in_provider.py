@@ -19,7 +19,7 @@ LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 @dataclass
 class Person:
-    """Who signs in next.
+    """The user whom the provider signs in next.
 
     Attributes:
         subject: the claim `sub`.
@@ -103,7 +103,7 @@ class SignInProvider:
         self.asked.append(query)
         code = secrets.token_hex(8)
         self._codes[code] = {**query, "subject": self.person.subject, "claims": json.dumps(self.person.claims)}
-        given = {"error": self.error, "error_description": "<b>told</b>"} if self.error else {"code": code}
+        given = {"error": self.error, "error_description": "<b>described</b>"} if self.error else {"code": code}
         if self.names_issuer:
             given["iss"] = self.issuer.url
         given = {name: value for name, value in {"state": query["state"], **given, **self.answer}.items() if value}

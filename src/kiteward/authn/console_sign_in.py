@@ -46,7 +46,7 @@ class Users(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SignInRules:
-    """How sessions may begin.
+    """Which sign-ins begin a session.
 
     Attributes:
         passwords: who may sign in with a password.
@@ -65,7 +65,7 @@ class ConsoleSignIn:
 
         Args:
             users: the users and their sessions.
-            rules: how sessions may begin; None where nobody is authenticated.
+            rules: which sign-ins begin a session; None where nobody is authenticated.
             clock: returns seconds since the epoch.
         """
         self._users = users
@@ -139,7 +139,7 @@ class ConsoleSignIn:
         return replace(principal, credential=f"session:{session.session_id}")
 
     async def end_by_provider(self, presented: PresentedCredential | AuthenticationError) -> Sequence[str]:
-        """End the sessions that a logout token is about, and sign-ins under way; return the users, sorted.
+        """End the sessions that a logout token is about, and sign-ins in progress; return the users, sorted.
 
         Raises:
             AccessDenied: it is no logout token.

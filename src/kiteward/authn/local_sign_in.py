@@ -1,4 +1,4 @@
-"""Who may sign in to the console with a password that is stored here, where an identity provider is the usual way."""
+"""Which users sign in to the console with a password, where an identity provider is the usual way."""
 
 import ipaddress
 from enum import StrEnum
@@ -11,7 +11,7 @@ from kiteward.domain.identity import Principal
 
 
 class LocalSignIn(StrEnum):
-    """Who may, `kiteward.console.localSignIn`. REST and gRPC take passwords as ever."""
+    """The users who may, `kiteward.console.localSignIn`. REST and gRPC take passwords as ever."""
 
     EVERYONE = "everyone"
     ADMINISTRATORS = "administrators"

@@ -19,7 +19,7 @@ _TOKEN_BYTES: Final = 32
 _MOST_DESCRIPTION: Final = 200
 
 LOGOUTS_KEPT: Final = 900.0
-"""Seconds for which the notice of a provider that a user has signed out there ends sign-ins that are under way."""
+"""Seconds for which the notice of a provider that a user has signed out there ends sign-ins that are in progress."""
 
 OpenChange = Callable[[], AbstractAsyncContextManager[Transaction]]
 """Opens the transaction of a change, which is in force on every server when it has ended."""
@@ -167,7 +167,7 @@ class Sessions(Protocol):
         ...
 
     async def end_by_provider(self, logout: ProviderLogout) -> Sequence[str]:
-        """End the sessions that the notice of an identity provider is about, on every server, and sign-ins under way.
+        """End the sessions that the notice of an identity provider is about, on every server, and sign-ins in progress.
 
         Returns:
             The users whose sessions have ended, sorted.

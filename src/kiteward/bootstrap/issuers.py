@@ -48,7 +48,7 @@ def open_issuers(stack: AsyncExitStack, settings: Settings, store: Store) -> "To
 
 
 def sign_in_rules(settings: Settings, tokens: "TokenAuthenticator | None") -> SignInRules:
-    """Return how sessions of the console may begin.
+    """Return which sign-ins begin a session of the console.
 
     Args:
         settings: the configuration.

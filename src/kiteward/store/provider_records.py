@@ -43,7 +43,7 @@ class ProviderLogout:
     def ends(self, sign_in: ProviderSignIn | None) -> bool:
         """Return whether it ends a session that began with this sign-in; a password has none.
 
-        A notice that names a session ends that one alone. Sessions of its user whose id the provider has not told may
+        A notice that names a session ends that one alone. Sessions of its user whose id the provider has not sent may
         be that one, and end as well. A notice for all sessions of a user ends those that began before it: it may
         arrive again.
         """

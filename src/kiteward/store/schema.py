@@ -323,7 +323,7 @@ sessions: Final = Table(
 )
 
 provider_logouts: Final = Table(
-    # Notices of identity providers that a user has signed out there: a sign-in that is under way ends with it.
+    # Notices of identity providers that a user has signed out there: a sign-in that is in progress ends with it.
     "provider_logouts",
     metadata,
     Column("issuer", _name(), primary_key=True),

@@ -92,7 +92,7 @@ class ConsoleSessions:
         self._changes.add(Subject.USER, *sorted({name for (name,) in users}))
 
     async def end_by_provider(self, logout: ProviderLogout, *, now: float) -> Sequence[str]:
-        """End the sessions that a notice of an identity provider ends, and keep the notice for sign-ins under way.
+        """End the sessions that a notice of an identity provider ends, and keep the notice for sign-ins in progress.
 
         Args:
             logout: the notice.
@@ -118,7 +118,7 @@ class ConsoleSessions:
         return any(ProviderLogout(*row).ends(sign_in) for row in noted)
 
     async def remove_logouts(self, *, noted_before: float) -> None:
-        """Remove notices that no sign-in under way can be about."""
+        """Remove notices that no sign-in in progress can be about."""
         await self._write_transaction.run(delete(schema.provider_logouts).where(_logouts.noted_at < noted_before))
 
     async def remove_over(self, *, used_before: float, began_before: float) -> None:

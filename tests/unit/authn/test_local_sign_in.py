@@ -1,4 +1,4 @@
-"""Who may sign in to the console with a password."""
+"""Which users sign in to the console with a password."""
 
 import pytest
 

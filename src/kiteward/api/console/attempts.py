@@ -3,7 +3,7 @@
 State, nonce and code verifier are derived from one random secret in the cookie and from everything else that belongs to
 the attempt. Whoever lacks the cookie cannot finish it, and whoever changes anything in it does not either: the state
 that the provider returns is another one then. No server keeps anything, so that any of those behind one name finishes
-what another one began, and strangers cannot fill a store.
+what another one began, and unauthenticated clients cannot fill a store.
 """
 
 import base64
@@ -109,7 +109,7 @@ class Attempt:
 
 
 def mark_of(state: str) -> str:
-    """Return what the name of the cookie of an attempt ends with: several may be under way in one browser.
+    """Return what the name of the cookie of an attempt ends with: several may be in progress in one browser.
 
     Args:
         state: the state of the attempt, or one that an answer claims.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # loaded where an identity provider is configured
     from kiteward.authn.oidc.provider import SignInProvider
 
 _MOST_ATTEMPTS: Final = 4
-"""Sign-ins that may be under way in one browser; one more replaces all of them."""
+"""Sign-ins that may be in progress in one browser; one more replaces all of them."""
 
 _SHOWN: Final = (AccessDenied, AuthenticationError, CapacityExceeded, RequestRefused)
 """Errors that the page for signing in reports."""

@@ -54,7 +54,7 @@ def clear_session_cookie(response: Response, request: Request) -> None:
 
 
 def attempt_cookie(request: Request, mark: str) -> str:
-    """Return the value of the cookie of a sign-in that is under way; empty where the browser sent none.
+    """Return the value of the cookie of a sign-in that is in progress; empty where the browser sent none.
 
     Args:
         request: the request.
@@ -64,7 +64,7 @@ def attempt_cookie(request: Request, mark: str) -> str:
 
 
 def attempt_marks(request: Request) -> list[str]:
-    """Return what the names of the cookies of sign-ins under way end with."""
+    """Return what the names of the cookies of sign-ins in progress end with."""
     prefix = _attempts(request)
     return [name.removeprefix(prefix) for name in request.cookies if name.startswith(prefix)]
 
@@ -99,7 +99,7 @@ def clear_attempt_cookie(response: Response, request: Request, mark: str) -> Non
 
 
 def _attempts(request: Request) -> str:
-    """Return what the names of the cookies of sign-ins under way begin with."""
+    """Return what the names of the cookies of sign-ins in progress begin with."""
     return f"{cookie_name(request)}-sign-in-"
 
 

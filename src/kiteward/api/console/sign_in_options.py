@@ -41,7 +41,7 @@ class SignInOptions:
         providers: the identity providers by their names, in the order in which they are offered.
         address: scheme and host at which browsers find this server, `kiteward.console.address`; empty for those of each
             request.
-        clock: returns seconds since the epoch, for the age of sign-ins under way.
+        clock: returns seconds since the epoch, for the age of sign-ins in progress.
     """
 
     passwords: LocalSignIn = LocalSignIn.EVERYONE
@@ -50,7 +50,7 @@ class SignInOptions:
     clock: Callable[[], float] = time.time
 
     def base_of(self, http_request: Request) -> str:
-        """Return scheme and host that the addresses of pages begin with where identity providers are told them."""
+        """Return scheme and host that the addresses of pages begin with where they are sent to identity providers."""
         return self.address or f"{http_request.url.scheme}://{http_request.url.netloc}"
 
     def named(self, issuer: str | None) -> str:

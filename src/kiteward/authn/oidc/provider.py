@@ -33,7 +33,7 @@ _PAUSE: Final = 5.0
 """Seconds between two attempts to read them while that fails."""
 
 _AT_ONCE: Final = 8
-"""Most codes that are exchanged at the same time: strangers may send as many as they like."""
+"""Most codes that are exchanged at the same time: an unauthenticated client sends as many as it likes."""
 
 _OK: Final = 200
 _REFUSED: Final = range(400, 500)
@@ -148,7 +148,8 @@ class SignInProvider:
             given: the parameter `iss` of the answer, if it has one.
 
         Raises:
-            KeyRejected: it is of another one, or does not say although every answer of this one does, or may.
+            KeyRejected: it is of another one, or does not say it although every answer of this one does, or that is not
+                known.
         """
         if given is None and not (await self._described()).names_issuer:
             return

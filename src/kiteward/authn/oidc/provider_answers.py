@@ -42,7 +42,7 @@ def rejected(code: ErrorCode, provider: str, reason: str) -> KeyRejected:
     """Return the refusal of a sign-in through an identity provider.
 
     Args:
-        code: what the user is told.
+        code: what is shown to the user.
         provider: the name of the provider.
         reason: why, for operators.
     """

@@ -1,4 +1,4 @@
-"""Sign-ins under way: which browser may finish one, and for how long."""
+"""Sign-ins in progress: which browser may finish one, and for how long."""
 
 import base64
 import hashlib

@@ -199,7 +199,7 @@ async def test_several_sign_ins_may_be_under_way_and_no_more_than_a_few(tmp_path
         ({"state": ""}, "was not begun in this browser"),
         ({"code": "x"}, "took too long, or its page was loaded twice"),
         ({"code": ""}, "refuses sign-ins of this server"),
-        ({"code": "", "error": "access_denied"}, "company did not let you in"),
+        ({"code": "", "error": "access_denied"}, "company did not accept the sign-in"),
         ({"code": "", "error": "<script>alert(1)</script>", "error_description": "evil"}, "refuses sign-ins"),
         ({"iss": "https://evil.example"}, "The answer of company cannot be used"),
         ({"iss": "https://evil.example", "error": "access_denied"}, "The answer of company cannot be used"),

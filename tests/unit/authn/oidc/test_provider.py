@@ -125,13 +125,13 @@ async def test_a_confidential_client_authenticates_in_the_header_and_a_public_on
 async def test_errors_of_a_provider_become_one_of_a_few_sentences(
     error: object, code: ErrorCode, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked = FakeClient(answer=(400, {"error": error, "error_description": "told by a stranger"}))
+    asked = FakeClient(answer=(400, {"error": error, "error_description": "from an attacker"}))
     with caplog.at_level(logging.WARNING), pytest.raises(KeyRejected) as caught:
         await redeemed(asked)
     assert caught.value.code == refusal_of("company", error).code == code
     for text in (str(caught.value), caught.value.reason, caplog.text):
         assert "anything" not in text
-        assert "stranger" not in text
+        assert "attacker" not in text
 
 
 @pytest.mark.parametrize("answer", [{}, {"id_token": 5}, {"id_token": "i", "access_token": 5}])
