@@ -387,5 +387,6 @@ def _settings_for_the_record(settings: Settings) -> dict[str, object]:
         "store": FILE if settings.store is None else str(settings.store),
         "engine": EMBEDDED if settings.engine is None else str(settings.engine.address),
         "dataOperations": settings.audit.data_operations,
+        "localSignIn": settings.console.local_sign_in.value,
         "issuers": [each.name for each in settings.issuers],
     }
