@@ -196,6 +196,23 @@ async def test_a_change_by_a_caller_with_a_token_is_authorized_again_in_its_tran
         assert "two" in await own.harness.store.user_names()
 
 
+async def test_a_caller_who_is_deleted_while_the_change_waits_is_refused_and_not_signed_up_again(
+    federation: Open,
+) -> None:
+    async with federation(group_roles=GroupMapping({"admins": frozenset({"admin"})})) as own:
+        token = own.token(groups=["admins"])
+        await own.principal(token)
+        async with own.harness.policy_cache.change() as transaction:
+            waiting = asyncio.ensure_future(own.own("CreateUserAccount", without_colon(token), userName="one"))
+            async with asyncio.timeout(60):
+                while not own.count("remembered"):
+                    await asyncio.sleep(0.01)
+            await transaction.users.remove("idp_alice")
+        with pytest.raises(KeyRejected, match="its user has been removed"):
+            await asyncio.wait_for(waiting, 20)
+        assert list(await own.harness.store.user_names()) == ["root"]
+
+
 # Roles and tags
 
 
