@@ -162,6 +162,7 @@ SCOPES: Final[Key[frozenset[str]]] = Key(
     Names("names"),
     frozenset({"openid", "profile"}),
     "what is asked for when somebody signs in to the console",
+    unset="openid, profile",
 )
 
 ENTRY_KEYS: Final[Sequence[Key[Any]]] = (
