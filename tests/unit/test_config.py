@@ -60,6 +60,8 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.host": ("localhost", "host", "localhost"),
     "kiteward.dataDir": ("/srv/kiteward", "data_dir", Path("/srv/kiteward")),
     "kiteward.passwordPolicy": ("legacy", "passwords.classes", False),
+    "kiteward.console.address": ("https://kiteward.example", "console.address", "https://kiteward.example"),
+    "kiteward.console.localSignIn": ("nobody", "console.local_sign_in", "nobody"),
     "kiteward.console.enabled": (False, "console.enabled", False),
     "kiteward.console.idleTimeout": (60, "console.sessions.idle", 60),
     "kiteward.console.sessionLifetime": (600, "console.sessions.lifetime", 600),

@@ -3,37 +3,30 @@
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kiteward.authn import api_keys
+from kiteward.authn.console_sign_in import ConsoleSignIn, SignInRules
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.key_cache import CachedKey, KeyCache, rejection_reason
 from kiteward.authn.password_verifier import OVERLOADED, THROTTLED, WRONG_PASSWORD, PasswordVerifier, Proof
 from kiteward.authn.principals import block_of_key, principal_of, read_key
-from kiteward.authn.sessions import MemorySessions, OpenChange, Sessions, SignIn
+from kiteward.authn.sessions import MemorySessions, OpenChange, Sessions
 from kiteward.authn.shared_throttle import AttemptLimits, OwnLimits, SharedLimits
 from kiteward.authn.system_events import SystemEventRecorder
 from kiteward.authn.throttle import Throttle
 from kiteward.authn.user_cache import CachedUser
-from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import (
-    AccessDenied,
-    AuthenticationError,
-    KeyRejected,
-    PasswordRejected,
-    SessionEnded,
-    TokenRejected,
-)
+from kiteward.domain.errors import AuthenticationError, KeyRejected, PasswordRejected, TokenRejected
 from kiteward.domain.identity import (
     ROOT,
     KeyCredential,
     LocalCredential,
+    LogoutCredential,
     PasswordCredential,
     PresentedCredential,
     Principal,
-    Secret,
     SessionCredential,
+    SignInCredential,
     TokenCredential,
 )
 from kiteward.store.base import Attempts, Store
@@ -75,6 +68,7 @@ class Authenticator:
 
     Attributes:
         sessions: the console's sessions.
+        console: begins these sessions.
         tokens: authenticates by tokens of identity providers; None where none is configured.
         counts: (kind, result) -> number of authentications. The result of a password, API key or token is `remembered`
             when nothing had to be read, hashed or verified, `verified`, `refused`, or `throttled` when it was not
@@ -93,6 +87,7 @@ class Authenticator:
         attempts: Attempts | None = None,
         sessions: Sessions | None = None,
         tokens: "TokenAuthenticator | None" = None,
+        sign_in: SignInRules | None = None,
         clock: Callable[[], float] = time.time,
         capacity: int = 100_000,
     ) -> None:
@@ -108,19 +103,18 @@ class Authenticator:
             attempts: counts guesses for all servers that share the store; None for a single server.
             sessions: the console's sessions; None for those of a single server, with the default rules.
             tokens: authenticates by tokens; None where no identity provider is configured.
+            sign_in: how sessions of the console may begin; None for passwords alone.
             clock: returns seconds since the epoch.
             capacity: most verified passwords in the cache; the oldest are removed first.
         """
-        self._store, self.tokens, self._clock = store, tokens, clock
+        self._store, self.tokens, self._clock, self.counts = store, tokens, clock, Counter(dict.fromkeys(_COUNTED, 0))
         limits = _limits(throttle or Throttle(alone=attempts is None), attempts)
         self._passwords = PasswordVerifier(store, hasher, limits=limits, clock=clock, capacity=capacity)
         self._root_bypass, self._local, self._open_to_anybody = root_bypass, local, open_to_anybody
         self.sessions: Sessions = sessions or MemorySessions(clock=clock)
-        self._known: dict[str, CachedUser] = {}
-        self._known_keys, self._forgets = KeyCache(), 0
-        self._users_seen: dict[str, float] = {}
-        self._keys_seen: dict[str, float] = {}
-        self.counts = Counter(dict.fromkeys(_COUNTED, 0))
+        self.console = ConsoleSignIn(self, None if open_to_anybody else sign_in or SignInRules(), clock=clock)
+        self._known, self._known_keys, self._forgets = dict[str, CachedUser](), KeyCache(), 0
+        self._users_seen, self._keys_seen = dict[str, float](), dict[str, float]()
 
     def change_by(
         self, change: OpenChange, *, lock: Callable[[str], Awaitable[None]], events: SystemEventRecorder
@@ -158,13 +152,13 @@ class Authenticator:
         if self._open_to_anybody:
             return ANONYMOUS
         if isinstance(presented, PasswordCredential):
-            return await self._by_password(presented, address)
+            return (await self.prove(presented, address))[0]
         if isinstance(presented, KeyCredential):
             return await self._by_key(presented, address)
         if isinstance(presented, TokenCredential):
             return await self._by_token(presented, address, sign_up=sign_up)
-        if isinstance(presented, SessionCredential):
-            return await self._by_session(presented)
+        if isinstance(presented, SessionCredential | SignInCredential | LogoutCredential):
+            return await self._in_console(presented, sign_up=sign_up)
         if isinstance(presented, LocalCredential) and self._local:
             return _OPERATOR
         self.counts["none", "refused"] += 1
@@ -240,11 +234,6 @@ class Authenticator:
         """
         _, credential_id = await self._prove(self._passwords.verify, presented, address)
         return credential_id
-
-    async def _by_password(self, presented: PasswordCredential, address: str) -> Principal:
-        principal, _ = await self._prove(self._passwords.sign_in, presented, address)
-        self._users_seen[principal.user_name] = self._clock()
-        return principal
 
     async def _prove(self, verify: _Verify, presented: PasswordCredential, address: str) -> tuple[Principal, str]:
         """Return the user's principal and the id of the stored credential that matches.
@@ -343,50 +332,41 @@ class Authenticator:
 
     # Sessions
 
-    async def begin_session(
-        self, presented: PresentedCredential | AuthenticationError, *, address: str, description: str
-    ) -> Secret:
-        """Begin a console session for a user who presents a password, and return its token.
-
-        Args:
-            presented: what the caller sent.
-            address: where the request comes from, as `host:port`.
-            description: how the browser describes itself.
+    async def prove(self, presented: PasswordCredential, address: str) -> tuple[Principal, str]:
+        """Return the principal of a password, and the id of the stored credential that it matches.
 
         Raises:
-            AccessDenied: the credential is not a password; keys and sessions cannot begin a session.
-            LimitReached: there are too many sessions already.
-            AuthenticationError, StoreUnavailable: as `authenticate`.
-            KitewardError: as `PolicyCache.change`, where the store has the sessions.
+            PasswordRejected, StoreUnavailable: as `authenticate`.
         """
-        if not isinstance(presented, PasswordCredential) or self._open_to_anybody:
-            raise AccessDenied(
-                "a session requires a user name and password", ErrorDetail(ErrorCode.SESSION_NEEDS_PASSWORD)
-            )
         principal, credential_id = await self._prove(self._passwords.sign_in, presented, address)
         self._users_seen[principal.user_name] = self._clock()
-        # Nothing is awaited in between, so the user is still cached with a current credential.
-        current_id = self._known[principal.user_name].credential_id or ""
-        return await self.sessions.begin(
-            SignIn(principal.user_name, credential_id, current_id, address=address, description=description)
-        )
+        return principal, credential_id
 
-    async def _by_session(self, presented: SessionCredential) -> Principal:
-        while True:
-            session = await self.sessions.find(presented.token)
-            known = self._known.get(session.user_name) or await self._look_up(session.user_name)
-            if not session.ended:
-                break  # else it may have ended while the user was read
-        current = known is not None and known.credential_id == session.record.current_id
-        current = current and known is not None and known.not_before <= session.record.began_at
-        if known is None or not current or known.principal_for(session.record.verified_id, self._clock) is None:
-            self.sessions.refuse(session)
-            self.counts["session", "refused"] += 1
-            raise SessionEnded("the session has ended: sign in again")
-        self.sessions.touch(session)
-        self._users_seen[session.user_name] = self._clock()
-        self.counts["session", "verified"] += 1
-        return replace(known.principal, credential=f"session:{session.session_id}")
+    def cached(self, name: str) -> CachedUser | None:
+        """Return a user who is in the cache, or None."""
+        return self._known.get(name)
+
+    async def known(self, name: str) -> CachedUser | None:
+        """Return a user, or None if there is none.
+
+        Raises:
+            StoreUnavailable: users cannot be read.
+        """
+        return self._known.get(name) or await self._look_up(name)
+
+    async def _in_console(
+        self, presented: SessionCredential | SignInCredential | LogoutCredential, *, sign_up: bool
+    ) -> Principal:
+        kind = "session" if isinstance(presented, SessionCredential) else "token"
+        try:
+            principal = await self.console.principal(presented, sign_up=sign_up)
+        except AuthenticationError:
+            self.counts[kind, "refused"] += 1
+            raise
+        if not isinstance(presented, LogoutCredential):
+            self._users_seen[principal.user_name] = self._clock()
+        self.counts[kind, "verified"] += 1
+        return principal
 
 
 def _limits(throttle: Throttle, attempts: Attempts | None) -> AttemptLimits:

@@ -1,26 +1,25 @@
-"""Sessions of the console, under digests of their tokens: in memory, or in the store where other servers share it."""
+"""Sessions of the console, under digests of their tokens. Those that servers share are in `stored_sessions`."""
 
 import hashlib
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from kiteward.authn.password_verifier import WRONG_PASSWORD
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import LimitReached, PasswordRejected, SessionEnded
+from kiteward.domain.errors import KeyRejected, LimitReached, SessionEnded
 from kiteward.domain.identity import Secret
-from kiteward.store.base import Store
+from kiteward.store.provider_records import ProviderLogout, ProviderSignIn
 from kiteward.store.records import SessionRecord
 from kiteward.store.transaction import Transaction
 
 _TOKEN_BYTES: Final = 32
 _MOST_DESCRIPTION: Final = 200
-_LAST_USE_IS_LATE: Final = 60.0
-"""Seconds for which a stored session that is over is kept: other servers may have used it meanwhile."""
+
+LOGOUTS_KEPT: Final = 900.0
+"""Seconds for which the notice of a provider that a user has signed out there ends sign-ins that are in progress."""
 
 OpenChange = Callable[[], AbstractAsyncContextManager[Transaction]]
 """Opens the transaction of a change, which is in force on every server when it has ended."""
@@ -49,10 +48,11 @@ class SessionRules:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A sign-in with a password that was verified.
+    """A sign-in that was verified.
 
     Attributes:
         user_name, verified_id, current_id, address, description: as of `SessionRecord`.
+        provider: the sign-in at an identity provider; None if it was with a password.
     """
 
     user_name: str
@@ -60,6 +60,7 @@ class SignIn:
     current_id: str
     address: str
     description: str
+    provider: ProviderSignIn | None = None
 
     def begun(self, now: float) -> SessionRecord:
         """Return a new session of it, with a random id."""
@@ -72,6 +73,7 @@ class SignIn:
             self.description[:_MOST_DESCRIPTION],
             now,
             now,
+            self.provider,
         )
 
 
@@ -125,7 +127,8 @@ class Sessions(Protocol):
 
         Raises:
             LimitReached: there are too many already.
-            PasswordRejected: the user was changed since the password was verified.
+            KeyRejected: the user has signed out at the identity provider meanwhile.
+            PasswordRejected: the user was changed since the sign-in was verified.
             StoreUnavailable: it could not be stored.
         """
         ...
@@ -163,6 +166,17 @@ class Sessions(Protocol):
         """
         ...
 
+    async def end_by_provider(self, logout: ProviderLogout) -> Sequence[str]:
+        """End the sessions that the notice of an identity provider is about, on every server, and sign-ins in progress.
+
+        Returns:
+            The users whose sessions have ended, sorted.
+
+        Raises:
+            StoreUnavailable: it could not be stored.
+        """
+        ...
+
     async def count(self) -> int:
         """Return the number of sessions."""
         ...
@@ -187,27 +201,30 @@ class MemorySessions:
         self.rules = rules or SessionRules()
         self._clock = clock
         self._by_digest: dict[str, Session] = {}
+        self._logouts: list[tuple[float, ProviderLogout]] = []
 
     def change_by(self, change: OpenChange) -> None:
         """Do nothing: no store has them."""
 
     async def begin(self, sign_in: SignIn) -> Secret:
+        if any(logout.ends(sign_in.provider) for _, logout in self._logouts):
+            raise signed_out_meanwhile()
         own = sorted(await self.of(sign_in.user_name), key=lambda session: session.used_at)
         self._end([session.session_id for session in own[: max(0, len(own) + 1 - self.rules.per_user)]])
         if len(self._by_digest) >= self.rules.total:
-            raise _too_many()
-        token, record = secrets.token_urlsafe(_TOKEN_BYTES), sign_in.begun(self._clock())
-        self._by_digest[_digest(token)] = Session(record, record.used_at)
-        return Secret(token)
+            raise too_many_sessions()
+        token, record = new_token(), sign_in.begun(self._clock())
+        self._by_digest[digest_of(token)] = Session(record, record.used_at)
+        return token
 
     async def find(self, token: Secret) -> Session:
         # The look-up is by digest, so that its duration reveals nothing about the token.
-        session = self._by_digest.get(_digest(token.reveal()))
+        session = self._by_digest.get(digest_of(token))
         if session is not None and self._is_over(session):
             self._end([session.session_id])
             session = None
         if session is None:
-            raise _ended()
+            raise session_ended()
         return session
 
     def touch(self, session: Session) -> None:
@@ -228,6 +245,14 @@ class MemorySessions:
 
     async def end(self, session_ids: Collection[str]) -> None:
         self._end(session_ids)
+
+    async def end_by_provider(self, logout: ProviderLogout) -> Sequence[str]:
+        now = self._clock()
+        self._logouts = [(at, each) for at, each in self._logouts if at > now - LOGOUTS_KEPT and each != logout]
+        self._logouts.append((now, logout))
+        ended = [session for session in self._by_digest.values() if logout.ends(session.record.sign_in)]
+        self._end([session.session_id for session in ended])
+        return sorted({session.user_name for session in ended})
 
     async def count(self) -> int:
         self._remove_ended()
@@ -255,146 +280,32 @@ class MemorySessions:
         self._end([session.session_id for session in self._by_digest.values() if self._is_over(session)])
 
 
-class StoredSessions:
-    """Implements `Sessions` in a store that other servers share. Those in use are cached.
-
-    INVARIANT: a cached session was read after the last change of its user that this server has applied. The end of a
-    session is such a change, so that no server accepts it after that was acknowledged.
-
-    When a session was last used is stored now and then (`take_last_used`), not at every request.
-    """
-
-    def __init__(
-        self, store: Store, rules: SessionRules | None = None, *, clock: Callable[[], float] = time.time
-    ) -> None:
-        """Set up an empty cache.
-
-        Args:
-            store: holds the sessions.
-            rules: how long they last, and how many there may be.
-            clock: returns seconds since the epoch.
-        """
-        self.rules = rules or SessionRules()
-        self._store = store
-        self._clock = clock
-        self._change: OpenChange = store.transaction
-        self._cached: OrderedDict[str, Session] = OrderedDict()
-        self._digests_of: dict[str, set[str]] = {}
-        self._forgets = 0
-        self._used: dict[str, float] = {}
-
-    def change_by(self, change: OpenChange) -> None:
-        self._change = change
-
-    async def begin(self, sign_in: SignIn) -> Secret:
-        token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
-        async with self._change() as transaction:
-            user = await transaction.users.get(sign_in.user_name)
-            if user is None or user.credential_id != sign_in.current_id:
-                raise PasswordRejected(WRONG_PASSWORD, reason="the user was changed in the meantime")
-            await transaction.sessions.remove_over(
-                used_before=now - self.rules.idle - _LAST_USE_IS_LATE,
-                began_before=now - self.rules.lifetime - _LAST_USE_IS_LATE,
-            )
-            own = sorted(await transaction.sessions.of(sign_in.user_name), key=lambda session: session.used_at)
-            idle = [session.session_id for session in own[: max(0, len(own) + 1 - self.rules.per_user)]]
-            if idle:
-                await transaction.sessions.end(idle)
-            if await transaction.sessions.count() >= self.rules.total:
-                raise _too_many()
-            await transaction.sessions.add(_digest(token), sign_in.begun(now))
-        return Secret(token)
-
-    async def find(self, token: Secret) -> Session:
-        # The look-up is by digest, so that its duration reveals nothing about the token.
-        digest = _digest(token.reveal())
-        session = self._cached.get(digest)
-        if session is None or self._is_over(session):
-            # Another server may have begun or used it meanwhile.
-            session = await self._read(digest)
-        if session is None or self._is_over(session):
-            self._drop(digest)
-            raise _ended()
-        self._cached.move_to_end(digest)
-        return session
-
-    def touch(self, session: Session) -> None:
-        session.used_at = self._used[session.session_id] = self._clock()
-
-    def refuse(self, session: Session) -> None:
-        """Do nothing: this server may not have applied yet the change of the user after which the session began."""
-
-    async def of(self, user_name: str) -> Sequence[Session]:
-        stored = map(self._latest, await self._store.sessions_of(user_name))
-        return [session for session in stored if not self._is_over(session)]
-
-    async def get(self, session_id: str) -> Session | None:
-        record = await self._store.session_named(session_id)
-        session = None if record is None else self._latest(record)
-        return None if session is None or self._is_over(session) else session
-
-    async def end(self, session_ids: Collection[str]) -> None:
-        async with self._change() as transaction:
-            await transaction.sessions.end(list(session_ids))
-
-    async def count(self) -> int:
-        return await self._store.session_count()
-
-    def forget(self, user_names: Collection[str] | None) -> None:
-        self._forgets += 1
-        for name in list(self._digests_of) if user_names is None else user_names:
-            for digest in list(self._digests_of.get(name, ())):
-                self._drop(digest)
-
-    def take_last_used(self) -> Mapping[str, float]:
-        used, self._used = self._used, {}
-        return used
-
-    def return_last_used(self, used: Mapping[str, float]) -> None:
-        self._used = {**used, **self._used}
-
-    async def _read(self, digest: str) -> Session | None:
-        """Read a session into the cache; again if any was removed from it meanwhile, because it may have ended."""
-        before = -1
-        while before != self._forgets:
-            before = self._forgets
-            record = await self._store.session(digest)
-        self._drop(digest)
-        if record is None:
-            return None
-        session = self._cached[digest] = self._latest(record)
-        self._digests_of.setdefault(session.user_name, set()).add(digest)
-        while len(self._cached) > self.rules.total:
-            self._drop(next(iter(self._cached)))
-        return session
-
-    def _drop(self, digest: str) -> None:
-        session = self._cached.pop(digest, None)
-        if session is None:
-            return
-        session.ended = True
-        digests = self._digests_of[session.user_name]
-        digests.discard(digest)
-        if not digests:
-            del self._digests_of[session.user_name]
-
-    def _latest(self, record: SessionRecord) -> Session:
-        """Return a stored session; this server may know of a later use."""
-        return Session(record, max(record.used_at, self._used.get(record.session_id, record.used_at)))
-
-    def _is_over(self, session: Session) -> bool:
-        return self._clock() >= self.rules.ends_at(session)
+def new_token() -> Secret:
+    """Return a random token of a session."""
+    return Secret(secrets.token_urlsafe(_TOKEN_BYTES))
 
 
-def _ended() -> SessionEnded:
+def digest_of(token: Secret) -> str:
+    """Return the digest of a token, under which its session is kept; revealed because a digest reveals nothing."""
+    return hashlib.sha256(token.reveal().encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def session_ended() -> SessionEnded:
+    """Return the refusal of a session that there is not, or no more."""
     return SessionEnded("the session has ended: sign in again")
 
 
-def _too_many() -> LimitReached:
-    return LimitReached(
-        "too many users are signed in: wait until some have signed out", ErrorDetail(ErrorCode.SESSIONS_LIMIT)
+def signed_out_meanwhile() -> KeyRejected:
+    """Return the refusal of a sign-in whose user has signed out at the identity provider before it was finished."""
+    return KeyRejected(
+        "the user has signed out at the identity provider: sign in again",
+        ErrorDetail(ErrorCode.SIGN_IN_ENDED_THERE),
+        reason="the identity provider has ended the session meanwhile",
     )
 
 
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+def too_many_sessions() -> LimitReached:
+    """Return the refusal of a session beyond the most that there may be."""
+    return LimitReached(
+        "too many users are signed in: wait until some have signed out", ErrorDetail(ErrorCode.SESSIONS_LIMIT)
+    )

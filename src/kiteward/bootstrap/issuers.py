@@ -2,8 +2,11 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from kiteward.api.console.sign_in_options import SignInOptions
+from kiteward.authn.console_sign_in import SignInRules
 from kiteward.bootstrap.components import repeat
 from kiteward.config.settings import Settings
 from kiteward.store.base import Store
@@ -42,3 +45,40 @@ def open_issuers(stack: AsyncExitStack, settings: Settings, store: Store) -> "To
 
     repeat(stack, _REFRESH_SECONDS, "fetching the keys of identity providers", refresh)
     return TokenAuthenticator(TokenVerifier(key_sets), store, naming=settings.naming, most_users=settings.limits.users)
+
+
+def sign_in_rules(settings: Settings, tokens: "TokenAuthenticator | None") -> SignInRules:
+    """Return which sign-ins begin a session of the console.
+
+    Args:
+        settings: the configuration.
+        tokens: authenticates by tokens, as of `open_issuers`.
+    """
+    rules = SignInRules(settings.console.local_sign_in)
+    if tokens is None:
+        return rules
+    from kiteward.authn.oidc.provider_sessions import ProviderSessions  # noqa: PLC0415  see above
+
+    return replace(rules, providers=ProviderSessions(tokens, naming=settings.naming))
+
+
+def open_sign_in(stack: AsyncExitStack, settings: Settings) -> SignInOptions:
+    """Return how users may sign in to the console; `stack` closes what asks identity providers.
+
+    Raises:
+        ConfigurationError: a file with certificates cannot be used.
+    """
+    options = SignInOptions(settings.console.local_sign_in, address=settings.console.address)
+    issuers = [issuer for issuer in settings.issuers if issuer.client is not None]
+    if not issuers:
+        return options
+    from kiteward.authn.oidc.fetching import IssuerClient  # noqa: PLC0415  see above
+    from kiteward.authn.oidc.provider import SignInProvider  # noqa: PLC0415
+
+    providers = {}
+    for issuer in issuers:
+        asked = IssuerClient(issuer)
+        stack.push_async_callback(asked.close)
+        provider = SignInProvider(issuer, asked)
+        providers[provider.name] = provider
+    return replace(options, providers=providers)

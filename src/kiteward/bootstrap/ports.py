@@ -9,6 +9,7 @@ from typing import Final
 from kiteward.api import health
 from kiteward.api.console.app import ROOT_PATH as CONSOLE_PATH
 from kiteward.api.console.app import build_console
+from kiteward.api.console.sign_in_options import SignInOptions
 from kiteward.api.console.tickets import Tickets
 from kiteward.api.grpc.service import GrpcService
 from kiteward.api.health import Reports
@@ -52,13 +53,21 @@ class PublicPort:
         budget: counts the bytes that are held for clients of all services.
     """
 
-    def __init__(self, gateway: Gateway, settings: Settings, *, tickets: Tickets | None = None) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        settings: Settings,
+        *,
+        tickets: Tickets | None = None,
+        sign_in: SignInOptions | None = None,
+    ) -> None:
         """Take what answers requests; nothing is accepted yet.
 
         Args:
             gateway: answers every request.
             settings: the configuration.
             tickets: as of `build_console`.
+            sign_in: as of `build_console`.
         """
         self.gateway = gateway
         self._settings = settings
@@ -66,7 +75,11 @@ class PublicPort:
         self.budget = Budget(settings.byte_limits)
         self._app = build_app(gateway, settings.rest, budget=self.budget) if settings.rest.enabled else None
         self._http = (
-            _http_server(with_console(self._app, gateway, settings, tickets=tickets), settings, budget=self.budget)
+            _http_server(
+                with_console(self._app, gateway, settings, tickets=tickets, sign_in=sign_in),
+                settings,
+                budget=self.budget,
+            )
             if self._app is not None
             else None
         )
@@ -123,7 +136,12 @@ def _http_server(application: Application, settings: Settings, *, budget: Budget
 
 
 def with_console(
-    rest: Application, gateway: Gateway, settings: Settings, *, tickets: Tickets | None = None
+    rest: Application,
+    gateway: Gateway,
+    settings: Settings,
+    *,
+    tickets: Tickets | None = None,
+    sign_in: SignInOptions | None = None,
 ) -> Application:
     """Return the application for HTTP: REST, and the console below its path and for browsers that request `/`.
 
@@ -134,10 +152,11 @@ def with_console(
         gateway: answers the requests of both.
         settings: the configuration.
         tickets: as of `build_console`.
+        sign_in: as of `build_console`.
     """
     if not (settings.console.enabled and settings.authorization):
         return rest
-    console = build_console(gateway, tickets=tickets)
+    console = build_console(gateway, tickets=tickets, sign_in=sign_in)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")

@@ -14,8 +14,9 @@ from kiteward.audit.exports.exporter import Exporter
 from kiteward.audit.shared import StoreExport
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
-from kiteward.authn.sessions import MemorySessions, StoredSessions
+from kiteward.authn.sessions import MemorySessions
 from kiteward.authn.shared_throttle import RULES
+from kiteward.authn.stored_sessions import StoredSessions
 from kiteward.bootstrap.components import (
     AccessControl,
     dialect_of,
@@ -32,7 +33,7 @@ from kiteward.bootstrap.first_start import (
     require_loopback_for_weak_root,
     require_loopback_without_authorization,
 )
-from kiteward.bootstrap.issuers import open_issuers
+from kiteward.bootstrap.issuers import open_issuers, open_sign_in, sign_in_rules
 from kiteward.bootstrap.ports import PublicPort, open_metrics
 from kiteward.bootstrap.sharing import follow_catalog, join, open_sharing, state_of
 from kiteward.bootstrap.store import await_store
@@ -144,7 +145,7 @@ class Server:
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, start_engine, telemetry)
             gateway, catalog = await _start_gateway(stack, settings, access, engine=engine, membership=membership)
-            public_port = _public_port(gateway, settings, access.store)
+            public_port = _public_port(stack, gateway, settings, access.store)
             sources = _sources(access, engine, gateway, public_port, catalog=catalog, membership=membership)
             port, metrics_port = await _open_ports(stack, settings, sources, public_port, place=place)
             return cls(
@@ -163,9 +164,10 @@ class Server:
         await self._stack.aclose()
 
 
-def _public_port(gateway: Gateway, settings: Settings, store: Store) -> PublicPort:
-    """Return the main port, which is not open yet."""
-    return PublicPort(gateway, settings, tickets=StoredTickets(store) if store.shared else None)
+def _public_port(stack: AsyncExitStack, gateway: Gateway, settings: Settings, store: Store) -> PublicPort:
+    """Return the main port, which is not open yet; `stack` closes what it asks identity providers with."""
+    tickets = StoredTickets(store) if store.shared else None
+    return PublicPort(gateway, settings, tickets=tickets, sign_in=open_sign_in(stack, settings))
 
 
 async def _open_ports(
@@ -225,22 +227,29 @@ async def _open_access_control(
     if not settings.authorization:
         require_loopback_without_authorization(settings.host)
         _log.warning("common.security.authorizationEnabled is false: everybody on this machine may do everything")
-    rules = settings.console.sessions
-    authenticator = Authenticator(
-        store,
-        hasher,
-        root_bypass=settings.root_bypass,
-        open_to_anybody=not settings.authorization,
-        attempts=store.attempts if store.shared else None,
-        sessions=(StoredSessions(store, rules) if store.shared else MemorySessions(rules)),
-        tokens=open_issuers(stack, settings, store),
-    )
+    authenticator = _authenticator(stack, settings, store, hasher)
     stack.push_async_callback(authenticator.close)
     sharing = open_sharing(stack, settings, store, telemetry)
     access = await load_access_control(
         settings, store, authenticator, hasher=hasher, recorder=recorder, sharing=sharing
     )
     return replace(access, exports=lambda: [each.state() for each in (*exporters, export) if each is not None])
+
+
+def _authenticator(stack: AsyncExitStack, settings: Settings, store: Store, hasher: PasswordHasher) -> Authenticator:
+    """Return what authenticates callers; `stack` closes what asks identity providers."""
+    rules = settings.console.sessions
+    tokens = open_issuers(stack, settings, store)
+    return Authenticator(
+        store,
+        hasher,
+        root_bypass=settings.root_bypass,
+        open_to_anybody=not settings.authorization,
+        attempts=store.attempts if store.shared else None,
+        sessions=(StoredSessions(store, rules) if store.shared else MemorySessions(rules)),
+        tokens=tokens,
+        sign_in=sign_in_rules(settings, tokens),
+    )
 
 
 def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
@@ -378,5 +387,6 @@ def _settings_for_the_record(settings: Settings) -> dict[str, object]:
         "store": FILE if settings.store is None else str(settings.store),
         "engine": EMBEDDED if settings.engine is None else str(settings.engine.address),
         "dataOperations": settings.audit.data_operations,
+        "localSignIn": settings.console.local_sign_in.value,
         "issuers": [each.name for each in settings.issuers],
     }

@@ -14,6 +14,7 @@ from typing import TypeVar
 from kiteward.bootstrap.engine_review import EngineReview, review_engine
 from kiteward.bootstrap.first_start import is_loopback, require_first_password
 from kiteward.bootstrap.issuer_review import IssuerReview, review_issuers
+from kiteward.bootstrap.sign_in_review import review_sign_in
 from kiteward.bootstrap.store_review import StoreReview, review_file, review_postgresql
 from kiteward.cli import serve
 from kiteward.cli.options import given, given_keys
@@ -63,11 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
         *_unsafe_pages(settings),
         *_unsafe_recording(settings),
     ]
-    store, engine = _store(settings), _engine(settings)
+    store, engine, sign_in = _store(settings), _engine(settings), review_sign_in(settings)
     issuers = _issuers(settings)
-    found += (*store.unsafe, *engine.unsafe, *issuers.unsafe)
+    found += (*sign_in.unsafe, *store.unsafe, *engine.unsafe, *issuers.unsafe)
     faults = (*store.faults, *engine.faults, *issuers.faults)
-    for note in (*_notes(settings), *store.notes, *engine.notes, *issuers.notes):
+    for note in (*_notes(settings), *sign_in.notes, *store.notes, *engine.notes, *issuers.notes):
         print(f"note: {note}")
     for fault in faults:
         print(f"fault: {fault}")

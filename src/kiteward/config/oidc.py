@@ -19,6 +19,10 @@ T = TypeVar("T")
 
 _TEMPLATE: Final = re.compile(r"(?:[^{}]|\{[^{}]+\})*")
 _PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*")
+_SIGN_IN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SCOPE: Final = re.compile(r"[!#-\[\]-~]+")
+"""A scope (RFC 6749, 3.3)."""
+
 _KNOWN: Final = frozenset(key.name for key in keys.ENTRY_KEYS)
 
 
@@ -39,6 +43,8 @@ def _require_apart(found: Sequence[Issuer]) -> None:
     for place, issuer in enumerate(found):
         for other_place, other in enumerate(found[:place]):
             both = f"{keys.OIDC.name}[{other_place}] and {keys.OIDC.name}[{place}]"
+            if issuer.client and other.client and issuer.sign_in_name == other.sign_in_name:
+                raise ConfigurationError(f"{both} have the same name for signing in: set signInName of one of them")
             if issuer.name == other.name:
                 raise ConfigurationError(f"{both} are the same issuer: list it once, with several audiences")
             prefixes = sorted((issuer.names.prefix, other.names.prefix), key=len)
@@ -191,4 +197,19 @@ class _Entry:
         if file:
             secret = password_in(file, f"{self._name}.{keys.CLIENT_SECRET_FILE.name}")
             self.require(bool(secret), keys.CLIENT_SECRET_FILE, "names an empty file")
-        return Client(client_id, Secret(secret))
+        return Client(client_id, Secret(secret), self._sign_in_name(), self._scopes())
+
+    def _sign_in_name(self) -> str:
+        name = self.get(keys.SIGN_IN_NAME)
+        self.require(
+            not name or _SIGN_IN_NAME.fullmatch(name) is not None,
+            keys.SIGN_IN_NAME,
+            "must have letters, digits, dots, underscores and hyphens only, at most 64",
+        )
+        return name
+
+    def _scopes(self) -> tuple[str, ...]:
+        found = self.get(keys.SCOPES)
+        self.require("openid" in found, keys.SCOPES, "must contain openid: without it there is no ID token")
+        self.require(all(map(_SCOPE.fullmatch, found)), keys.SCOPES, "must be names without spaces")
+        return tuple(sorted(found))

@@ -150,6 +150,20 @@ CLIENT_SECRET: Final[Key[str]] = Key(
 CLIENT_SECRET_FILE: Final[Key[str]] = Key(
     "clientSecretFile", Text("path"), "", "instead: a file that holds that secret"
 )
+SIGN_IN_NAME: Final[Key[str]] = Key(
+    "signInName",
+    Text("name"),
+    "",
+    "its name on the page for signing in, and in the redirect URI",
+    unset="its host name",
+)
+SCOPES: Final[Key[frozenset[str]]] = Key(
+    "scopes",
+    Names("names"),
+    frozenset({"openid", "profile"}),
+    "what is asked for when somebody signs in to the console",
+    unset="openid, profile",
+)
 
 ENTRY_KEYS: Final[Sequence[Key[Any]]] = (
     ISSUER,
@@ -175,5 +189,7 @@ ENTRY_KEYS: Final[Sequence[Key[Any]]] = (
     CLIENT_ID,
     CLIENT_SECRET,
     CLIENT_SECRET_FILE,
+    SIGN_IN_NAME,
+    SCOPES,
 )
 """The keys of an entry, in the order of the document."""

@@ -134,7 +134,24 @@ class ErrorCode(StrEnum):
     LAST_ADMINISTRATOR = auto()
     SESSION_NOT_FOUND = auto()
     SESSIONS_LIMIT = auto()
+    SESSIONS_OF_PROVIDER = auto()
     SESSION_NEEDS_PASSWORD = auto()
+    LOCAL_SIGN_IN_ADMINISTRATORS = auto()
+    LOCAL_SIGN_IN_CLOSED = auto()
+    LOCAL_SIGN_IN_LOOPBACK = auto()
+
+    # Signing in through an identity provider.
+    SIGN_IN_ANSWER_UNUSABLE = auto()
+    SIGN_IN_BUSY = auto()
+    SIGN_IN_CODE_SPENT = auto()
+    SIGN_IN_DENIED = auto()
+    SIGN_IN_ENDED_THERE = auto()
+    SIGN_IN_MISCONFIGURED = auto()
+    SIGN_IN_NOT_BEGUN = auto()
+    SIGN_IN_PROVIDER_UNAVAILABLE = auto()
+    SIGN_IN_PROVIDER_UNKNOWN = auto()
+    SIGN_IN_UNFINISHED = auto()
+    TOKEN_SIGN_IN = auto()
 
     # Roles and grants.
     ROLE_NOT_FOUND = auto()

@@ -105,6 +105,40 @@ class SessionCredential:
     token: Secret
 
 
+@dataclass(frozen=True, slots=True)
+class SignInCredential:
+    """What an identity provider has issued for a sign-in that the console has begun.
+
+    Only the console creates one, and it only begins a session.
+
+    Attributes:
+        issuer: the provider that was asked.
+        id_token: says who has signed in, not yet verified.
+        access_token: issued with it.
+        nonce: of the sign-in, which the ID token must contain.
+    """
+
+    issuer: str
+    id_token: Secret
+    access_token: Secret
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutCredential:
+    """A logout token, by which an identity provider says that a user has signed out there, not yet verified.
+
+    Only the console creates one, and it only ends sessions.
+
+    Attributes:
+        issuer: the provider that it was sent for.
+        token: the token.
+    """
+
+    issuer: str
+    token: Secret
+
+
 LONGEST_CREDENTIAL: Final = 16 * 1024
 """Bytes of a presented credential, as its user gives it to a client: `user:password`, an API key or a token."""
 
@@ -120,7 +154,15 @@ def credential_too_long(size: int) -> CredentialTooLong | None:
     )
 
 
-PresentedCredential = PasswordCredential | KeyCredential | TokenCredential | LocalCredential | SessionCredential
+PresentedCredential = (
+    PasswordCredential
+    | KeyCredential
+    | TokenCredential
+    | LocalCredential
+    | SessionCredential
+    | SignInCredential
+    | LogoutCredential
+)
 
 
 @dataclass(frozen=True, slots=True)

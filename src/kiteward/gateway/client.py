@@ -72,8 +72,8 @@ class GatewayClient:
     user_agent: str = field(default="", kw_only=True)
     turn: RequestTurn = field(default_factory=RequestTurn, kw_only=True)
 
-    def with_credential(self, credential: PresentedCredential) -> "GatewayClient":
-        """Return the same client with another credential."""
+    def with_credential(self, credential: PresentedCredential | AuthenticationError) -> "GatewayClient":
+        """Return the same client with another credential, or with the error that was found in one."""
         return replace(self, credential=credential)
 
     @overload

@@ -1,7 +1,7 @@
 """Executes authorized requests. Each executor takes an `AuthorizedRequest`, so that nothing runs without a decision."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
@@ -260,12 +260,16 @@ class AdminExecutor:
                 call.credential, address=call.address, description=description
             )
 
+        async def end_by_provider() -> Sequence[str]:
+            return await self._context.authenticator.end_by_provider(call.credential)
+
         return AdminRequest(
             request.principal,
             request.snapshot,
             functools.partial(self._context.policy_cache.change, record=self._context.recorder.in_store(recording)),
             caller_now,
             begin_session=begin_session,
+            end_by_provider=end_by_provider,
             root_bypass=self._context.services.root_bypass,
             record=recording.result.update,
         )

@@ -1,6 +1,6 @@
 """The authenticator and the engine of a gateway with measurements. They behave like the ones that they wrap."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 from kiteward.authn.authenticator import Authenticator
@@ -37,8 +37,12 @@ class InstrumentedAuthenticator:
     async def begin_session(
         self, presented: PresentedCredential | AuthenticationError, *, address: str, description: str
     ) -> Secret:
-        """Begin a session of the console. See `Authenticator.begin_session`."""
-        return await self._authenticator.begin_session(presented, address=address, description=description)
+        """Begin a session of the console. See `ConsoleSignIn.begin`."""
+        return await self._authenticator.console.begin(presented, address=address, description=description)
+
+    async def end_by_provider(self, presented: PresentedCredential | AuthenticationError) -> Sequence[str]:
+        """End the sessions that a notice of an identity provider is about. See `ConsoleSignIn.end_by_provider`."""
+        return await self._authenticator.console.end_by_provider(presented)
 
 
 class InstrumentedEngine:

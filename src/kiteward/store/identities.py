@@ -55,7 +55,7 @@ def read(user_name: str, columns: Sequence[Any]) -> IdentityRecord | None:
     issuer, subject, created_at, rights, not_before = columns
     if issuer is None:
         return None
-    return IdentityRecord(user_name, issuer, subject, created_at, _rights(rights), not_before or 0.0)
+    return IdentityRecord(user_name, issuer, subject, created_at, read_rights(rights), not_before or 0.0)
 
 
 def user_of(issuer: str, subject: str) -> Select[tuple[str]]:
@@ -78,7 +78,8 @@ def stored_rights(rights: ClaimedRights) -> str:
     return json.dumps({"groups": rights.groups, "roles": rights.roles, "tags": dict(rights.tags)})
 
 
-def _rights(text: str) -> ClaimedRights:
+def read_rights(text: str) -> ClaimedRights:
+    """Return the rights that the column holds."""
     held = json.loads(text)
     return ClaimedRights(tuple(held["groups"]), tuple(held["roles"]), dict(held["tags"]))
 

@@ -25,7 +25,14 @@ _CHUNK: Final = 1000
 _LARGEST: Final = 2**256
 
 _LEFT: Final = frozenset(
-    {schema.replicas, schema.locks, schema.sessions, schema.secrets_shown, schema.sign_in_failures}
+    {
+        schema.replicas,
+        schema.locks,
+        schema.sessions,
+        schema.provider_logouts,
+        schema.secrets_shown,
+        schema.sign_in_failures,
+    }
 )
 """Tables that are not moved: which servers work with a database, and who was signed in there, ends with it."""
 

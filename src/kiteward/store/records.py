@@ -9,6 +9,7 @@ from kiteward.authz.model import Grant, PrivilegeGroup, Role
 from kiteward.authz.row_policies import ProtectedCollection
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store.identity_records import ClaimedRights, IdentityRecord
+from kiteward.store.provider_records import ProviderSignIn
 
 
 class Subject(StrEnum):
@@ -264,6 +265,7 @@ class SessionRecord:
         address: where the sign-in came from, as `host:port`.
         description: how the browser describes itself.
         began_at, used_at: seconds since the epoch.
+        sign_in: the sign-in at an identity provider; None if it began with a password.
     """
 
     session_id: str
@@ -274,6 +276,7 @@ class SessionRecord:
     description: str
     began_at: float
     used_at: float
+    sign_in: ProviderSignIn | None = None
 
 
 @dataclass(frozen=True, slots=True)

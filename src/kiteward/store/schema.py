@@ -310,7 +310,28 @@ sessions: Final = Table(
     Column("description", Text(), nullable=False),
     Column("began_at", Float(), nullable=False),
     Column("used_at", Float(), nullable=False),
+    # Of a sign-in at an identity provider; empty for one with a password.
+    Column("issuer", _name(), nullable=False, server_default=""),
+    Column("subject", _name(), nullable=False, server_default=""),
+    Column("provider_session", _name(), nullable=False, server_default=""),
+    Column("issued_at", Float(), nullable=False, server_default="0"),
+    Column("rights", Text(), nullable=False, server_default=""),
     Index("sessions_by_user", "user_name", "used_at"),
+    Index("sessions_by_subject", "issuer", "subject"),
+    Index("sessions_by_provider_session", "issuer", "provider_session"),
+    sqlite_with_rowid=False,
+)
+
+provider_logouts: Final = Table(
+    # Notices of identity providers that a user has signed out there: a sign-in that is in progress ends with it.
+    "provider_logouts",
+    metadata,
+    Column("issuer", _name(), primary_key=True),
+    Column("subject", _name(), primary_key=True),
+    Column("provider_session", _name(), primary_key=True),
+    Column("issued_at", Float(), primary_key=True),
+    Column("noted_at", Float(), nullable=False),
+    Index("provider_logouts_by_time", "noted_at"),
     sqlite_with_rowid=False,
 )
 

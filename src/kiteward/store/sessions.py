@@ -1,18 +1,21 @@
 """Console sessions that replicas share, and secrets that wait to be shown in them, in SQL."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
-from sqlalchemy import Select, delete, func, insert, select
+from sqlalchemy import ColumnElement, Select, and_, delete, false, func, insert, or_, select
 
 from kiteward.store import schema
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import Rows, WriteTransaction
+from kiteward.store.identities import read_rights, stored_rights
+from kiteward.store.provider_records import ProviderLogout, ProviderSignIn
 from kiteward.store.records import SessionRecord, Subject
 
 _sessions = schema.sessions.c
 _secrets = schema.secrets_shown.c
+_logouts = schema.provider_logouts.c
 _COLUMNS: Final = (
     _sessions.session_id,
     _sessions.user_name,
@@ -22,7 +25,14 @@ _COLUMNS: Final = (
     _sessions.description,
     _sessions.began_at,
     _sessions.used_at,
+    _sessions.issuer,
+    _sessions.subject,
+    _sessions.provider_session,
+    _sessions.issued_at,
+    _sessions.rights,
 )
+_BEFORE_SIGN_IN: Final = 8
+"""How many of these columns come before those of a sign-in at an identity provider."""
 
 COUNT: Final = select(func.count()).select_from(schema.sessions)
 
@@ -44,7 +54,12 @@ def of_user(name: str) -> Select[*tuple[Any, ...]]:
 
 def records(rows: Rows) -> list[SessionRecord]:
     """Return what the rows of these statements mean."""
-    return [SessionRecord(*row) for row in rows]
+    return [replace(SessionRecord(*row[:_BEFORE_SIGN_IN]), sign_in=_sign_in(*row[_BEFORE_SIGN_IN:])) for row in rows]
+
+
+def _sign_in(issuer: str, subject: str, provider_session: str, issued_at: float, rights: str) -> ProviderSignIn | None:
+    """Return the sign-in of a session at an identity provider; None where it began with a password."""
+    return ProviderSignIn(issuer, subject, provider_session, issued_at, read_rights(rights)) if issuer else None
 
 
 class ConsoleSessions:
@@ -64,13 +79,47 @@ class ConsoleSessions:
 
     async def add(self, token_digest: str, session: SessionRecord) -> None:
         """Store a session of an existing user under the digest of its token."""
-        await self._write_transaction.run(insert(schema.sessions), {"token_digest": token_digest, **asdict(session)})
+        values = {"token_digest": token_digest, **asdict(session)}
+        del values["sign_in"]
+        if session.sign_in is not None:
+            values |= {**asdict(session.sign_in), "rights": stored_rights(session.sign_in.rights)}
+        await self._write_transaction.run(insert(schema.sessions), values)
 
     async def end(self, session_ids: Sequence[str]) -> None:
         """End sessions, with the secrets that wait to be shown in them; an unknown id does nothing."""
         ended = delete(schema.sessions).where(_sessions.session_id.in_(session_ids)).returning(_sessions.user_name)
         users = await self._write_transaction.rows(ended)
         self._changes.add(Subject.USER, *sorted({name for (name,) in users}))
+
+    async def end_by_provider(self, logout: ProviderLogout, *, now: float) -> Sequence[str]:
+        """End the sessions that a notice of an identity provider ends, and keep the notice for sign-ins in progress.
+
+        Args:
+            logout: the notice.
+            now: seconds since the epoch.
+
+        Returns:
+            The users whose sessions have ended, sorted.
+        """
+        named = _of_sign_in(_sessions, logout)
+        candidates = records(await self._write_transaction.rows(select(*_COLUMNS).where(named)))
+        ended = [each for each in candidates if logout.ends(each.sign_in)]
+        await self.end([each.session_id for each in ended])
+        noted = asdict(logout)
+        same = [_logouts[name] == value for name, value in noted.items()]
+        await self._write_transaction.run(delete(schema.provider_logouts).where(*same))
+        await self._write_transaction.run(insert(schema.provider_logouts), {**noted, "noted_at": now})
+        return sorted({each.user_name for each in ended})
+
+    async def has_ended(self, sign_in: ProviderSignIn) -> bool:
+        """Return whether a notice that is still kept ends what would begin with this sign-in."""
+        columns = (_logouts.issuer, _logouts.subject, _logouts.provider_session, _logouts.issued_at)
+        noted = await self._write_transaction.rows(select(*columns).where(_of_sign_in(_logouts, sign_in)))
+        return any(ProviderLogout(*row).ends(sign_in) for row in noted)
+
+    async def remove_logouts(self, *, noted_before: float) -> None:
+        """Remove notices that no sign-in in progress can be about."""
+        await self._write_transaction.run(delete(schema.provider_logouts).where(_logouts.noted_at < noted_before))
 
     async def remove_over(self, *, used_before: float, began_before: float) -> None:
         """Remove sessions that no server accepts any more, because they were not used or began too long ago."""
@@ -108,3 +157,10 @@ class ConsoleSessions:
         )
         older = (_secrets.session_id == session_id) & _secrets.ticket_digest.not_in(kept)
         await self._write_transaction.run(delete(schema.secrets_shown).where((_secrets.ends_at <= now) | older))
+
+
+def _of_sign_in(columns: Any, named: ProviderSignIn | ProviderLogout) -> ColumnElement[bool]:
+    """Return the condition that a row is about the same user at a provider, or about the same session there."""
+    same = [columns.subject == named.subject] if named.subject else []
+    same += [columns.provider_session == named.provider_session] if named.provider_session else []
+    return and_(columns.issuer == named.issuer, or_(false(), *same))

@@ -6,6 +6,8 @@ import pytest
 from tests.conformance.store.harness import OpenStore, Transact
 
 from kiteward.store.base import Store
+from kiteward.store.identity_records import ClaimedRights
+from kiteward.store.provider_records import ProviderLogout, ProviderSignIn
 from kiteward.store.records import Change, LastUsed, SessionRecord, Subject, Use
 from kiteward.store.transaction import Transaction
 
@@ -139,3 +141,100 @@ async def test_use_is_stored_until_the_latest_moment_and_removed_when_it_is_old(
     assert list(await store.uses_after(200.0)) == [query]
     await change(lambda t: t.audit_uses.remove_before(250.0))
     assert list(await store.uses_after(0.0)) == [query]
+
+
+IDP = "https://idp.example"
+RIGHTS = ClaimedRights(("searchers",), ("reader",), {"team": "x"})
+
+
+def at_provider(
+    subject: str = "ann", session: str = "", *, issued_at: float = 100.0, issuer: str = IDP
+) -> ProviderSignIn:
+    return ProviderSignIn(issuer, subject, session, issued_at, RIGHTS)
+
+
+def notice(subject: str = "", session: str = "", *, issued_at: float = 150.0, issuer: str = IDP) -> ProviderLogout:
+    return ProviderLogout(issuer, subject, session, issued_at)
+
+
+async def signed_in_at_provider(transaction: Transaction) -> None:
+    await alice_signed_in(transaction)
+    for number, sign_in in enumerate(
+        (
+            at_provider("ann", "p1"),
+            at_provider("ann", "p2"),
+            at_provider("ann", issued_at=200.0),
+            at_provider("ben", "p1", issuer="https://other.example"),
+        )
+    ):
+        record = replace(SESSION, session_id=f"p{number}", sign_in=sign_in, began_at=float(number))
+        await transaction.sessions.add(f"digest {number}", record)
+
+
+async def test_sign_in_at_a_provider_is_kept_with_its_session(open_store: OpenStore, change: Transact) -> None:
+    await change(signed_in_at_provider)
+    other = await open_store()
+    found = await other.session("digest 0")
+    assert found is not None
+    assert found.sign_in == at_provider("ann", "p1")
+    own = await other.session("d1")
+    assert own is not None
+    assert own.sign_in is None
+
+
+@pytest.mark.parametrize(
+    ("logout", "ended"),
+    [
+        (notice(session="p1"), ["p0"]),
+        (notice("ann", "p1"), ["p0"]),
+        (notice("ann", "p1", issued_at=250.0), ["p0", "p2"]),
+        (notice("ben", "p1"), []),
+        (notice("ann"), ["p0", "p1"]),
+        (notice("ann", issued_at=200.0), ["p0", "p1", "p2"]),
+        (notice("ann", issued_at=99.0), []),
+        (notice(session="p1", issuer="https://other.example"), ["p3"]),
+        (notice("nobody", "p9"), []),
+        (notice(), []),
+    ],
+)
+async def test_notice_of_a_provider_ends_what_it_is_about_and_nothing_else(
+    store: Store, change: Transact, logout: ProviderLogout, ended: list[str]
+) -> None:
+    await change(signed_in_at_provider)
+    before = set(await ids(store))
+    told: list[list[str]] = []
+
+    async def work(transaction: Transaction) -> None:
+        told.append(list(await transaction.sessions.end_by_provider(logout, now=1_000.0)))
+
+    committed = await change(work)
+    assert before - set(await ids(store)) == set(ended)
+    assert told == [["alice"] if ended else []]
+    assert committed.changes == ((Change(Subject.USER, "alice"),) if ended else ())
+
+
+async def test_notice_is_kept_for_sign_ins_under_way(change: Transact) -> None:
+    await change(alice_signed_in)
+    found: list[bool] = []
+
+    async def ask(sign_in: ProviderSignIn) -> bool:
+        async def work(transaction: Transaction) -> None:
+            found.append(await transaction.sessions.has_ended(sign_in))
+
+        await change(work)
+        return found[-1]
+
+    async def note(transaction: Transaction) -> None:
+        for logout in (notice("ann"), notice("ann"), notice(session="p1")):
+            await transaction.sessions.end_by_provider(logout, now=1_000.0)
+
+    await change(note)
+    assert await ask(at_provider("ann"))
+    assert await ask(at_provider("ben", "p1"))
+    assert not await ask(at_provider("ann", issued_at=151.0))
+    assert not await ask(at_provider("ben", "p2"))
+    assert not await ask(at_provider("ann", issuer="https://other.example"))
+    await change(lambda t: t.sessions.remove_logouts(noted_before=1_000.0))
+    assert await ask(at_provider("ann"))
+    await change(lambda t: t.sessions.remove_logouts(noted_before=1_000.5))
+    assert not await ask(at_provider("ann"))

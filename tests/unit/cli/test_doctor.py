@@ -130,6 +130,7 @@ def test_fault_alone_is_a_status_of_failure(
         ("kiteward: {passwordPolicy: legacy}", "passwordPolicy is legacy"),
         ("kiteward: {rest: {corsOrigins: '*'}}", "corsOrigins has *"),
         ("kiteward: {allowedHosts: '*'}", "allowedHosts has *"),
+        ("kiteward: {console: {localSignIn: nobody}}", "nobody can sign in to the console"),
     ],
 )
 def test_each_unsafe_setting_is_found(capsys: pytest.CaptureFixture[str], text: str, finding: str) -> None:

@@ -59,6 +59,8 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
         "clientId": "console",
         "clientSecret": None,
         "clientSecretFile": str(file),
+        "signInName": "company",
+        "scopes": "openid, groups",
     }
     assert set(given) == {key.name for key in ENTRY_KEYS}
     (issuer,) = issuers(given)
@@ -80,7 +82,7 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
         allowed_roles=frozenset({"reader"}),
         tag_claims={"tenant": "org/id"},
         sign_up=SignUp.CREATE,
-        client=Client("console", Secret("s3cret")),
+        client=Client("console", Secret("s3cret"), "company", ("groups", "openid")),
     )
 
 

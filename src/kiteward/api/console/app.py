@@ -28,7 +28,8 @@ from starlette.routing import compile_path
 from kiteward.api.console import security
 from kiteward.api.console.language import catalogues, chosen
 from kiteward.api.console.pages import PAGES
-from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page, Reason, read_form, shown_time
+from kiteward.api.console.request import HOME, ConsoleRequest, Page, Reason, read_form, shown_time
+from kiteward.api.console.sign_in_options import SIGN_IN, SignInOptions
 from kiteward.api.console.tickets import MemoryTickets, Tickets
 from kiteward.domain.addresses import address_text
 from kiteward.domain.errors import (
@@ -93,8 +94,16 @@ class _File:
 class ConsoleApp:
     """The ASGI application; serves the paths below `/console`, and redirects there from `/`."""
 
-    def __init__(self, gateway: Gateway, pages: Iterable[Page] = PAGES, *, tickets: Tickets | None = None) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        pages: Iterable[Page] = PAGES,
+        *,
+        tickets: Tickets | None = None,
+        sign_in: SignInOptions | None = None,
+    ) -> None:
         self._gateway = gateway
+        self._sign_in = sign_in or SignInOptions()
         self._pages = [(compile_path(f"{ROOT_PATH}/{page.path}")[0], page) for page in pages]
         self._files = _files()
         self._assets = {
@@ -145,7 +154,9 @@ class ConsoleApp:
             user_agent=http_request.headers.get("user-agent", ""),
         )
         text = self._languages[chosen(http_request.headers.get("accept-language", ""))]
-        return ConsoleRequest(http_request, client, text, self._templates, self._assets, self._tickets, token)
+        return ConsoleRequest(
+            http_request, client, text, self._templates, self._assets, self._tickets, self._sign_in, token
+        )
 
     async def _respond(self, request: ConsoleRequest) -> Response:
         path, method = request.http_request.scope["path"], request.http_request.method
@@ -156,7 +167,7 @@ class ConsoleApp:
         found = self._find(path)
         try:
             if method not in ("GET", "HEAD"):
-                _require_ours(request.http_request)
+                _require_form(request.http_request, ours=found is None or not found[0].from_servers)
             return await self._answer(request, found)
         except _Unfit as unfit:
             return _failed(request, unfit.status, unfit.text)
@@ -201,25 +212,32 @@ class ConsoleApp:
         return Response(file.content, media_type=file.media_type, headers={"Cache-Control": caching})
 
 
-def build_console(gateway: Gateway, *, tickets: Tickets | None = None) -> ConsoleApp:
+def build_console(
+    gateway: Gateway, *, tickets: Tickets | None = None, sign_in: SignInOptions | None = None
+) -> ConsoleApp:
     """Return the ASGI application of the console.
 
     Args:
         gateway: answers the requests of the pages.
         tickets: the secrets that wait to be shown; None for those of a single server.
+        sign_in: how users may sign in; None for passwords alone.
     """
-    return ConsoleApp(gateway, tickets=tickets)
+    return ConsoleApp(gateway, tickets=tickets, sign_in=sign_in)
 
 
-def _require_ours(http_request: Request) -> None:
-    """Check the head of a request that a form of the console must have sent; its body is not read yet.
+def _require_form(http_request: Request, *, ours: bool) -> None:
+    """Check the head of a request that a form must have sent; its body is not read yet.
+
+    Args:
+        http_request: the request.
+        ours: whether the form must be one of the console's own pages.
 
     Raises:
         _Unfit: the method, the origin or the content type is another.
     """
     if http_request.method != "POST":
         raise _Unfit(HTTPStatus.METHOD_NOT_ALLOWED, "error.method")
-    if not security.is_same_origin(http_request):
+    if ours and not security.is_same_origin(http_request):
         raise _Unfit(HTTPStatus.FORBIDDEN, "error.foreign")
     if http_request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise _Unfit(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "error.form")

@@ -9,6 +9,7 @@ from kiteward.api.console import (
     keys,
     limits,
     one_time_secrets,
+    provider_sign_in,
     roles,
     row_policies,
     sign_in,
@@ -18,6 +19,7 @@ from kiteward.api.console import (
 
 PAGES: Final = (
     *sign_in.PAGES,
+    *provider_sign_in.PAGES,
     *account.PAGES,
     *keys.PAGES,
     *one_time_secrets.PAGES,

@@ -15,13 +15,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from kiteward.api.console import security
 from kiteward.api.console.language import Language
 from kiteward.api.console.navigation import sections
+from kiteward.api.console.sign_in_options import SignInOptions
 from kiteward.api.console.tickets import Tickets
 from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.identity import Secret
 from kiteward.gateway.client import GatewayClient
 
 HOME: Final = "/console/account"
-SIGN_IN: Final = "/console/sign-in"
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -49,6 +49,7 @@ class ConsoleRequest:
         templates: the templates of the pages.
         assets: the path of each static file.
         tickets: secrets to be shown.
+        sign_in: how users may sign in.
         token: the session's token, if the browser sent one.
         me: the signed-in user, or None on the page for signing in.
         form: the fields of the form: name -> values.
@@ -61,6 +62,7 @@ class ConsoleRequest:
     templates: jinja2.Environment
     assets: Mapping[str, str]
     tickets: Tickets
+    sign_in: SignInOptions
     token: Secret | None = None
     me: Any = None
     form: Mapping[str, list[str]] = field(default_factory=dict)
@@ -154,12 +156,15 @@ class Page:
         show: answers GET.
         act: answers POST, which its form sends.
         open: whether it is available without a session.
+        from_servers: whether other servers send its form, which proves by itself who sends it. Those of browsers are
+            accepted from pages of the console only.
     """
 
     path: str
     show: Handler
     act: Handler | None = None
     open: bool = False
+    from_servers: bool = False
 
 
 def read_form(body: bytes) -> dict[str, list[str]]:

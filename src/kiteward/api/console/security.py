@@ -53,6 +53,56 @@ def clear_session_cookie(response: Response, request: Request) -> None:
     response.delete_cookie(cookie_name(request), path="/", secure=_is_tls(request), httponly=True, samesite="strict")
 
 
+def attempt_cookie(request: Request, mark: str) -> str:
+    """Return the value of the cookie of a sign-in that is in progress; empty where the browser sent none.
+
+    Args:
+        request: the request.
+        mark: what the name of the cookie ends with.
+    """
+    return request.cookies.get(f"{_attempts(request)}{mark}", "")
+
+
+def attempt_marks(request: Request) -> list[str]:
+    """Return what the names of the cookies of sign-ins in progress end with."""
+    prefix = _attempts(request)
+    return [name.removeprefix(prefix) for name in request.cookies if name.startswith(prefix)]
+
+
+def set_attempt_cookie(response: Response, request: Request, mark: str, value: Secret, *, lifetime: int) -> None:
+    """Set the cookie of a sign-in at an identity provider; revealed because the cookie contains it.
+
+    Browsers send it when the provider sends them back, which a cookie with `SameSite=Strict` would not allow.
+
+    Args:
+        response: sets it.
+        request: the request.
+        mark: what the name of the cookie ends with.
+        value: its value.
+        lifetime: seconds for which the browser keeps it.
+    """
+    response.set_cookie(
+        f"{_attempts(request)}{mark}",
+        value.reveal(),
+        max_age=lifetime,
+        path="/",
+        secure=_is_tls(request),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def clear_attempt_cookie(response: Response, request: Request, mark: str) -> None:
+    """Delete the cookie of a sign-in in the browser."""
+    name = f"{_attempts(request)}{mark}"
+    response.delete_cookie(name, path="/", secure=_is_tls(request), httponly=True, samesite="lax")
+
+
+def _attempts(request: Request) -> str:
+    """Return what the names of the cookies of sign-ins in progress begin with."""
+    return f"{cookie_name(request)}-sign-in-"
+
+
 def form_token(token: Secret) -> str:
     """Return the form token of a session; the session's token cannot be derived from it."""
     return hmac.new(token.reveal().encode("utf-8", "surrogatepass"), _PURPOSE, hashlib.sha256).hexdigest()

@@ -3,13 +3,16 @@
 import re
 from typing import Any, Final
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from kiteward.api.console import security
 from kiteward.api.console.forms import Action
-from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page, Reason
-from kiteward.domain.errors import AuthenticationError, RequestRefused
+from kiteward.api.console.request import HOME, ConsoleRequest, Page, Reason
+from kiteward.api.console.sign_in_options import SIGN_IN
+from kiteward.domain.errors import AccessDenied, AuthenticationError, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
+from kiteward.iam.json_api.accounts import Account, PerhapsNamed
 from kiteward.iam.json_api.base import Done
 from kiteward.iam.json_api.sessions import BegunSession, NewSession, SessionNamed, SessionsOf
 
@@ -20,8 +23,9 @@ _SYSTEMS: Final = ("Windows", "Android", "iPhone", "iPad", "Mac OS X", "Linux")
 
 
 async def show(request: ConsoleRequest) -> Response:
-    """Show the form for user and password."""
-    return _form(request, request.query_value("next"), note="ended" if request.query_value("why") == "ended" else "")
+    """Show the identity providers, and the form for user and password."""
+    note = "ended" if request.query_value("why") == "ended" else ""
+    return await form(request, request.query_value("next"), note=note)
 
 
 async def act(request: ConsoleRequest) -> Response:
@@ -31,14 +35,14 @@ async def act(request: ConsoleRequest) -> Response:
         name: request.complaint("field.needed") for name in ("user", "password") if not request.form_raw(name).strip()
     }
     if errors:
-        return _form(request, request.form_raw("next"), errors=errors)
+        return await form(request, request.form_raw("next"), errors=errors)
     try:
         token = await begin(request, user, password)
     except AuthenticationError:
-        return _form(request, request.form_raw("next"), errors={"": request.complaint("sign_in.refused")})
-    except RequestRefused as error:
-        return _form(request, request.form_raw("next"), errors={"": request.reason(error.details)})
-    response = request.redirect(_own_page(request.form_raw("next")))
+        return await form(request, request.form_raw("next"), errors={"": request.complaint("sign_in.refused")})
+    except (AccessDenied, RequestRefused) as error:
+        return await form(request, request.form_raw("next"), errors={"": request.reason(error.details)})
+    response = request.redirect(own_page(request.form_raw("next")))
     security.set_session_cookie(response, request.http_request, token)
     return response
 
@@ -50,24 +54,24 @@ async def begin(request: ConsoleRequest, user: str, password: Secret) -> Secret:
         AuthenticationError: the user or password is wrong.
         KitewardError: as `GatewayClient.invoke`.
     """
-    browser = _browser_of(request.http_request.headers.get("user-agent", ""))
     client = request.client.with_credential(PasswordCredential(user, password))
-    begun = await client.invoke("BeginSession", NewSession(description=browser), BegunSession)
+    begun = await client.invoke("BeginSession", NewSession(description=browser_of(request.http_request)), BegunSession)
     token: Secret = begun.token
     return token
 
 
 async def sign_out(request: ConsoleRequest) -> Response:
     """End this session."""
-    session = request.me.credential.partition(":")[2]
+    session, provider = request.me.credential.partition(":")[2], await _provider_of(request)
     await request.client.invoke("EndSession", SessionNamed(session_id=session), Done)
-    return _left(request)
+    return _left(request, provider)
 
 
 async def sign_out_everywhere(request: ConsoleRequest) -> Response:
     """End all sessions of the user."""
+    provider = await _provider_of(request)
     await request.client.invoke("EndSessions", SessionsOf(), Done)
-    return _left(request)
+    return _left(request, provider)
 
 
 async def _home(request: ConsoleRequest) -> Response:
@@ -82,29 +86,54 @@ async def _end_all_of(request: ConsoleRequest) -> None:
     await request.client.invoke("EndSessions", SessionsOf(user_name=request.names["name"]), Done)
 
 
-def _left(request: ConsoleRequest) -> Response:
-    response = request.redirect(SIGN_IN, done="signed_out")
+def _left(request: ConsoleRequest, provider: str) -> Response:
+    response = request.redirect(SIGN_IN, done="signed_out", **({"left": provider} if provider else {}))
     security.clear_session_cookie(response, request.http_request)
     return response
 
 
-def _form(
+async def _provider_of(request: ConsoleRequest) -> str:
+    """Return the name of the identity provider of the signed-in user; empty for a user with a password."""
+    if not request.sign_in.providers or request.me.one_time_password:
+        return ""
+    account = await request.client.invoke("DescribeUserAccount", PerhapsNamed(), Account)
+    return request.sign_in.named(account.issuer)
+
+
+async def form(
     request: ConsoleRequest, back_to: str, *, note: str = "", errors: dict[str, Reason] | None = None
 ) -> Response:
-    http_request = request.http_request
-    without_tls = http_request.url.scheme != "https" and http_request.url.hostname not in _THIS_MACHINE
-    values: dict[str, Any] = {"back_to": _own_page(back_to), "note": note, "without_tls": without_tls}
+    """Return the page for signing in.
+
+    Args:
+        request: the request.
+        back_to: the path of the page to show afterwards.
+        note: `ended` where a session has ended.
+        errors: what was refused, by field.
+    """
+    http_request, options = request.http_request, request.sign_in
+    left = options.providers.get(request.query_value("left"))
+    values: dict[str, Any] = {
+        "back_to": own_page(back_to),
+        "note": note,
+        "without_tls": http_request.url.scheme != "https" and http_request.url.hostname not in _THIS_MACHINE,
+        "providers": list(options.providers),
+        "passwords": options.passwords.value,
+        "left": left.name if left is not None and await left.end_session_url(back="") else "",
+    }
     return (
         request.page_with_errors("sign_in.html", errors, **values) if errors else request.page("sign_in.html", **values)
     )
 
 
-def _own_page(path: str) -> str:
+def own_page(path: str) -> str:
     """Return the path to go to after signing in: `path` if it is a page of the console, else the account page."""
     return path if _OUR_PAGE.fullmatch(path) and "//" not in path and not path.startswith(SIGN_IN) else HOME
 
 
-def _browser_of(user_agent: str) -> str:
+def browser_of(http_request: Request) -> str:
+    """Return the browser and the system that a request says it comes from, for the list of sessions."""
+    user_agent = http_request.headers.get("user-agent", "")
     browser = next((name for sign, name in _BROWSERS if sign in user_agent), "")
     system = next((name for name in _SYSTEMS if name in user_agent), "")
     return ", ".join(part for part in (browser, system) if part)

@@ -22,6 +22,9 @@ _LARGEST: Final = 1024 * 1024
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 """Below the address of an issuer (OpenID Connect Discovery 1.0, 4)."""
 
+_WITH_JSON: Final = frozenset({200, 400, 401})
+"""The statuses of responses that are read: success, and failures that say why in JSON (RFC 6749, 5.2)."""
+
 
 class FetchFailed(Exception):
     """An identity provider did not respond as it should. The message says how, without what it has sent."""
@@ -93,26 +96,32 @@ class IssuerClient:
         Raises:
             FetchFailed: there is none.
         """
-        return await self._send(self._client.build_request("GET", address))
+        status, found = await self._send(self._client.build_request("GET", address))
+        if status != httpx.codes.OK:
+            raise FetchFailed(f"it responds with status {status}")
+        return found
 
-    async def post(self, address: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Mapping[str, Any]:
-        """Send a form and return the JSON object of the response.
+    async def exchange(
+        self, address: str, form: Mapping[str, str], headers: Mapping[str, str]
+    ) -> tuple[int, Mapping[str, Any]]:
+        """Send a form and return the status and the JSON object of the response, also where it reports a failure.
 
         Raises:
-            FetchFailed: the response is none, or reports a failure.
+            FetchFailed: there is no response, or no JSON object in it.
         """
-        return await self._send(self._client.build_request("POST", address, data=dict(form), headers=dict(headers)))
+        request = self._client.build_request("POST", address, data=dict(form), headers=dict(headers))
+        return await self._send(request)
 
     async def close(self) -> None:
         """Close its connections."""
         await self._client.aclose()
 
-    async def _send(self, request: httpx.Request) -> Mapping[str, Any]:
+    async def _send(self, request: httpx.Request) -> tuple[int, Mapping[str, Any]]:
         try:
             async with asyncio.timeout(self._patience):
                 response = await self._client.send(request, stream=True)
                 try:
-                    return await _object(response)
+                    return response.status_code, await _object(response)
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -126,7 +135,7 @@ async def _object(response: httpx.Response) -> Mapping[str, Any]:
         raise FetchFailed(
             f"it redirects (status {response.status_code}), which is not followed: name the final address"
         )
-    if response.status_code != httpx.codes.OK:
+    if response.status_code not in _WITH_JSON:
         raise FetchFailed(f"it responds with status {response.status_code}")
     body = bytearray()
     async for chunk in response.aiter_raw():

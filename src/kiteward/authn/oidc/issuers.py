@@ -75,10 +75,14 @@ class Client:
     Attributes:
         client_id: its id there.
         secret: its secret there; empty for a public client.
+        name: how the issuer is named for signing in; empty for its host name.
+        scopes: what is asked for, sorted; `openid` among it.
     """
 
     client_id: str
     secret: Secret
+    name: str = ""
+    scopes: tuple[str, ...] = ("openid", "profile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,12 @@ class Issuer:
     tag_claims: Mapping[str, str] = field(default_factory=dict)
     sign_up: SignUp = SignUp.INVITED
     client: Client | None = None
+
+    @property
+    def sign_in_name(self) -> str:
+        """Its name on the page for signing in, and in the redirect URI."""
+        given = "" if self.client is None else self.client.name
+        return given or urlsplit(self.name).hostname or ""
 
 
 def is_safe(address: str) -> bool:

@@ -25,7 +25,8 @@ _LONGEST_SUBJECT: Final = 255
 _LATEST: Final = 2**53
 """Seconds since the epoch that no time of a token reaches."""
 
-_LOGOUT: Final = "http://schemas.openid.net/event/backchannel-logout"
+LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
+"""The member of the claim `events` of a logout token (OpenID Connect Back-Channel Logout 1.0, 2.4)."""
 
 
 class TokenUse(Enum):
@@ -39,7 +40,7 @@ class TokenUse(Enum):
 
     ACCESS = frozenset({"", "jwt", "at+jwt"})
     ID = frozenset({"", "jwt", "id+jwt"})
-    LOGOUT = frozenset({"", "jwt", "logout+jwt"})
+    LOGOUT = frozenset({"logout+jwt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,7 @@ def _refuse_constant(_text: str) -> NoReturn:
 
 def _is_logout(claims: Mapping[str, Any]) -> bool:
     events = claims.get("events")
-    return isinstance(events, dict) and _LOGOUT in events
+    return isinstance(events, dict) and LOGOUT_EVENT in events
 
 
 def _require_claims(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse, now: float) -> None:

@@ -6,7 +6,7 @@ that none of them can be called there.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -66,6 +66,7 @@ class Request:
         caller_now: Callable[[], Awaitable[tuple[Principal, PolicySnapshot]]],
         *,
         begin_session: Callable[[str], Awaitable[Secret]],
+        end_by_provider: Callable[[], Awaitable[Sequence[str]]],
         root_bypass: bool,
         record: Callable[..., None],
     ) -> None:
@@ -76,15 +77,25 @@ class Request:
         self.root_bypass = root_bypass
         self.record = record
         self._begin_session = begin_session
+        self._end_by_provider = end_by_provider
 
     async def begin_session(self, description: str) -> Secret:
         """Begin a session of the console for the caller, and return its token.
 
         Raises:
-            AccessDenied: the caller did not authenticate with a password.
+            AccessDenied: the caller authenticated otherwise than with a password or at an identity provider, or may not
+                sign in with a password.
             LimitReached: there are too many sessions already.
         """
         return await self._begin_session(description)
+
+    async def end_by_provider(self) -> Sequence[str]:
+        """End the sessions that the notice is about by which the caller authenticated, and return their users.
+
+        Raises:
+            AccessDenied: the caller is no identity provider.
+        """
+        return await self._end_by_provider()
 
     @contextlib.asynccontextmanager
     async def change(self) -> AsyncIterator[Transaction]:

@@ -1,4 +1,4 @@
-"""Sessions of the console: begin one with a password, list and end them."""
+"""Sessions of the console: begin one with a password or through an identity provider, list and end them."""
 
 from datetime import datetime
 from typing import Final
@@ -39,7 +39,7 @@ class SessionsOf(Arguments):
 
 
 class ListedSession(Outcome):
-    """A session, without its token."""
+    """A session, without its token; `issuer` and `subject` of one that began through an identity provider."""
 
     session_id: str
     user_name: str
@@ -49,6 +49,8 @@ class ListedSession(Outcome):
     began_at: datetime | None
     used_at: datetime | None
     ends_at: datetime | None
+    issuer: str | None = None
+    subject: str | None = None
 
 
 class ListedSessions(Outcome):
@@ -57,8 +59,14 @@ class ListedSessions(Outcome):
     sessions: list[ListedSession]
 
 
+class EndedByProvider(Outcome):
+    """The users whose sessions an identity provider has ended."""
+
+    user_names: list[str]
+
+
 async def begun(_services: Services, request: Request, arguments: NewSession) -> BegunSession:
-    """Begin a session of the console; the caller must authenticate with a password."""
+    """Begin a session of the console; the caller must authenticate with a password, or at an identity provider."""
     return BegunSession(token=await request.begin_session(arguments.description))
 
 
@@ -70,6 +78,7 @@ async def listed(services: Services, request: Request, arguments: PerhapsNamed) 
 
 
 def _listed(services: Services, request: Request, session: Session) -> ListedSession:
+    sign_in = session.record.sign_in
     return ListedSession(
         session_id=session.session_id,
         user_name=session.user_name,
@@ -79,6 +88,8 @@ def _listed(services: Services, request: Request, session: Session) -> ListedSes
         began_at=moment(session.began_at),
         used_at=moment(session.used_at),
         ends_at=moment(services.sessions.rules.ends_at(session)),
+        issuer=None if sign_in is None else sign_in.issuer,
+        subject=None if sign_in is None else sign_in.subject,
     )
 
 
@@ -93,6 +104,13 @@ async def all_ended(services: Services, request: Request, arguments: SessionsOf)
     name = arguments.user_name or request.principal.user_name
     await sessions.end_sessions(services, request, name, keep_current=arguments.keep_current)
     return Done()
+
+
+async def ended_by_provider(_services: Services, request: Request, _arguments: Arguments) -> EndedByProvider:
+    """End the sessions that the notice of an identity provider is about; the notice is the credential of the call."""
+    user_names = list(await request.end_by_provider())
+    request.record(userNames=user_names)
+    return EndedByProvider(user_names=user_names)
 
 
 ADMIN_OPERATIONS: Final = (
@@ -139,6 +157,18 @@ ADMIN_OPERATIONS: Final = (
         "End all console sessions of a user; without a name, the caller's.",
         administrators=False,
         changes=False,
+        event=Event.SESSION,
+    ),
+    AdminOperation(
+        "EndSessionsByProvider",
+        "sessions/end_by_provider",
+        Arguments,
+        EndedByProvider,
+        ended_by_provider,
+        "End the console sessions that an identity provider has ended.",
+        administrators=False,
+        changes=False,
+        rest=False,
         event=Event.SESSION,
     ),
 )

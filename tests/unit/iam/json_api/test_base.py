@@ -40,6 +40,8 @@ FOR_EVERYBODY = {
     "ListSessions",
     "EndSession",
     "EndSessions",
+    # Only the logout token of an identity provider is accepted.
+    "EndSessionsByProvider",
     "DescribePasswordPolicy",
     # Their services require a privilege.
     "MakeRowPolicy",
