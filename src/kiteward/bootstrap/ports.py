@@ -64,7 +64,11 @@ class PublicPort:
         self._settings = settings
         self._open = False
         self.budget = Budget(settings.byte_limits)
-        self._app = build_app(gateway, settings.rest, budget=self.budget) if settings.rest.enabled else None
+        self._app = (
+            build_app(gateway, settings.rest, budget=self.budget, offers_scim=settings.scim.enabled)
+            if settings.rest.enabled
+            else None
+        )
         self._http = (
             _http_server(with_console(self._app, gateway, settings, tickets=tickets), settings, budget=self.budget)
             if self._app is not None

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kiteward.api.rest.settings import LARGEST_BODY
 from kiteward.authn.password_policy import POLICIES
-from kiteward.config import engine_keys, export_keys, limit_keys, store_keys
+from kiteward.config import engine_keys, export_keys, limit_keys, scim_keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
@@ -337,6 +337,9 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     UNKNOWN_PARAMETERS,
     CORS_ORIGINS,
     MAX_BODY_BYTES,
+    scim_keys.SCIM_ENABLED,
+    scim_keys.SCIM_STRIP_DOMAIN,
+    scim_keys.SCIM_USER_PREFIX,
     store_keys.STORE_CONNECTIONS,
     store_keys.STORE_PASSWORD,
     store_keys.STORE_PASSWORD_FILE,

@@ -15,7 +15,7 @@ from kiteward.api.rest.settings import RestSettings
 from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.authn.sessions import SessionRules
-from kiteward.config import engine_keys, exports, keys, limit_keys, store_keys
+from kiteward.config import engine_keys, exports, keys, limit_keys, scim_keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
 from kiteward.config.settings import Settings
@@ -101,14 +101,15 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
 
 def _build_settings(reader: Reader) -> Settings:
     reader.require_known("kiteward", _OWN_KEYS)
-    engine, store = _engine(reader), _store(reader)
+    engine, store, rest = _engine(reader), _store(reader), _rest(reader)
+    authorization = reader.get(keys.AUTHORIZATION)
     return Settings(
         host=reader.get(keys.HOST),
         port=reader.get(keys.PORT),
         hosts=AllowedHosts(reader.get(keys.ALLOWED_HOSTS)),
         data_dir=Path(reader.get(keys.DATA_DIRECTORY)),
         default_root_password=Secret(reader.root_password()),
-        authorization=reader.get(keys.AUTHORIZATION),
+        authorization=authorization,
         root_bypass=not reader.get(keys.ROOT_NEEDS_ROLES),
         seed_public=reader.get(keys.PUBLIC_SEEDS),
         super_users=reader.get(keys.SUPER_USERS),
@@ -117,13 +118,14 @@ def _build_settings(reader: Reader) -> Settings:
         key_rules=KeyRules(
             per_user=reader.get(keys.API_KEYS_PER_USER), default_lifetime=reader.get(keys.API_KEY_EXPIRY) or None
         ),
+        scim=scim_keys.scim(reader, served=rest.enabled and authorization),
         passwords=_password_policy(reader),
         engine=engine,
         sync_mode=reader.get(engine_keys.SYNC_MODE),
         log_level=reader.get(keys.LOG_LEVEL),
         metrics=_metrics(reader),
         audit=_audit(reader),
-        rest=_rest(reader),
+        rest=rest,
         console=_console(reader),
         tls=_tls(reader),
         store=store,

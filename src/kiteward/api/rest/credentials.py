@@ -35,6 +35,18 @@ def presented_credential(headers: Sequence[str]) -> PresentedCredential | Authen
     return _password(stripped)
 
 
+def api_key_alone(headers: Sequence[str]) -> PresentedCredential | AuthenticationError:
+    """Return the presented API key, or why there is none: SCIM takes no passwords.
+
+    Args:
+        headers: as of `presented_credential`.
+    """
+    presented = presented_credential(headers)
+    if isinstance(presented, KeyCredential | AuthenticationError):
+        return presented
+    return CredentialMalformed("SCIM takes an API key as a bearer token, and nothing else")
+
+
 def is_basic(headers: Sequence[str]) -> bool:
     """Return whether the caller uses HTTP Basic and expects its challenge."""
     return len(headers) == 1 and headers[0].startswith(_BASIC)
