@@ -5,8 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kiteward.authn.key_cache import CachedKey
+from kiteward.authn.oidc.group_mapping import GroupMapping
+from kiteward.authn.oidc.issuers import Issuer
+from kiteward.authn.oidc.rights import with_rights
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.identity import ROOT, Principal
+from kiteward.domain.identity import ROOT, FederatedName, Principal
 from kiteward.domain.request_limits import HeldLimits
 from kiteward.store.base import Store
 from kiteward.store.records import KeyRecord, UserRecord
@@ -21,7 +24,15 @@ def principal_of(record: UserRecord, *, root_bypass: bool) -> Principal:
     """
     unrestricted = root_bypass and record.name == ROOT
     limits = HeldLimits(record.limits) if record.limits else None
-    return Principal(record.name, frozenset(record.roles), unrestricted=unrestricted, tags=record.tags, limits=limits)
+    held = record.identity
+    return Principal(
+        record.name,
+        frozenset(record.roles),
+        unrestricted=unrestricted,
+        tags=record.tags,
+        limits=limits,
+        identity=None if held is None else FederatedName(held.issuer, held.subject or ""),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +116,27 @@ class PrincipalState:
 class PrincipalLookup:
     """Finds users and API keys, and returns their principals."""
 
-    def __init__(self, store: Store, *, root_bypass: bool, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        root_bypass: bool,
+        issuers: Mapping[str, Issuer] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """Set up a look-up in a store.
 
         Args:
             store: holds users and keys.
             root_bypass: whether `root` needs no roles.
+            issuers: the identity providers whose tokens are accepted, by name; None for none.
             clock: returns seconds since the epoch.
         """
         self._store = store
         self._root_bypass = root_bypass
+        self._issuers = issuers or {}
         self._clock = clock
+        self._mappings: dict[str, GroupMapping] = {}
 
     async def key(self, key_id: str) -> PrincipalState | None:
         """Return the state of an API key, or None if it does not exist."""
@@ -128,9 +149,20 @@ class PrincipalLookup:
             closed = AccessBlock("the API key has expired", details=(ErrorDetail(ErrorCode.API_KEY_EXPIRED),))
         return PrincipalState(self.of_key(lineage, owners[record.owner]), closed)
 
-    def of_user(self, record: UserRecord) -> PrincipalState:
-        """Return the state of a user."""
-        return PrincipalState(principal_of(record, root_bypass=self._root_bypass), block_of_user(record))
+    async def of_user(self, record: UserRecord) -> PrincipalState:
+        """Return the state of a user; of a federated user with the groups, roles and tags of the last sign-in."""
+        principal, closed = principal_of(record, root_bypass=self._root_bypass), block_of_user(record)
+        identity = record.identity
+        if identity is None:
+            return PrincipalState(principal, closed)
+        issuer = self._issuers.get(identity.issuer)
+        if issuer is None:
+            unknown = ErrorDetail(ErrorCode.ISSUER_NOT_CONFIGURED, {"name": identity.issuer})
+            reason = f"the identity provider of the user is not configured: {identity.issuer}"
+            return PrincipalState(principal, closed or AccessBlock(reason, details=(unknown,)))
+        if issuer.name not in self._mappings:
+            self._mappings[issuer.name] = GroupMapping.of(await self._store.group_roles(issuer.name))
+        return PrincipalState(with_rights(principal, identity.rights, issuer, self._mappings[issuer.name]), closed)
 
     def of_key(self, lineage: Sequence[KeyRecord], owner: UserRecord) -> Principal:
         """Return the principal of an API key, whether or not the key can authenticate.

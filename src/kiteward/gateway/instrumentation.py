@@ -21,12 +21,12 @@ class InstrumentedAuthenticator:
         self._telemetry = telemetry
 
     async def authenticate(
-        self, presented: PresentedCredential | AuthenticationError, *, address: str = ""
+        self, presented: PresentedCredential | AuthenticationError, *, address: str = "", sign_up: bool = True
     ) -> Principal:
         """Return the principal. See `Authenticator.authenticate`."""
         begun = perf_counter()
         try:
-            return await self._authenticator.authenticate(presented, address=address)
+            return await self._authenticator.authenticate(presented, address=address, sign_up=sign_up)
         finally:
             self._telemetry.observe(Stage.AUTHENTICATE, begun)
 

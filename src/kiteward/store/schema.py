@@ -15,24 +15,20 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
     false,
     text,
     true,
 )
-from sqlalchemy.types import TypeEngine
+
+from kiteward.store import columns, federation_tables
 
 REVISION_ROW: Final = 1
 """Key of the only row of `revision`."""
 
-metadata: Final = MetaData()
-
-
-def _name() -> TypeEngine[str]:
-    # SQLite compares text byte by byte by itself; PostgreSQL would use the database's collation, so "C" is set.
-    return Text().with_variant(Text(collation="C"), "postgresql")
+metadata: Final = columns.METADATA
+_name: Final = columns.name
 
 
 def _former(*names: str) -> list[Column[Any]]:
@@ -166,6 +162,10 @@ api_key_tags: Final = Table(
     Column("tag_value", _name(), nullable=False),
     sqlite_with_rowid=False,
 )
+
+federated_identities: Final = federation_tables.federated_identities
+token_cutoffs: Final = federation_tables.token_cutoffs
+group_roles: Final = federation_tables.group_roles
 
 protected_collections: Final = Table(
     "protected_collections",
