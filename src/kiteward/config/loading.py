@@ -102,7 +102,7 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
 def _build_settings(reader: Reader) -> Settings:
     reader.require_known("kiteward", _OWN_KEYS)
     engine, store, rest = _engine(reader), _store(reader), _rest(reader)
-    authorization = reader.get(keys.AUTHORIZATION)
+    authorization, issuers = reader.get(keys.AUTHORIZATION), oidc.issuers(reader)
     return Settings(
         host=reader.get(keys.HOST),
         port=reader.get(keys.PORT),
@@ -118,7 +118,7 @@ def _build_settings(reader: Reader) -> Settings:
         key_rules=KeyRules(
             per_user=reader.get(keys.API_KEYS_PER_USER), default_lifetime=reader.get(keys.API_KEY_EXPIRY) or None
         ),
-        scim=scim_keys.scim(reader, served=rest.enabled and authorization),
+        scim=scim_keys.scim(reader, issuers, served=rest.enabled and authorization),
         passwords=_password_policy(reader),
         engine=engine,
         sync_mode=reader.get(engine_keys.SYNC_MODE),
@@ -137,7 +137,7 @@ def _build_settings(reader: Reader) -> Settings:
         replicas=_replicas(reader),
         workers=_workers(reader, remote=engine is not None, shared=store is not None),
         admission=_admission(reader, remote=engine is not None),
-        issuers=oidc.issuers(reader),
+        issuers=issuers,
     )
 
 

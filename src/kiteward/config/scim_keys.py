@@ -1,48 +1,98 @@
 """The rows of the settings of SCIM, and what they are together."""
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from kiteward.authn.oidc.issuers import Issuer, NameRule
 from kiteward.config.key import Key
 from kiteward.config.kinds import FLAG, Text
+from kiteward.config.oidc_keys import TextBy
 from kiteward.config.reader import Reader
 from kiteward.domain.errors import ConfigurationError
 from kiteward.iam.scim.settings import ScimSettings
 
-_DEFAULT: Final = ScimSettings()
+_PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*")
+_USER_NAME: Final = "{userName}"
 
 SCIM_ENABLED: Final[Key[bool]] = Key(
-    "kiteward.scim.enabled", FLAG, _DEFAULT.enabled, "whether identity providers manage users and groups at /scim/v2"
+    "kiteward.scim.enabled", FLAG, False, "whether identity providers manage users and groups at /scim/v2"
 )
-SCIM_STRIP_DOMAIN: Final[Key[bool]] = Key(
-    "kiteward.scim.stripDomain",
-    FLAG,
-    _DEFAULT.strip_domain,
-    "whether `@` and what follows it in a `userName` is no part of the user name",
+SCIM_ISSUER: Final[Key[str]] = Key(
+    "kiteward.scim.issuer",
+    Text("URL"),
+    "",
+    "the identity provider of `kiteward.oidc` whose tokens sign in the users of SCIM, and whose rule names them",
 )
 SCIM_USER_PREFIX: Final[Key[str]] = Key(
     "kiteward.scim.userPrefix",
     Text("text"),
-    _DEFAULT.user_prefix,
-    "how the names of users made by SCIM begin; required where it is enabled",
+    "",
+    "what the user names of SCIM begin with, as scim_; required where it is enabled without an issuer",
+)
+SCIM_USER_REPLACE: Final[Key[Mapping[str, str]]] = Key(
+    "kiteward.scim.userReplace",
+    TextBy("section"),
+    {},
+    'text in a `userName` and what stands for it in user names, as {"@": "_"}',
+    unset="none",
 )
 
 
-def scim(reader: Reader, *, served: bool) -> ScimSettings:
+def scim(reader: Reader, issuers: Sequence[Issuer], *, served: bool) -> ScimSettings:
     """Return the settings of SCIM.
 
     Args:
         reader: reads them.
+        issuers: the identity providers whose tokens are accepted.
         served: whether HTTP is served, and callers are authenticated.
 
     Raises:
-        ConfigurationError: as `ScimSettings`; or SCIM is enabled and cannot be served.
+        ConfigurationError: they contradict one another, or others; or SCIM is enabled and cannot be served.
     """
-    settings = ScimSettings(
-        reader.get(SCIM_ENABLED), reader.get(SCIM_USER_PREFIX), strip_domain=reader.get(SCIM_STRIP_DOMAIN)
-    )
-    if settings.enabled and not served:
+    enabled, issuer = reader.get(SCIM_ENABLED), reader.get(SCIM_ISSUER)
+    prefix, replaced = reader.get(SCIM_USER_PREFIX), reader.get(SCIM_USER_REPLACE)
+    if not enabled:
+        return ScimSettings()
+    if not served:
         raise ConfigurationError(
             f"{SCIM_ENABLED.name} is true: SCIM needs proxy.http.enabled and common.security.authorizationEnabled to "
             "be true"
         )
-    return settings
+    if not issuer:
+        return ScimSettings(_own_names(prefix, replaced, issuers))
+    if prefix or replaced:
+        raise ConfigurationError(
+            f"{SCIM_ISSUER.name} is set, whose rule names the users: leave out {SCIM_USER_PREFIX.name} and "
+            f"{SCIM_USER_REPLACE.name}"
+        )
+    return ScimSettings(_names_of(issuer, issuers), issuer)
+
+
+def _own_names(prefix: str, replaced: Mapping[str, str], issuers: Sequence[Issuer]) -> NameRule:
+    if not _PREFIX.fullmatch(prefix):
+        raise ConfigurationError(
+            f"{SCIM_ENABLED.name} is true: {SCIM_USER_PREFIX.name} must begin with a letter, and have letters, digits, "
+            f"underscores, dots and hyphens only, as scim_; or {SCIM_ISSUER.name} must name an identity provider"
+        )
+    if not all(replaced):
+        raise ConfigurationError(f"{SCIM_USER_REPLACE.name} must not replace an empty text")
+    for each in issuers:
+        if each.names.prefix.startswith(prefix) or prefix.startswith(each.names.prefix):
+            raise ConfigurationError(
+                f"{SCIM_USER_PREFIX.name} could name users of {each.name}: let neither prefix begin with the other, or "
+                f"set {SCIM_ISSUER.name} to it"
+            )
+    return NameRule(f"{prefix}{_USER_NAME}", replaced)
+
+
+def _names_of(name: str, issuers: Sequence[Issuer]) -> NameRule:
+    found = next((each for each in issuers if each.name == name), None)
+    if found is None:
+        raise ConfigurationError(f"{SCIM_ISSUER.name} names no entry of kiteward.oidc: configure it there")
+    if found.names.template.count("{") != 1:
+        raise ConfigurationError(
+            f"{SCIM_ISSUER.name} names an identity provider whose user names are made from several claims: a "
+            "`userName` is one text"
+        )
+    return found.names

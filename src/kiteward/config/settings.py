@@ -45,7 +45,7 @@ class Settings:
             `proxy.nameValidation.allowedChars`, `proxy.roleNameValidation.allowedChars`.
         limits: `proxy.maxUserNum`, `proxy.maxRoleNum`.
         key_rules: `kiteward.apiKeys.maxPerUser` and `defaultExpiry`.
-        scim: `kiteward.scim.enabled`, `userPrefix` and `stripDomain`.
+        scim: `kiteward.scim.enabled`, `issuer`, `userPrefix` and `userReplace`.
         passwords: `kiteward.passwordPolicy`, overridden by `proxy.minPasswordLength` and `proxy.maxPasswordLength`.
         engine: the remote engine, `kiteward.engine.address`, `tls`, `user`, `password`, `passwordFile` and `timeout`;
             None for the embedded one.

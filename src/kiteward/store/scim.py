@@ -5,13 +5,21 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Executable, Select, Table, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Executable, Select, Table, and_, delete, func, insert, not_, or_, select, update
 
 from kiteward.store import schema
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import Rows, WriteTransaction
 from kiteward.store.records import Subject
-from kiteward.store.scim_records import ScimGroupName, ScimGroupRecord, ScimMember, ScimSelection, ScimUserRecord
+from kiteward.store.scim_records import (
+    SCIM_ISSUER,
+    ScimGroupName,
+    ScimGroupRecord,
+    ScimMember,
+    ScimSelection,
+    ScimUserRecord,
+)
+from kiteward.store.statements import json_list, pattern_matches
 
 _users = schema.scim_users.c
 _groups = schema.scim_groups.c
@@ -25,11 +33,38 @@ _GROUP: Final = (
     _groups.created_at,
     _groups.changed_at,
 )
+_given = schema.group_roles.c
+_BY_NAME: Final = or_(
+    and_(_given.is_pattern, pattern_matches(_groups.display_name, _given.group_name)),
+    and_(not_(_given.is_pattern), _given.group_name == _groups.display_name),
+)
+
+OF_USER: Final = (
+    select(_users.login).where(_users.user_name == schema.users.c.name).scalar_subquery(),
+    select(json_list(_given.role_name))
+    .select_from(
+        schema.scim_users.join(schema.scim_members, _members.scim_id == _users.scim_id)
+        .join(schema.scim_groups, _groups.group_id == _members.group_id)
+        .join(schema.group_roles, and_(_given.issuer == SCIM_ISSUER, _BY_NAME))
+    )
+    .where(_users.user_name == schema.users.c.name)
+    .correlate(schema.users)
+    .scalar_subquery(),
+)
+"""The columns with the `userName` of a user, NULL for one whom SCIM does not manage, and the roles of its groups."""
+
 _AT_ONCE: Final = 500
 """Ids in one statement at most."""
 
+_NO_ROLES: Final = "[]"
+
 ReadRows = Callable[[Executable], Awaitable[Rows]]
 """Returns the rows of a statement."""
+
+
+def read_roles(column: str) -> tuple[str, ...]:
+    """Return the roles that the second of `OF_USER` holds, sorted."""
+    return () if column == _NO_ROLES else tuple(sorted(set(json.loads(column))))
 
 
 def key_of(text: str) -> str:

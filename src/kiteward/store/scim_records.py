@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+SCIM_ISSUER: Final = "scim"
+"""Stands for an issuer where roles are given to groups that SCIM manages."""
 
 
 class ScimGroupName(NamedTuple):

@@ -31,7 +31,10 @@ class Me(Outcome):
 
 
 class Account(Outcome):
-    """A user, without secrets."""
+    """A user, without secrets.
+
+    `scimUserName` is the `userName` of a user whom SCIM manages, else null; `groupRoles` are the roles of its groups.
+    """
 
     user_name: str
     description: str
@@ -43,6 +46,8 @@ class Account(Outcome):
     signed_in_at: datetime | None
     old_password_valid_until: datetime | None
     one_time_password: bool
+    scim_user_name: str | None
+    group_roles: list[str]
 
 
 class Accounts(Outcome):
@@ -233,6 +238,8 @@ def _account(record: UserRecord) -> Account:
         if previous and previous.valid_until > time.time()
         else None,
         one_time_password=record.one_time,
+        scim_user_name=record.scim_login,
+        group_roles=list(record.group_roles),
     )
 
 

@@ -81,6 +81,8 @@ async def create_user(services: Services, caller: Caller, resource: Mapping[str,
     async with caller.change() as transaction:
         await require_free(transaction, record)
         await add_user(services, transaction, NewUser(name, NO_PASSWORD, enabled=record.active))
+        if services.scim.issuer:
+            await transaction.identities.add(name, services.scim.issuer, None)
         await transaction.scim.add_user(record)
         made = user_document(await _found(transaction.scim, scim_id))
     caller.record(scimId=scim_id, userName=name)
