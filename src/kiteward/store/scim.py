@@ -139,7 +139,8 @@ class ScimReads:
         named = select(*columns).select_from(joined).where(_members.group_id.in_(list(group_ids)))
         rows = await self._rows(named.order_by(_members.group_id, _users.scim_id))
         return {
-            group_id: [ScimMember(*row[1:]) for row in group] for group_id, group in groupby(rows, key=lambda row: row[0])
+            group_id: [ScimMember(*row[1:]) for row in group]
+            for group_id, group in groupby(rows, key=lambda row: row[0])
         }
 
     async def _one_user(self, where: ColumnElement[bool]) -> ScimUserRecord | None:
@@ -183,7 +184,7 @@ class ScimDirectory(ScimReads):
         found: dict[str, str] = {}
         for chunk in _chunks(sorted(scim_ids)):
             rows = await self._rows(select(_users.scim_id, _users.user_name).where(_users.scim_id.in_(chunk)))
-            found.update({scim_id: user_name for scim_id, user_name in rows})
+            found.update({str(scim_id): str(user_name) for scim_id, user_name in rows})
         return found
 
     async def add_group(self, record: ScimGroupRecord) -> None:

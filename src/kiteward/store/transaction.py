@@ -322,9 +322,7 @@ class Transaction:
         self.row_policies = RowPolicies(write_transaction, self._changes, clock)
         self.user_tags = Tags(write_transaction, self._changes, Subject.USER, schema.user_tags.c.user_name)
         self.key_tags = Tags(write_transaction, self._changes, Subject.KEY, schema.api_key_tags.c.key_id)
-        self.roles = Roles(
-            write_transaction, self._changes, row_policies=self.row_policies, identities=self.identities
-        )
+        self.roles = Roles(write_transaction, self._changes, row_policies=self.row_policies, identities=self.identities)
         self.groups = Groups(write_transaction, self._changes)
         self.limits = HeldLimits(write_transaction, self._changes)
         self.intents = Intents(write_transaction, self._changes)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from kiteward.domain.errors import AuthenticationError, CredentialMalformed, CredentialMissing
-from kiteward.domain.identity import PasswordCredential, PresentedCredential, Secret, without_colon
+from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret, without_colon
 
 _BASIC: Final = "Basic "
 _BEARER: Final = "Bearer "

@@ -57,7 +57,7 @@ class NewResource(Arguments):
     resource: dict[str, Any]
 
 
-class Replacement(Identified):
+class Replacement(Identified, kw_only=True):
     """What replaces a resource."""
 
     resource: dict[str, Any]
@@ -71,7 +71,7 @@ class PatchOperation(msgspec.Struct, kw_only=True, rename="camel", forbid_unknow
     value: Any = None
 
 
-class Patch(Identified):
+class Patch(Identified, kw_only=True):
     """Operations that change a resource, one after another; all of them or none."""
 
     operations: list[PatchOperation]
@@ -111,9 +111,7 @@ async def user_created(services: Services, request: Request, arguments: NewResou
 
 async def user_replaced(services: Services, request: Request, arguments: Replacement) -> Resource:
     """Replace a user."""
-    changed = await users.replace_user(
-        services, request, arguments.id, arguments.resource, versions=arguments.versions
-    )
+    changed = await users.replace_user(services, request, arguments.id, arguments.resource, versions=arguments.versions)
     return Resource(resource=changed)
 
 
@@ -154,9 +152,7 @@ async def group_replaced(services: Services, request: Request, arguments: Replac
 
 async def group_patched(services: Services, request: Request, arguments: Patch) -> Resource:
     """Apply operations to a group."""
-    changed = await groups.patch_group(
-        services, request, arguments.id, arguments.parsed(), versions=arguments.versions
-    )
+    changed = await groups.patch_group(services, request, arguments.id, arguments.parsed(), versions=arguments.versions)
     return Resource(resource=changed)
 
 
@@ -168,9 +164,7 @@ async def group_deleted(services: Services, request: Request, arguments: Identif
 
 async def handed_over(services: Services, request: Request, arguments: HandedOver) -> Done:
     """Let SCIM manage an existing user."""
-    await hand_over.hand_over(
-        services, request, arguments.user_name, arguments.scim_user_name or arguments.user_name
-    )
+    await hand_over.hand_over(services, request, arguments.user_name, arguments.scim_user_name or arguments.user_name)
     return Done()
 
 
@@ -180,7 +174,9 @@ async def taken_back(_services: Services, request: Request, arguments: Named) ->
     return Done()
 
 
-def _read(name: str, path: str, arguments: type[Arguments], outcome: type[Outcome], run: Any, summary: str) -> AdminOperation:
+def _read(
+    name: str, path: str, arguments: type[Arguments], outcome: type[Outcome], run: Any, summary: str
+) -> AdminOperation:
     return AdminOperation(
         name,
         path,

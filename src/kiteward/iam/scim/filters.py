@@ -22,8 +22,8 @@ _TOKEN: Final = re.compile(
     r"|(?P<word>\.?[A-Za-z$][A-Za-z0-9$_.:-]*)"
     r"|(?P<mark>[()\[\]]))"
 )
-_OPERATORS: Final = frozenset("eq ne co sw ew gt ge lt le".split())
-_ORDER: Final = frozenset("co sw ew gt ge lt le".split())
+_OPERATORS: Final = frozenset(["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"])
+_ORDER: Final = frozenset(["co", "sw", "ew", "gt", "ge", "lt", "le"])
 _WORDS: Final = {"true": True, "false": False, "null": None}
 
 Value = str | bool | float | None
@@ -110,7 +110,7 @@ def parse_filter(schema: ResourceSchema, text: str) -> Filter:
     """Return the tree of a filter.
 
     Raises:
-        InvalidArgument: it cannot be read, names an attribute that is not kept, or compares with a value of another type.
+        InvalidArgument: it cannot be read, names an attribute that is not kept, or compares with another type of value.
     """
     return _Parser(schema, text).whole_filter()
 
@@ -207,7 +207,7 @@ class _Parser:
         return self._compared(target)
 
     def _selected(self, target: Target) -> Filter:
-        """Read what follows `[`: Entra writes `emails[type eq "work"].value eq "…"` for a comparison in the brackets."""
+        """Read what follows `[`; Entra writes `emails[type eq "work"].value eq "…"` for a comparison in brackets."""
         inner = self._within(target)
         before = self._at
         after = self._word()

@@ -74,9 +74,7 @@ async def listed(schema: ResourceSchema, documents: Documents, query: Query) -> 
     return Page(page, total)
 
 
-async def _candidates(
-    schema: ResourceSchema, documents: Documents, found: Filter
-) -> AsyncIterator[dict[str, Any]]:
+async def _candidates(schema: ResourceSchema, documents: Documents, found: Filter) -> AsyncIterator[dict[str, Any]]:
     """Yield every resource that may meet a filter; indexes of the store find those with required values."""
     required = required_values(found)
     key = required.get("userName" if schema.attribute("userName") else "displayName")

@@ -225,8 +225,23 @@ USER: Final = ResourceSchema(
         ),
     ),
     frozenset(
-        "nickname profileurl title usertype preferredlanguage locale timezone password phonenumbers ims photos "
-        "addresses entitlements roles x509certificates".split()
+        [
+            "nickname",
+            "profileurl",
+            "title",
+            "usertype",
+            "preferredlanguage",
+            "locale",
+            "timezone",
+            "password",
+            "phonenumbers",
+            "ims",
+            "photos",
+            "addresses",
+            "entitlements",
+            "roles",
+            "x509certificates",
+        ]
     ),
 )
 

@@ -201,7 +201,7 @@ async def _change(
 async def _renamed(
     services: Services, transaction: Transaction, before: ScimUserRecord, after: ScimUserRecord
 ) -> ScimUserRecord:
-    """Rename a user in Kiteward, if its new `userName` makes another name; a user that was handed over keeps its own."""
+    """Rename a user in Kiteward, if its new `userName` makes another name; who was handed over keeps the name."""
     renamed = after
     if before.user_name == services.scim.name_made_of(before.login):
         renamed = replace(after, user_name=name_of(services, after.login))

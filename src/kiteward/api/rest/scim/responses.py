@@ -53,7 +53,9 @@ BY_CLASS: Final[Mapping[type[errors.KitewardError], tuple[HTTPStatus, str]]] = {
 """The status and `scimType` of an error; a class without a row has those of its nearest ancestor."""
 
 
-def resource(document: Mapping[str, Any], base: str, *, projection: Projection, status: int = HTTPStatus.OK) -> Response:
+def resource(
+    document: Mapping[str, Any], base: str, *, projection: Projection, status: int = HTTPStatus.OK
+) -> Response:
     """Return the response with a resource.
 
     Args:
@@ -71,7 +73,9 @@ def resource(document: Mapping[str, Any], base: str, *, projection: Projection, 
     return response
 
 
-def listed(documents: Sequence[Mapping[str, Any]], base: str, *, total: int, start: int, projection: Projection) -> Response:
+def listed(
+    documents: Sequence[Mapping[str, Any]], base: str, *, total: int, start: int, projection: Projection
+) -> Response:
     """Return the response with a page of resources.
 
     Args:

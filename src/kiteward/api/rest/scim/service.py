@@ -84,9 +84,7 @@ class Exchange:
         """
         if len(self.raw) <= LARGE:
             return read(object_of(self.raw))
-        return await self.context.read_large(
-            operation, lambda: read(object_of(self.raw)), size=len(self.raw)
-        )
+        return await self.context.read_large(operation, lambda: read(object_of(self.raw)), size=len(self.raw))
 
 
 async def answered(request: Request, raw: bytes | bytearray, context: RequestContext) -> Response:
@@ -177,9 +175,7 @@ async def _create(exchange: Exchange) -> Response:
 
 
 async def _get(exchange: Exchange) -> Response:
-    found = await exchange.context.invoke(
-        exchange.operation("Get"), Identified(id=exchange.resource_id), Resource
-    )
+    found = await exchange.context.invoke(exchange.operation("Get"), Identified(id=exchange.resource_id), Resource)
     known = versions_of(exchange.request, "if-none-match")
     if "*" in known or version_of(found.resource) in known:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": version_of(found.resource)})
@@ -193,7 +189,9 @@ async def _replace(exchange: Exchange) -> Response:
 
 
 async def _patch(exchange: Exchange) -> Response:
-    operations = await exchange.read(exchange.operation("Patch"), lambda body: relevant(exchange.schema, operations_of(body)))
+    operations = await exchange.read(
+        exchange.operation("Patch"), lambda body: relevant(exchange.schema, operations_of(body))
+    )
     identified = Identified(id=exchange.resource_id)
     if not operations:
         changed = await exchange.context.invoke(exchange.operation("Get"), identified, Resource)

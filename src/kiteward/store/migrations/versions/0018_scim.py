@@ -22,9 +22,7 @@ def upgrade() -> None:
     op.create_table(
         "scim_users",
         _key("scim_id"),
-        sa.Column(
-            "user_name", _name(), sa.ForeignKey("users.name", ondelete="CASCADE"), nullable=False, unique=True
-        ),
+        sa.Column("user_name", _name(), sa.ForeignKey("users.name", ondelete="CASCADE"), nullable=False, unique=True),
         sa.Column("login", sa.Text(), nullable=False),
         sa.Column("login_key", _name(), nullable=False, unique=True),
         sa.Column("external_id", _name()),
