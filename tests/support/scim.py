@@ -1,11 +1,15 @@
 """A client of the SCIM API, in process, and the requests that it sends."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import httpx
+from tests.support.gateway import GatewayHarness, own_call
+from tests.support.rest import served
 
 from kiteward.authn.oidc.issuers import NameRule
+from kiteward.iam.json_api.keys import MadeKey
 from kiteward.iam.scim.patching import PATCH_URN
 from kiteward.iam.scim.schemas import GROUP_URN, USER_URN
 from kiteward.iam.scim.settings import ScimSettings
@@ -28,6 +32,19 @@ def group(name: str, *member_ids: str, **attributes: Any) -> dict[str, Any]:
 def patch(*operations: Mapping[str, Any]) -> dict[str, Any]:
     """Return a patch."""
     return {"schemas": [PATCH_URN], "Operations": list(operations)}
+
+
+async def key_of(harness: GatewayHarness, name: str, **limits: object) -> str:
+    """Return a new API key of a user.
+
+    Args:
+        harness: the gateway.
+        name: the user.
+        limits: how the key is limited, as JSON spells it.
+    """
+    made: Any = await harness.gateway.handle(own_call("CreateApiKey", userName=name, **limits))
+    assert isinstance(made, MadeKey)
+    return made.key.reveal()
 
 
 class Scim:
@@ -83,3 +100,19 @@ class Scim:
         response = await self.send("GET", f"{path}?{httpx.QueryParams(filter=condition, count=1000)}")
         assert response.is_success, response.text
         return [each["id"] for each in response.json()["Resources"]]
+
+
+@asynccontextmanager
+async def serving(harness: GatewayHarness, settings: ScimSettings = SETTINGS, **parts: Any) -> AsyncIterator[Scim]:
+    """Serve SCIM for as long as the block lasts, for the key of a user who may provision users and nothing else.
+
+    Args:
+        harness: the gateway.
+        settings: the settings of SCIM.
+        parts: others of the services.
+    """
+    harness.configure(scim=settings, **parts)
+    await harness.role("provisioner", ("ProvisionUsers", "*", "*"))
+    await harness.user("directory", "provisioner")
+    async with served(harness.gateway, offers_scim=True) as rest:
+        yield Scim(rest.client, await key_of(harness, "directory"))
