@@ -15,7 +15,7 @@ from kiteward.api.rest.settings import RestSettings
 from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.authn.sessions import SessionRules
-from kiteward.config import engine_keys, exports, keys, limit_keys, oidc, scim_keys, store_keys
+from kiteward.config import engine_keys, exports, keys, limit_keys, oidc, scim, store_keys
 from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
 from kiteward.config.settings import Settings
@@ -118,7 +118,7 @@ def _build_settings(reader: Reader) -> Settings:
         key_rules=KeyRules(
             per_user=reader.get(keys.API_KEYS_PER_USER), default_lifetime=reader.get(keys.API_KEY_EXPIRY) or None
         ),
-        scim=scim_keys.scim(reader, issuers, served=rest.enabled and authorization),
+        scim=scim.scim(reader, issuers, served=rest.enabled and authorization),
         passwords=_password_policy(reader),
         engine=engine,
         sync_mode=reader.get(engine_keys.SYNC_MODE),

@@ -63,7 +63,7 @@ class Reader:
             ConfigurationError: the section has another key.
         """
         for key in _dotted(self._from_file(section)):
-            if key not in known:
+            if not any(key == each or key.startswith(f"{each}.") for each in known):
                 raise ConfigurationError(f"unknown key {section}.{key}; valid keys: {', '.join(sorted(known))}")
 
     def get(self, key: Key[T], default: T | None = None) -> T:

@@ -134,7 +134,7 @@ class ScimReads:
 
     async def members(self, group_ids: Collection[str]) -> Mapping[str, Sequence[ScimMember]]:
         """Return group id -> its members, sorted by id; a group without members is not in it."""
-        columns = (_members.group_id, _users.scim_id, _users.user_name, _users.login)
+        columns = (_members.group_id, _users.scim_id, _users.user_name)
         joined = schema.scim_members.join(schema.scim_users, _users.scim_id == _members.scim_id)
         named = select(*columns).select_from(joined).where(_members.group_id.in_(list(group_ids)))
         rows = await self._rows(named.order_by(_members.group_id, _users.scim_id))

@@ -44,11 +44,10 @@ class ScimUserRecord:
 
 
 class ScimMember(NamedTuple):
-    """A member of a group: the id of a user, its name in Kiteward, and its `userName`."""
+    """A member of a group: the id of a user, and its name in Kiteward."""
 
     scim_id: str
     user_name: str
-    login: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,6 @@ def user_document(record: ScimUserRecord) -> dict[str, Any]:
 def group_document(record: ScimGroupRecord, members: Sequence[ScimMember]) -> dict[str, Any]:
     """Return a group as it is shown, without addresses, which the API knows."""
     shown = {"schemas": [GROUP_URN], "id": record.group_id, **kept_of_group(record, members)}
-    if members:
-        shown["members"] = [{"value": each.scim_id, "display": each.login, "type": "User"} for each in members]
     return _with_meta(shown, "Group", record.created_at, record.changed_at)
 
 

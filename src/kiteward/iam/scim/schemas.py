@@ -268,7 +268,6 @@ GROUP: Final = ResourceSchema(
                     references=("User",),
                 ),
                 Attribute(name="type", description="Always User", mutability=_IMMUTABLE, canonical=("User",)),
-                Attribute(name="display", description="The name of the user", mutability=_READ_ONLY),
             ),
         ),
     ),

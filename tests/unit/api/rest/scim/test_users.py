@@ -127,7 +127,7 @@ async def test_a_rename_keeps_roles_keys_tags_and_groups(harness: GatewayHarness
     assert await works(harness, key)
     shown = await harness.gateway.handle(own_call("WhoAmI", KeyCredential(Secret(key))))
     assert shown.user_name == "scim_bob"
-    assert (await scim.ask("GET", f"/Groups/{team['id']}"))["members"][0]["display"] == "bob"
+    assert (await scim.ask("GET", f"/Groups/{team['id']}"))["members"][0]["value"] == made["id"]
     again = await scim.ask("POST", "/Users", user("alice"))
     assert again["id"] != made["id"]
     assert (await stored(harness, "scim_alice")).roles == ()
