@@ -15,7 +15,7 @@ from kiteward.api.rest.settings import RestSettings
 from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.authn.sessions import SessionRules
-from kiteward.config import engine_keys, exports, keys, limit_keys, oidc, scim, store_keys
+from kiteward.config import engine_keys, exports, keys, limit_keys, oidc, scim, scim_keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
 from kiteward.config.settings import Settings
@@ -50,6 +50,7 @@ _REPLICA_NAME: Final = re.compile(rf"[A-Za-z0-9._-]{{0,{_LONGEST_REPLICA_NAME}}}
 
 _OWN: Final = tuple(key.name for key in keys.KEYS if key.name.startswith("kiteward."))
 _OWN_KEYS: Final = frozenset(name.removeprefix("kiteward.") for name in _OWN)
+_OWN_MAPPINGS: Final = frozenset({scim_keys.SCIM_USER_REPLACE.name.removeprefix("kiteward.")})
 _OWN_VARIABLES: Final = frozenset(map(variable_of, _OWN)) | {ROOT_PASSWORD, ROOT_PASSWORD_FILE}
 
 
@@ -100,7 +101,7 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
 
 
 def _build_settings(reader: Reader) -> Settings:
-    reader.require_known("kiteward", _OWN_KEYS)
+    reader.require_known("kiteward", _OWN_KEYS, mappings=_OWN_MAPPINGS)
     engine, store, rest = _engine(reader), _store(reader), _rest(reader)
     authorization, issuers = reader.get(keys.AUTHORIZATION), oidc.issuers(reader)
     return Settings(

@@ -16,7 +16,7 @@ from kiteward.iam.caller import is_administrator
 from kiteward.iam.collection_access import list_holders
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request, page
 from kiteward.iam.json_api.limits import Limit
-from kiteward.iam.json_api.shapes import HeldGrant
+from kiteward.iam.json_api.shapes import HeldGrant, issuer_of, subject_of
 from kiteward.iam.services import Services
 
 
@@ -80,6 +80,7 @@ class Explained(Outcome):
     `held` says whether its roles allow it, whether or not it can authenticate; `ways` and `remedies` explain `held`.
     Only administrators get `remedies`, `opening`, whether the collection exists (null where that is not known), and the
     collection behind an alias; others get the name that they gave.
+    `issuer` and `subject` say who a federated user is at its identity provider, null for others.
     """
 
     user_name: str
@@ -97,6 +98,8 @@ class Explained(Outcome):
     closed: str
     opening: Opening | None
     rows: RowsExplained | None
+    issuer: str | None = None
+    subject: str | None = None
 
 
 class OfCollection(Arguments):
@@ -109,7 +112,10 @@ class OfCollection(Arguments):
 
 
 class Holder(Outcome):
-    """A user with privileges on the collection. `keyIds` are its API keys that hold some of them."""
+    """A user with privileges on the collection. `keyIds` are its API keys that hold some of them.
+
+    `issuer` and `subject` say who a federated user is at its identity provider, null for others.
+    """
 
     user_name: str
     administrator: bool
@@ -117,6 +123,8 @@ class Holder(Outcome):
     ways: list[HeldGrant]
     key_ids: list[str]
     closed: str
+    issuer: str | None = None
+    subject: str | None = None
 
 
 class Holders(Outcome):
@@ -151,6 +159,7 @@ class Reaches(Outcome):
     """All access of a user or API key. An administrator may do everything, and has no rows.
 
     `limits` are all that its requests have to keep within.
+    `issuer` and `subject` say who a federated user is at its identity provider, null for others.
     """
 
     user_name: str
@@ -160,6 +169,8 @@ class Reaches(Outcome):
     cluster: list[str]
     closed: str
     limits: list[Limit]
+    issuer: str | None = None
+    subject: str | None = None
 
 
 async def explained(services: Services, request: Request, arguments: ExplainRequest) -> Explained:
@@ -196,6 +207,8 @@ async def holders(services: Services, request: Request, arguments: OfCollection)
                 ways=[HeldGrant.of(grant) for grant in holder.grants],
                 key_ids=list(holder.key_ids),
                 closed=_reason(holder.block),
+                issuer=issuer_of(holder.identity),
+                subject=subject_of(holder.identity),
             )
             for holder in found.holders
         ],
@@ -218,6 +231,8 @@ async def reaches(services: Services, request: Request, arguments: OfSomebody) -
         cluster=list(found.cluster),
         closed=_reason(found.state.closed),
         limits=[Limit.by(by, each) for by, each in limits],
+        issuer=issuer_of(found.state.principal.identity),
+        subject=subject_of(found.state.principal.identity),
     )
 
 
@@ -239,6 +254,8 @@ def explanation_shape(request: Request, found: AccessExplanation) -> Explained:
         closed=_reason(found.block),
         opening=_opening(found.block) if is_administrator(request) else None,
         rows=None if found.rows is None else _rows(found.rows, expressions=is_administrator(request)),
+        issuer=issuer_of(found.identity),
+        subject=subject_of(found.identity),
     )
 
 

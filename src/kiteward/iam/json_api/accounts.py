@@ -33,6 +33,7 @@ class Me(Outcome):
 class Account(Outcome):
     """A user, without secrets.
 
+    `issuer` and `subject` say who a federated user is at its identity provider, null for others.
     `scimUserName` is the `userName` of a user whom SCIM manages, else null; `groupRoles` are the roles of its groups.
     """
 
@@ -48,6 +49,8 @@ class Account(Outcome):
     one_time_password: bool
     scim_user_name: str | None
     group_roles: list[str]
+    issuer: str | None = None
+    subject: str | None = None
 
 
 class Accounts(Outcome):
@@ -238,6 +241,8 @@ def _account(record: UserRecord) -> Account:
         if previous and previous.valid_until > time.time()
         else None,
         one_time_password=record.one_time,
+        issuer=None if record.identity is None else record.identity.issuer,
+        subject=None if record.identity is None else record.identity.subject,
         scim_user_name=record.scim_login,
         group_roles=list(record.group_roles),
     )
