@@ -62,5 +62,5 @@ def test_settings_that_leave_open_whom_it_names_are_refused(
     "others", [{"proxy": {"http": {"enabled": False}}}, {"common": {"security": {"authorizationEnabled": False}}}]
 )
 def test_it_is_not_enabled_where_it_could_not_be_served_or_everybody_could_use_it(others: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="kiteward.scim.enabled is true"):
+    with pytest.raises(ConfigurationError, match=r"kiteward\.scim\.enabled is true"):
         settings_from({"kiteward": {"scim": {"enabled": True, "userPrefix": "scim_"}}, **others})

@@ -61,7 +61,7 @@ def main() -> None:
     walk(client)
     results = checked(client)
     for each in results:
-        if each.status not in (Status.SUCCESS,):
+        if each.status is not Status.SUCCESS:
             print(each.status.name, each.title, each.resource_type or "", "|", each.reason)
     print("passed", sum(each.status is Status.SUCCESS for each in results))
 

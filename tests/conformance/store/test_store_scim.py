@@ -1,5 +1,7 @@
 """Users and groups of SCIM in every store, and the names of users that follow a rename."""
 
+from tests.conformance.store.harness import Clock, Transact, adding, changed_since, existing
+
 from kiteward.authz.model import Grant, GrantKey, Role
 from kiteward.authz.privileges import ObjectType
 from kiteward.store.base import Store
@@ -8,7 +10,6 @@ from kiteward.store.records import Subject
 from kiteward.store.renaming import referring_columns
 from kiteward.store.scim_records import SCIM_ISSUER, ScimGroupRecord, ScimMember, ScimSelection, ScimUserRecord
 from kiteward.store.transaction import Transaction
-from tests.conformance.store.harness import Clock, Transact, adding, changed_since, existing
 
 
 def record(scim_id: str, name: str, **fields: object) -> ScimUserRecord:
@@ -29,7 +30,9 @@ async def prepared(change: Transact) -> None:
 
 
 async def test_a_user_is_read_as_it_was_written(store: Store, change: Transact, clock: Clock) -> None:
-    written = ScimUserRecord("1", "alice", "Älice@Corp", "X", False, {"name": {"givenName": "Ä"}, "emails": [{"value": "a"}]})
+    written = ScimUserRecord(
+        "1", "alice", "Älice@Corp", "X", False, {"name": {"givenName": "Ä"}, "emails": [{"value": "a"}]}
+    )
 
     async def work(transaction: Transaction) -> None:
         await adding("alice")(transaction)

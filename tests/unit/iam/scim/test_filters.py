@@ -166,7 +166,7 @@ def test_indexes_are_used_for_values_that_every_match_has(text: str, values: dic
         ('emails[type eq "work"].value', "emails", "value"),
         ("emails.value", "emails", "value"),
         ("title", None, None),
-        ("addresses[type eq \"work\"].country", None, None),
+        ('addresses[type eq "work"].country', None, None),
         ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department", None, None),
     ],
 )

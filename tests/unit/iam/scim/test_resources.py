@@ -15,7 +15,7 @@ def test_names_of_attributes_are_read_in_any_case_and_with_the_schema() -> None:
 
 
 def test_what_clients_cannot_set_and_what_is_not_kept_is_left_out() -> None:
-    body = user("a", id="7", groups=[{"value": "1"}], meta={}, password="secret", phoneNumbers=[{}], shoeSize=7)  # noqa: S106
+    body = user("a", id="7", groups=[{"value": "1"}], meta={}, password="secret", phoneNumbers=[{}], shoeSize=7)
     assert accepted(USER, body) == {"userName": "a"}
 
 
@@ -29,7 +29,9 @@ def test_entra_sends_booleans_as_text() -> None:
 
 
 def test_an_address_of_a_directory_is_kept_as_it_is() -> None:
-    assert accepted(USER, user("a", emails=[{"value": "alice@corp.local"}]))["emails"] == [{"value": "alice@corp.local"}]
+    assert accepted(USER, user("a", emails=[{"value": "alice@corp.local"}]))["emails"] == [
+        {"value": "alice@corp.local"}
+    ]
 
 
 def test_a_member_counts_once() -> None:
@@ -54,7 +56,10 @@ def test_a_member_counts_once() -> None:
         (user("a", displayName="\0"), ErrorCode.SCIM_VALUE_INVALID),
         (user("a", name="A"), ErrorCode.SCIM_VALUE_INVALID),
         (user("a", name={}), ErrorCode.SCIM_VALUE_INVALID),
-        (user("a", emails=[{"value": "1", "primary": True}, {"value": "2", "primary": True}]), ErrorCode.SCIM_VALUE_INVALID),
+        (
+            user("a", emails=[{"value": "1", "primary": True}, {"value": "2", "primary": True}]),
+            ErrorCode.SCIM_VALUE_INVALID,
+        ),
     ],
 )
 def test_a_wrong_resource_is_refused_with_its_reason(body: Any, code: ErrorCode) -> None:

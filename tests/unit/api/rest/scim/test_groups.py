@@ -7,6 +7,7 @@ from tests.support.gateway import GatewayHarness, own_call
 from tests.support.scim import Scim, group, key_of, patch, user
 
 from kiteward.domain.identity import KeyCredential, Secret
+from kiteward.store.identity_records import GroupRole
 
 
 async def made_user(scim: Scim, login: str) -> str:
@@ -74,7 +75,10 @@ async def test_only_users_of_the_directory_are_members(scim: Scim, wrong: str) -
     assert await scim.failure("POST", "/Groups", group("Other", wrong)) == (400, "invalidValue")
     add = patch({"op": "add", "path": "members", "value": [{"value": wrong}]}, {"op": "remove", "path": "members"})
     assert (await scim.send("PATCH", f"/Groups/{made['id']}", add)).status_code in (204, 400)
-    refused = patch({"op": "replace", "path": "displayName", "value": "New"}, {"op": "add", "path": "members", "value": [{"value": wrong}]})
+    refused = patch(
+        {"op": "replace", "path": "displayName", "value": "New"},
+        {"op": "add", "path": "members", "value": [{"value": wrong}]},
+    )
     assert await scim.failure("PATCH", f"/Groups/{made['id']}", refused) == (400, "invalidValue")
     assert (await scim.ask("GET", f"/Groups/{made['id']}"))["displayName"] == "Team"
     assert (await scim.ask("GET", "/Groups"))["totalResults"] == 1
@@ -102,7 +106,7 @@ async def test_filters_find_groups_also_by_their_members(scim: Scim) -> None:
         'displayName sw "t" or displayName sw "o"': sorted([team, other]),
     }.items():
         assert await scim.found("/Groups", condition) == found, condition
-    listed = await scim.ask("GET", "/Groups?excludedAttributes=members&filter=displayName eq \"team\"")
+    listed = await scim.ask("GET", '/Groups?excludedAttributes=members&filter=displayName eq "team"')
     assert "members" not in listed["Resources"][0]
     assert "members" in (await scim.ask("GET", "/Groups"))["Resources"][0]
     assert "members" not in await scim.ask("GET", f"/Groups/{team}?excludedAttributes=members")
@@ -115,7 +119,12 @@ async def test_membership_gives_roles_and_takes_them_before_it_is_answered(harne
     team = (await scim.ask("POST", "/Groups", group("Team")))["id"]
     assert await roles(harness, key) == []
     for method, path, body, held in (
-        ("PATCH", f"/Groups/{team}", patch({"op": "add", "path": "members", "value": [{"value": alice}]}), ["teammate"]),
+        (
+            "PATCH",
+            f"/Groups/{team}",
+            patch({"op": "add", "path": "members", "value": [{"value": alice}]}),
+            ["teammate"],
+        ),
         ("PATCH", f"/Groups/{team}", patch({"op": "remove", "path": f'members[value eq "{alice}"]'}), []),
         ("PUT", f"/Groups/{team}", group("Team", alice), ["teammate"]),
         ("PUT", f"/Groups/{team}", group("Renamed", alice), []),
@@ -152,8 +161,6 @@ async def test_a_mapping_of_another_issuer_gives_groups_of_scim_nothing(harness:
     alice = await made_user(scim, "alice")
     await scim.ask("POST", "/Groups", group("Team", alice))
     async with harness.policy_cache.change() as transaction:
-        from kiteward.store.identity_records import GroupRole
-
         await transaction.identities.grant_role(GroupRole("https://idp.example", "Team", False, "teammate"))
     assert await roles(harness, await key_of(harness, "scim_alice")) == []
 
@@ -188,5 +195,7 @@ async def test_a_large_group_is_changed_by_who_may_provision(scim: Scim) -> None
     made = await scim.ask("POST", "/Groups", group("Team", *ids))
     assert len(made["members"]) == len(ids)
     repeated = [{"value": each, "display": "x" * 200} for each in ids]
-    await scim.ask("PATCH", f"/Groups/{made['id']}", patch({"op": "replace", "path": "members", "value": repeated[:60]}))
+    await scim.ask(
+        "PATCH", f"/Groups/{made['id']}", patch({"op": "replace", "path": "members", "value": repeated[:60]})
+    )
     assert len(await members(scim, made["id"])) == 60

@@ -92,7 +92,12 @@ async def test_only_api_keys_are_taken(harness: GatewayHarness, scim: Scim, kind
 
 
 async def test_nothing_is_said_to_strangers(scim: Scim) -> None:
-    for method, path, body in (*EVERY_REQUEST, ("GET", "/Nothing", None), ("GET", "/Schemas", None), ("POST", "/Users", "x")):
+    for method, path, body in (
+        *EVERY_REQUEST,
+        ("GET", "/Nothing", None),
+        ("GET", "/Schemas", None),
+        ("POST", "/Users", "x"),
+    ):
         assert (await scim.send(method, path, body, key="kw_nobody")).status_code == 401
 
 
@@ -108,7 +113,9 @@ async def test_requests_count_against_the_limits_of_the_keys_owner(harness: Gate
 
 async def test_it_says_what_it_offers(scim: Scim) -> None:
     offered = await scim.ask("GET", "/ServiceProviderConfig")
-    assert {name: offered[name]["supported"] for name in ("patch", "bulk", "filter", "changePassword", "sort", "etag")} == {
+    assert {
+        name: offered[name]["supported"] for name in ("patch", "bulk", "filter", "changePassword", "sort", "etag")
+    } == {
         "patch": True,
         "bulk": False,
         "filter": True,
@@ -135,7 +142,9 @@ async def test_what_is_not_offered_is_refused_as_such(scim: Scim) -> None:
         assert await scim.failure(method, path, {} if method != "GET" else None) == (405, "")
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b'"x"', b"\xff", b"[" * 100_000, b'{"a":[' + b"{}," * 300_000 + b"{}]}"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"7", b'"x"', b"\xff", b"[" * 100_000, b'{"a":[' + b"{}," * 300_000 + b"{}]}"]
+)
 async def test_a_body_that_is_no_object_is_refused(scim: Scim, body: bytes) -> None:
     headers = {"Authorization": f"Bearer {scim.key}"}
     response = await scim.client.post(f"{ROOT}/Users", headers=headers, content=body)
@@ -167,7 +176,13 @@ def test_every_error_has_a_status_and_only_a_wrong_request_has_a_type() -> None:
 
 
 def test_every_scim_code_has_a_row_or_the_status_of_its_class() -> None:
-    of_class = {"SCIM_DISABLED", "SCIM_MANAGED_ALREADY", "SCIM_NOT_MANAGED", "SCIM_RESOURCE_NOT_FOUND", "SCIM_USER_PROTECTED"}
+    of_class = {
+        "SCIM_DISABLED",
+        "SCIM_MANAGED_ALREADY",
+        "SCIM_NOT_MANAGED",
+        "SCIM_RESOURCE_NOT_FOUND",
+        "SCIM_USER_PROTECTED",
+    }
     assert {code.name for code in ErrorCode if code.name.startswith("SCIM_")} - of_class == {
         code.name for code in BY_CODE if code.name.startswith("SCIM_")
     }

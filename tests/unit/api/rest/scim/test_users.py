@@ -29,11 +29,17 @@ async def works(harness: GatewayHarness, key: str) -> bool:
 
 async def test_a_user_is_made_with_the_prefix_and_without_a_password(harness: GatewayHarness, scim: Scim) -> None:
     response = await scim.send(
-        "POST", "/Users", user("alice@corp", externalId="X1", name={"givenName": "A"}, emails=[{"value": "a@corp.local"}])
+        "POST",
+        "/Users",
+        user("alice@corp", externalId="X1", name={"givenName": "A"}, emails=[{"value": "a@corp.local"}]),
     )
     made = response.json()
     assert response.status_code == 201
-    assert response.headers["location"] == made["meta"]["location"] == f"http://kiteward.test:19530/scim/v2/Users/{made['id']}"
+    assert (
+        response.headers["location"]
+        == made["meta"]["location"]
+        == f"http://kiteward.test:19530/scim/v2/Users/{made['id']}"
+    )
     assert response.headers["etag"] == made["meta"]["version"]
     assert (made["userName"], made["externalId"], made["active"]) == ("alice@corp", "X1", True)
     assert await scim.ask("GET", f"/Users/{made['id']}") == made
@@ -119,7 +125,9 @@ async def test_a_rename_keeps_roles_keys_tags_and_groups(harness: GatewayHarness
     await harness.gateway.handle(own_call("SetTags", userName="scim_alice", tags={"team": "blue"}))
     key = await key_of(harness, "scim_alice")
     assert await works(harness, key)
-    renamed = await scim.ask("PATCH", f"/Users/{made['id']}", patch({"op": "replace", "path": "userName", "value": "bob"}))
+    renamed = await scim.ask(
+        "PATCH", f"/Users/{made['id']}", patch({"op": "replace", "path": "userName", "value": "bob"})
+    )
     assert (renamed["id"], renamed["userName"]) == (made["id"], "bob")
     assert await harness.store.user("scim_alice") is None
     record = await stored(harness, "scim_bob")
@@ -137,7 +145,11 @@ async def test_a_rename_to_a_name_of_others_changes_nothing(harness: GatewayHarn
     await harness.user("scim_local")
     made = await scim.ask("POST", "/Users", user("alice"))
     before = await harness.store.users()
-    for name, failure in (("local", (409, "uniqueness")), ("a b", (400, "invalidValue")), ("x" * 40, (400, "invalidValue"))):
+    for name, failure in (
+        ("local", (409, "uniqueness")),
+        ("a b", (400, "invalidValue")),
+        ("x" * 40, (400, "invalidValue")),
+    ):
         assert await scim.failure("PUT", f"/Users/{made['id']}", user(name)) == failure
     assert await harness.store.users() == before
 
@@ -220,7 +232,11 @@ async def test_users_are_listed_in_pages_without_gaps(scim: Scim) -> None:
 
 async def test_filters_find_users_by_index_and_by_comparison(scim: Scim) -> None:
     made = {
-        name: (await scim.ask("POST", "/Users", user(name, externalId=f"X-{name}", emails=[{"value": f"{name}@x", "type": "work"}])))["id"]
+        name: (
+            await scim.ask(
+                "POST", "/Users", user(name, externalId=f"X-{name}", emails=[{"value": f"{name}@x", "type": "work"}])
+            )
+        )["id"]
         for name in ("alice", "bob", "carol")
     }
     for condition, names in {
@@ -233,20 +249,26 @@ async def test_filters_find_users_by_index_and_by_comparison(scim: Scim) -> None
         'userName eq "alice" and externalId eq "X-bob"': [],
         'emails[type eq "work" and value eq "bob@x"]': ["bob"],
         'emails[type eq "work"].value eq "bob@x"': ["bob"],
-        "active eq true and not (userName eq \"bob\")": ["alice", "carol"],
+        'active eq true and not (userName eq "bob")': ["alice", "carol"],
     }.items():
         assert await scim.found("/Users", condition) == sorted(made[name] for name in names), condition
     assert await scim.failure("GET", "/Users?filter=userName") == (400, "invalidFilter")
     assert await scim.failure("GET", '/Users?filter=shoeSize eq "7"') == (400, "invalidFilter")
     page = await scim.ask("GET", "/Users?filter=active eq true&startIndex=2&count=1")
-    assert (page["totalResults"], len(page["Resources"]), page["Resources"][0]["id"]) == (3, 1, sorted(made.values())[1])
+    assert (page["totalResults"], len(page["Resources"]), page["Resources"][0]["id"]) == (
+        3,
+        1,
+        sorted(made.values())[1],
+    )
 
 
 async def test_a_search_by_post_finds_the_same(scim: Scim) -> None:
     made = await scim.ask("POST", "/Users", user("alice"))
     await scim.ask("POST", "/Users", user("bob"))
     search: dict[str, Any] = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]}
-    found = await scim.ask("POST", "/Users/.search", {**search, "filter": 'userName eq "alice"', "attributes": ["userName"]})
+    found = await scim.ask(
+        "POST", "/Users/.search", {**search, "filter": 'userName eq "alice"', "attributes": ["userName"]}
+    )
     assert [(each["id"], each["userName"]) for each in found["Resources"]] == [(made["id"], "alice")]
     assert "active" not in found["Resources"][0]
     assert await scim.failure("POST", "/Users/.search", {"filter": "x"}) == (400, "invalidSyntax")
@@ -256,7 +278,12 @@ async def test_a_search_by_post_finds_the_same(scim: Scim) -> None:
 async def test_attributes_are_left_out_where_a_client_asks_for_that(scim: Scim) -> None:
     made = await scim.ask("POST", "/Users", user("alice", name={"givenName": "A", "familyName": "B"}))
     path = f"/Users/{made['id']}"
-    assert (await scim.ask("GET", f"{path}?attributes=userName,name.givenName")).keys() == {"schemas", "id", "userName", "name"}
+    assert (await scim.ask("GET", f"{path}?attributes=userName,name.givenName")).keys() == {
+        "schemas",
+        "id",
+        "userName",
+        "name",
+    }
     assert (await scim.ask("GET", f"{path}?attributes=NAME.givenname"))["name"] == {"givenName": "A"}
     assert "name" not in await scim.ask("GET", f"{path}?excludedAttributes=name,id")
     assert (await scim.ask("GET", f"{path}?excludedAttributes=name.givenName"))["name"] == {"familyName": "B"}
@@ -264,7 +291,9 @@ async def test_attributes_are_left_out_where_a_client_asks_for_that(scim: Scim) 
     assert await scim.failure("GET", f"{path}?attributes=id&excludedAttributes=name") == (400, "invalidSyntax")
 
 
-async def test_neither_password_nor_what_is_not_kept_reaches_the_audit_trail(harness: GatewayHarness, scim: Scim) -> None:
+async def test_neither_password_nor_what_is_not_kept_reaches_the_audit_trail(
+    harness: GatewayHarness, scim: Scim
+) -> None:
     secret = {"password": "confidential-1", "phoneNumbers": [{"value": "confidential-2"}]}
     made = await scim.ask("POST", "/Users", user("alice", **secret))
     path = f"/Users/{made['id']}"
