@@ -9,6 +9,7 @@ from tests.support.gateway import GatewayHarness, own_call
 from tests.support.rest import served
 
 from kiteward.authn.oidc.issuers import NameRule
+from kiteward.domain.identity import PresentedCredential
 from kiteward.iam.json_api.keys import MadeKey
 from kiteward.iam.scim.patching import PATCH_URN
 from kiteward.iam.scim.schemas import GROUP_URN, USER_URN
@@ -34,7 +35,14 @@ def patch(*operations: Mapping[str, Any]) -> dict[str, Any]:
     return {"schemas": [PATCH_URN], "Operations": list(operations)}
 
 
-async def key_of(harness: GatewayHarness, name: str, **limits: object) -> str:
+async def own(
+    harness: GatewayHarness, operation: str, by: str | PresentedCredential = "root", /, **arguments: Any
+) -> Any:
+    """Call one of our own operations and return its outcome; arguments as of `own_call`."""
+    return await harness.gateway.handle(own_call(operation, by, **arguments))
+
+
+async def key_of(harness: GatewayHarness, name: str, **limits: Any) -> str:
     """Return a new API key of a user.
 
     Args:
@@ -42,7 +50,7 @@ async def key_of(harness: GatewayHarness, name: str, **limits: object) -> str:
         name: the user.
         limits: how the key is limited, as JSON spells it.
     """
-    made: Any = await harness.gateway.handle(own_call("CreateApiKey", userName=name, **limits))
+    made = await own(harness, "CreateApiKey", userName=name, **limits)
     assert isinstance(made, MadeKey)
     return made.key.reveal()
 

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.support.gateway import GatewayHarness, own_call
-from tests.support.scim import Scim, group, patch, serving, user
+from tests.support.scim import Scim, group, own, patch, serving, user
 
 from kiteward.domain import errors
 from kiteward.domain.error_codes import ErrorCode
@@ -11,7 +11,7 @@ DEACTIVATE = patch({"op": "replace", "path": "active", "value": False})
 
 
 async def hand_over(harness: GatewayHarness, name: str, login: str = "") -> None:
-    await harness.gateway.handle(own_call("HandOverToScim", userName=name, scimUserName=login))
+    await own(harness, "HandOverToScim", userName=name, scimUserName=login)
 
 
 async def id_of(scim: Scim, login: str) -> str:
@@ -41,11 +41,11 @@ async def test_who_is_taken_back_stays_and_leaves_its_groups(harness: GatewayHar
         made = await scim.ask("POST", "/Users", user("alice"))
         await harness.role("teammate")
         await scim.ask("POST", "/Groups", group("Team", made["id"]))
-        await harness.gateway.handle(own_call("GrantGroupRole", issuer="scim", group="Team", roleName="teammate"))
-        shown = await harness.gateway.handle(own_call("DescribeUserAccount", userName="scim_alice"))
+        await own(harness, "GrantGroupRole", issuer="scim", group="Team", roleName="teammate")
+        shown = await own(harness, "DescribeUserAccount", userName="scim_alice")
         assert (shown.scim_user_name, shown.group_roles) == ("alice", ["teammate"])
-        await harness.gateway.handle(own_call("TakeBackFromScim", userName="scim_alice"))
-        shown = await harness.gateway.handle(own_call("DescribeUserAccount", userName="scim_alice"))
+        await own(harness, "TakeBackFromScim", userName="scim_alice")
+        shown = await own(harness, "DescribeUserAccount", userName="scim_alice")
         assert (shown.scim_user_name, shown.group_roles, shown.enabled) == (None, [], True)
         assert await scim.failure("GET", f"/Users/{made['id']}") == (404, "")
 
@@ -97,5 +97,5 @@ async def test_who_is_not_managed_cannot_be_taken_back(
 ) -> None:
     await harness.user("bob")
     with pytest.raises(kind) as refused:
-        await harness.gateway.handle(own_call("TakeBackFromScim", userName=name))
+        await own(harness, "TakeBackFromScim", userName=name)
     assert refused.value.code is code

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.support.gateway import GatewayHarness, own_call
-from tests.support.scim import Scim, group, key_of, patch, user
+from tests.support.gateway import GatewayHarness
+from tests.support.scim import Scim, group, key_of, own, patch, user
 
 from kiteward.domain.identity import KeyCredential, Secret
 from kiteward.store.identity_records import GroupRole
@@ -19,11 +19,11 @@ async def members(scim: Scim, group_id: str) -> list[str]:
 
 
 async def roles(harness: GatewayHarness, key: str) -> list[str]:
-    return list((await harness.gateway.handle(own_call("WhoAmI", KeyCredential(Secret(key))))).roles)
+    return list((await own(harness, "WhoAmI", KeyCredential(Secret(key)))).roles)
 
 
 async def map_role(harness: GatewayHarness, name: str, role: str = "teammate", **how: Any) -> None:
-    await harness.gateway.handle(own_call("GrantGroupRole", issuer="scim", group=name, roleName=role, **how))
+    await own(harness, "GrantGroupRole", issuer="scim", group=name, roleName=role, **how)
 
 
 async def test_a_group_is_made_with_its_members_and_shown_at_both(scim: Scim) -> None:
@@ -149,9 +149,7 @@ async def test_a_change_of_the_mapping_is_in_force_before_it_is_answered(harness
     assert await roles(harness, key) == ["teammate"]
     await map_role(harness, "*er", "second", pattern=True)
     assert await roles(harness, key) == ["second", "teammate"]
-    await harness.gateway.handle(
-        own_call("RevokeGroupRole", issuer="scim", group="Team[*", roleName="teammate", pattern=True)
-    )
+    await own(harness, "RevokeGroupRole", issuer="scim", group="Team[*", roleName="teammate", pattern=True)
     assert await roles(harness, key) == ["second"]
     await harness.succeed("DropRole", role_name="second")
     assert await roles(harness, key) == []

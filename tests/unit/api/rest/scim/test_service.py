@@ -1,11 +1,12 @@
 """Who may use SCIM, what it says of itself, and what it answers to what it does not offer."""
 
 import base64
+from collections.abc import AsyncIterator
 
 import pytest
 from tests.support.gateway import PASSWORD, GatewayHarness, own_call
 from tests.support.rest import Rest, served
-from tests.support.scim import ROOT, Scim, group, key_of, patch, serving, user
+from tests.support.scim import ROOT, Scim, group, key_of, own, patch, serving, user
 
 from kiteward.api.rest.scim.responses import BY_CLASS, BY_CODE, failed
 from kiteward.domain import errors
@@ -30,7 +31,7 @@ EVERY_REQUEST = [
 
 
 @pytest.fixture
-async def closed(harness: GatewayHarness) -> Rest:
+async def closed(harness: GatewayHarness) -> AsyncIterator[Rest]:
     async with served(harness.gateway) as rest:
         yield rest
 
@@ -103,7 +104,7 @@ async def test_nothing_is_said_to_strangers(scim: Scim) -> None:
 
 async def test_requests_count_against_the_limits_of_the_keys_owner(harness: GatewayHarness) -> None:
     async with serving(harness) as scim:
-        await harness.gateway.handle(own_call("SetLimits", userName="directory", requestsPerSecond=1, burst=2))
+        await own(harness, "SetLimits", userName="directory", requestsPerSecond=1, burst=2)
         answers = [await scim.send("GET", "/Users") for _ in range(6)]
     limited = [each for each in answers if each.status_code == 429]
     assert limited

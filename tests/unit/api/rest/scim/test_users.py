@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.support.gateway import GatewayHarness, own_call, presented
-from tests.support.scim import SETTINGS, Scim, group, key_of, patch, serving, user
+from tests.support.gateway import GatewayHarness, presented
+from tests.support.scim import SETTINGS, Scim, group, key_of, own, patch, serving, user
 
 from kiteward.authn.oidc.issuers import NameRule
 from kiteward.domain.errors import KeyRejected, PasswordRejected
@@ -94,7 +94,7 @@ async def test_whom_an_administrator_disables_stays_so_however_often_scim_says_a
     harness: GatewayHarness, scim: Scim
 ) -> None:
     made = await scim.ask("POST", "/Users", user("alice"))
-    await harness.gateway.handle(own_call("DisableUser", userName="scim_alice"))
+    await own(harness, "DisableUser", userName="scim_alice")
     for method, body in (("PATCH", ACTIVATE), ("PUT", user("alice", active=True)), ("PUT", user("alice"))):
         assert (await scim.ask(method, f"/Users/{made['id']}", body))["active"] is True
         assert not (await stored(harness, "scim_alice")).enabled
@@ -104,7 +104,7 @@ async def test_whom_an_administrator_enables_is_disabled_by_the_next_deactivatio
     harness: GatewayHarness, scim: Scim
 ) -> None:
     made = await scim.ask("POST", "/Users", user("alice", active=False))
-    await harness.gateway.handle(own_call("EnableUser", userName="scim_alice"))
+    await own(harness, "EnableUser", userName="scim_alice")
     await scim.ask("PATCH", f"/Users/{made['id']}", DEACTIVATE)
     assert not (await stored(harness, "scim_alice")).enabled
 
@@ -122,7 +122,7 @@ async def test_a_rename_keeps_roles_keys_tags_and_groups(harness: GatewayHarness
     made = await scim.ask("POST", "/Users", user("alice"))
     team = await scim.ask("POST", "/Groups", group("Team", made["id"]))
     await harness.succeed("OperateUserRole", username="scim_alice", role_name="teammate")
-    await harness.gateway.handle(own_call("SetTags", userName="scim_alice", tags={"team": "blue"}))
+    await own(harness, "SetTags", userName="scim_alice", tags={"team": "blue"})
     key = await key_of(harness, "scim_alice")
     assert await works(harness, key)
     renamed = await scim.ask(
@@ -133,7 +133,7 @@ async def test_a_rename_keeps_roles_keys_tags_and_groups(harness: GatewayHarness
     record = await stored(harness, "scim_bob")
     assert (record.roles, record.tags, record.scim_login) == (("teammate",), {"team": "blue"}, "bob")
     assert await works(harness, key)
-    shown = await harness.gateway.handle(own_call("WhoAmI", KeyCredential(Secret(key))))
+    shown = await own(harness, "WhoAmI", KeyCredential(Secret(key)))
     assert shown.user_name == "scim_bob"
     assert (await scim.ask("GET", f"/Groups/{team['id']}"))["members"][0]["value"] == made["id"]
     again = await scim.ask("POST", "/Users", user("alice"))
@@ -176,7 +176,7 @@ async def test_a_deleted_user_is_gone_with_its_keys(harness: GatewayHarness, sci
 
 async def test_whom_an_administrator_deletes_is_gone_for_scim_too(harness: GatewayHarness, scim: Scim) -> None:
     made = await scim.ask("POST", "/Users", user("alice"))
-    await harness.gateway.handle(own_call("DeleteUserAccount", userName="scim_alice"))
+    await own(harness, "DeleteUserAccount", userName="scim_alice")
     assert await scim.failure("GET", f"/Users/{made['id']}") == (404, "")
 
 

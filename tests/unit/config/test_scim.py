@@ -11,7 +11,7 @@ IDP = {"issuer": "https://idp.example", "audience": "kiteward", "userPrefix": "i
 
 
 def scim(*issuers: dict[str, Any], **keys: Any) -> Any:
-    kiteward = {"scim": {"enabled": True, **keys}, **({"oidc": list(issuers)} if issuers else {})}
+    kiteward: dict[str, Any] = {"scim": {"enabled": True, **keys}, **({"oidc": list(issuers)} if issuers else {})}
     return settings_from({"kiteward": kiteward}).scim
 
 
