@@ -1,11 +1,10 @@
 """Users and groups as SCIM shows them, and the versions of what is shown."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-
-import msgspec
 
 from kiteward.iam.scim.schemas import GROUP_URN, USER_URN
 from kiteward.store.scim_records import ScimGroupRecord, ScimMember, ScimUserRecord
@@ -46,7 +45,7 @@ def version_of(document: Mapping[str, Any]) -> str:
 
 def _with_meta(shown: dict[str, Any], kind: str, created: float, changed: float) -> dict[str, Any]:
     times = {"created": _moment(created), "lastModified": _moment(changed)}
-    digest = hashlib.sha256(msgspec.json.encode([shown, times], order="sorted")).hexdigest()[:32]
+    digest = hashlib.sha256(json.dumps([shown, times], sort_keys=True).encode()).hexdigest()[:32]
     return {**shown, "meta": {"resourceType": kind, **times, "version": f'W/"{digest}"'}}
 
 
