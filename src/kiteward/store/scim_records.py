@@ -70,7 +70,7 @@ class ScimGroupRecord:
 
 @dataclass(frozen=True, slots=True)
 class ScimSelection:
-    """Which users or groups to read, sorted by id. What is None selects nothing.
+    """Which users or groups to read, sorted by id. None leaves a criterion out.
 
     Attributes:
         key: the `userName` or `displayName`, in any case.

@@ -100,6 +100,6 @@ def _comparable(attribute: Attribute, value: Any, operator: str) -> Any:
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            raise invalid_filter(f"`{attribute.name}` is compared with what is no time") from None
+            raise invalid_filter(f"`{attribute.name}` is compared with a text that is not a time") from None
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return value.casefold() if isinstance(value, str) and not attribute.case_exact else value

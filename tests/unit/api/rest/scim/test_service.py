@@ -1,4 +1,4 @@
-"""Who may use SCIM, what it says of itself, and what it answers to what it does not offer."""
+"""Access to SCIM, its description of itself, and its answers to requests that it does not offer."""
 
 import base64
 from collections.abc import AsyncIterator
