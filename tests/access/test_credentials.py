@@ -51,6 +51,8 @@ _OWN_ROWS: Final = {
     "+++xx": "DescribeApiKey RotateApiKey DisableApiKey EnableApiKey RevokeApiKey",
     "+----": "BeginSession",
     "-----": """
+    ListScimUsers GetScimUser CreateScimUser ReplaceScimUser PatchScimUser DeleteScimUser ListScimGroups GetScimGroup
+    CreateScimGroup ReplaceScimGroup PatchScimGroup DeleteScimGroup HandOverToScim TakeBackFromScim
         ListUserAccounts CreateUserAccount DeleteUserAccount ResetPassword DisableUser EnableUser UnlockUser
         ListCollectionAccess ListMissingAccess ListUnusedAccess SearchAudit ExplainAuditLine ChangeGrants DescribeServer
         ListServers ViewAsUser
