@@ -51,14 +51,14 @@ _OWN_ROWS: Final = {
     "+++xx": "DescribeApiKey RotateApiKey DisableApiKey EnableApiKey RevokeApiKey",
     "+----": "BeginSession",
     "-----": """
-    ListScimUsers GetScimUser CreateScimUser ReplaceScimUser PatchScimUser DeleteScimUser ListScimGroups GetScimGroup
-    CreateScimGroup ReplaceScimGroup PatchScimGroup DeleteScimGroup HandOverToScim TakeBackFromScim
         ListUserAccounts CreateUserAccount DeleteUserAccount ResetPassword DisableUser EnableUser UnlockUser
         ListCollectionAccess ListMissingAccess ListUnusedAccess SearchAudit ExplainAuditLine ChangeGrants DescribeServer
         ListServers ViewAsUser
         MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
         SetTags DeleteTags ListTaggedUsers PreviewRows
         SetLimits DeleteLimits ListLimits
+        ListScimUsers GetScimUser CreateScimUser ReplaceScimUser PatchScimUser DeleteScimUser HandOverToScim
+        ListScimGroups GetScimGroup CreateScimGroup ReplaceScimGroup PatchScimGroup DeleteScimGroup TakeBackFromScim
         ListIdentities InviteUser UnbindIdentity CutOffTokens ListGroupRoles GrantGroupRole RevokeGroupRole
     """,
 }
