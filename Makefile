@@ -24,7 +24,7 @@ milvus := .venv-milvus
 envoy := .venv-envoy
 auditing := .venv-audit
 # Older clients, frameworks, and what checks deploy/, each from the lock of its name. The first test that needs one has it made.
-clients := .venv-pymilvus24 .venv-pymilvus25 .venv-pymilvus26 .venv-frameworks .venv-deploy
+clients := .venv-pymilvus24 .venv-pymilvus25 .venv-pymilvus26 .venv-frameworks .venv-scim .venv-deploy
 bin := $(venv)/bin
 install := -m pip install --quiet --disable-pip-version-check --no-input
 locked := $(install) --require-hashes --no-deps
@@ -151,6 +151,7 @@ lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.tom
 	$(compile) --group pymilvus25 --output-file requirements/pymilvus25.lock
 	$(compile) --group pymilvus26 --excludes requirements/excluded.txt --output-file requirements/pymilvus26.lock
 	$(compile) --group frameworks --excludes requirements/excluded-frameworks.txt --output-file requirements/frameworks.lock
+	$(compile) --group scim --output-file requirements/scim.lock
 	$(compile) --group milvus235 --output-file requirements/milvus235.lock
 	$(compile) --group envoy --output-file requirements/envoy.lock
 	$(compile) --group audit --output-file requirements/audit.lock

@@ -47,6 +47,7 @@ from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.gateway.row_access.counting import RowCounter
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import Arguments
+from kiteward.iam.json_api.scim import PatchOperation
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
 from kiteward.store.records import ReplicaRecord, UserRecord
@@ -313,7 +314,14 @@ def own_call(
 def least_arguments(operation: str) -> Arguments:
     """Return arguments of one of our own operations, whose required fields alone are given."""
     row = ADMIN_OPERATIONS[operation]
-    values: dict[Any, Any] = {int: 1, datetime: datetime.now(UTC), list[str]: ["Query"], dict[str, str]: {"x": "x"}}
+    values: dict[Any, Any] = {
+        int: 1,
+        datetime: datetime.now(UTC),
+        list[str]: ["Query"],
+        dict[str, str]: {"x": "x"},
+        dict[str, Any]: {"x": "x"},
+    }
+    values[list[PatchOperation]] = [{"op": "remove", "path": "x"}]
     required = (field for field in msgspec.structs.fields(row.arguments) if field.required)
     return row.arguments_of({field.encode_name: values.get(field.type, "x") for field in required})
 

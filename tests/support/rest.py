@@ -75,10 +75,10 @@ class Rest:
 
 @asynccontextmanager
 async def served(
-    gateway: Gateway, settings: RestSettings | None = None, *, table: Table = TABLE
+    gateway: Gateway, settings: RestSettings | None = None, *, table: Table = TABLE, offers_scim: bool = False
 ) -> AsyncIterator[Rest]:
     """Serve the REST API of a gateway for as long as the block lasts."""
-    app = build_app(gateway, settings or RestSettings(), table=table)
+    app = build_app(gateway, settings or RestSettings(), table=table, offers_scim=offers_scim)
     transport = httpx.ASGITransport(app, client=("192.0.2.7", 4711))
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://kiteward.test:19530") as client:

@@ -94,7 +94,7 @@ class AuditEvent(NamedTuple):
         credential: what the principal was verified by, in a form that reveals nothing.
         address: the client's, as `host:port`.
         client: the SDK's name and version, as it states them.
-        transport: `grpc`, `rest`, `console`, `health` or `local`.
+        transport: `grpc`, `rest`, `scim`, `console`, `health` or `local`.
         operation: name of the RPC or of the operation of our own.
         database: the resolved database.
         resources: the collections, aliases or databases it is about.

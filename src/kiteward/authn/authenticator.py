@@ -31,6 +31,7 @@ from kiteward.domain.identity import (
 )
 from kiteward.store.base import Attempts, Store
 from kiteward.store.records import LastUsed, UserRecord
+from kiteward.store.scim_records import SCIM_ISSUER
 
 if TYPE_CHECKING:  # loaded where an identity provider is configured
     from kiteward.authn.oidc.authentication import TokenAuthenticator
@@ -176,6 +177,10 @@ class Authenticator:
             self._known.pop(name, None)
         if issuers:
             self._known.clear()  # it is not known here whose identity is theirs
+        if SCIM_ISSUER in issuers:
+            self._known_keys.clear()  # nor who is in the groups of SCIM, whatever signs in
+            if self.tokens is not None:
+                self.tokens.forget_all()
         self.sessions.forget(user_names)
         self._known_keys.forget(user_names, key_ids)
         if self.tokens is not None:

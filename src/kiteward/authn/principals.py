@@ -27,7 +27,7 @@ def principal_of(record: UserRecord, *, root_bypass: bool) -> Principal:
     held = record.identity
     return Principal(
         record.name,
-        frozenset(record.roles),
+        frozenset(record.roles).union(record.group_roles),
         unrestricted=unrestricted,
         tags=record.tags,
         limits=limits,

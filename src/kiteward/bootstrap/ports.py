@@ -73,7 +73,11 @@ class PublicPort:
         self._settings = settings
         self._open = False
         self.budget = Budget(settings.byte_limits)
-        self._app = build_app(gateway, settings.rest, budget=self.budget) if settings.rest.enabled else None
+        self._app = (
+            build_app(gateway, settings.rest, budget=self.budget, offers_scim=settings.scim.enabled)
+            if settings.rest.enabled
+            else None
+        )
         self._http = (
             _http_server(
                 with_console(self._app, gateway, settings, tickets=tickets, sign_in=sign_in),

@@ -146,6 +146,17 @@ GROUP_ROLES: Final = (
     Command("revoke", "RevokeGroupRole", "let a group no longer give a role", names=_MAPPED, options=("pattern",)),
 )
 
+SCIM: Final = (
+    Command(
+        "hand-over",
+        "HandOverToScim",
+        "let SCIM manage an existing user",
+        names=("userName",),
+        options=("scimUserName",),
+    ),
+    Command("take-back", "TakeBackFromScim", "let SCIM no longer manage a user", names=("userName",)),
+)
+
 SERVERS: Final = (
     Command("list", "ListServers", "list the servers that use the store, with their leases", lists="servers"),
 )
@@ -160,6 +171,7 @@ def add_parsers(commands: Any) -> None:
         ("limits", LIMITS, "limit requests of users, API keys and roles, directly in the store"),
         ("identities", IDENTITIES, "manage users of identity providers, directly in the store"),
         ("group-roles", GROUP_ROLES, "manage the roles that groups of identity providers give, directly in the store"),
+        ("scim", SCIM, "hand users over to SCIM, or take them back, directly in the store"),
         ("servers", SERVERS, "show the servers that share a store"),
     ):
         group = commands.add_parser(word, help=text).add_subparsers(required=True, metavar="COMMAND")

@@ -54,6 +54,10 @@ OPTIONS: Final[Mapping[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         ("--not-before",),
         {"metavar": "TIME", "help": "the moment, as 2026-11-29T12:00:00Z (default: now)"},
     ),
+    "scimUserName": (
+        ("--scim-user-name",),
+        {"metavar": "NAME", "help": "its userName at the identity provider (default: its name)"},
+    ),
     "pattern": (
         ("--pattern",),
         {"action": "store_true", "help": "GROUP is a pattern, in which * stands for any text"},

@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "limits": "limit requests of users, API keys and roles, directly in the store",
             "identities": "manage users of identity providers, directly in the store",
             "group-roles": "manage the roles that groups of identity providers give, directly in the store",
+            "scim": "hand users over to SCIM, or take them back, directly in the store",
             "servers": "show the servers that share a store",
             "init": "create a new data directory with an administrator",
         },

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kiteward.api.rest.settings import LARGEST_BODY
 from kiteward.authn.password_policy import POLICIES
-from kiteward.config import console_keys, engine_keys, export_keys, limit_keys, oidc_keys, store_keys
+from kiteward.config import console_keys, engine_keys, export_keys, limit_keys, oidc_keys, scim_keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
@@ -340,6 +340,10 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     UNKNOWN_PARAMETERS,
     CORS_ORIGINS,
     MAX_BODY_BYTES,
+    scim_keys.SCIM_ENABLED,
+    scim_keys.SCIM_ISSUER,
+    scim_keys.SCIM_USER_PREFIX,
+    scim_keys.SCIM_USER_REPLACE,
     store_keys.STORE_CONNECTIONS,
     store_keys.STORE_PASSWORD,
     store_keys.STORE_PASSWORD_FILE,

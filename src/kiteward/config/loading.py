@@ -13,7 +13,7 @@ from kiteward.api.health import HealthSettings
 from kiteward.api.rest.settings import RestSettings
 from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
-from kiteward.config import engine_keys, exports, keys, limit_keys, oidc, store_keys
+from kiteward.config import engine_keys, exports, keys, limit_keys, oidc, scim, scim_keys, store_keys
 from kiteward.config.console import console
 from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
@@ -49,6 +49,7 @@ _REPLICA_NAME: Final = re.compile(rf"[A-Za-z0-9._-]{{0,{_LONGEST_REPLICA_NAME}}}
 
 _OWN: Final = tuple(key.name for key in keys.KEYS if key.name.startswith("kiteward."))
 _OWN_KEYS: Final = frozenset(name.removeprefix("kiteward.") for name in _OWN)
+_OWN_MAPPINGS: Final = frozenset({scim_keys.SCIM_USER_REPLACE.name.removeprefix("kiteward.")})
 _OWN_VARIABLES: Final = frozenset(map(variable_of, _OWN)) | {ROOT_PASSWORD, ROOT_PASSWORD_FILE}
 
 
@@ -99,15 +100,16 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
 
 
 def _build_settings(reader: Reader) -> Settings:
-    reader.require_known("kiteward", _OWN_KEYS)
-    engine, store = _engine(reader), _store(reader)
+    reader.require_known("kiteward", _OWN_KEYS, mappings=_OWN_MAPPINGS)
+    engine, store, rest = _engine(reader), _store(reader), _rest(reader)
+    authorization, issuers = reader.get(keys.AUTHORIZATION), oidc.issuers(reader)
     return Settings(
         host=reader.get(keys.HOST),
         port=reader.get(keys.PORT),
         hosts=AllowedHosts(reader.get(keys.ALLOWED_HOSTS)),
         data_dir=Path(reader.get(keys.DATA_DIRECTORY)),
         default_root_password=Secret(reader.root_password()),
-        authorization=reader.get(keys.AUTHORIZATION),
+        authorization=authorization,
         root_bypass=not reader.get(keys.ROOT_NEEDS_ROLES),
         seed_public=reader.get(keys.PUBLIC_SEEDS),
         super_users=reader.get(keys.SUPER_USERS),
@@ -116,13 +118,14 @@ def _build_settings(reader: Reader) -> Settings:
         key_rules=KeyRules(
             per_user=reader.get(keys.API_KEYS_PER_USER), default_lifetime=reader.get(keys.API_KEY_EXPIRY) or None
         ),
+        scim=scim.scim(reader, issuers, served=rest.enabled and authorization),
         passwords=_password_policy(reader),
         engine=engine,
         sync_mode=reader.get(engine_keys.SYNC_MODE),
         log_level=reader.get(keys.LOG_LEVEL),
         metrics=_metrics(reader),
         audit=_audit(reader),
-        rest=_rest(reader),
+        rest=rest,
         console=console(reader),
         tls=_tls(reader),
         store=store,
@@ -134,7 +137,7 @@ def _build_settings(reader: Reader) -> Settings:
         replicas=_replicas(reader),
         workers=_workers(reader, remote=engine is not None, shared=store is not None),
         admission=_admission(reader, remote=engine is not None),
-        issuers=oidc.issuers(reader),
+        issuers=issuers,
     )
 
 

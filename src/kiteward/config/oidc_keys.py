@@ -51,11 +51,16 @@ class NamesBy:
 
 @dataclass(frozen=True, slots=True)
 class TextBy:
-    """A mapping of names to texts."""
+    """A mapping of names to texts; an environment variable holds it as YAML or JSON."""
 
     takes: str
 
     def parse(self, value: object) -> Mapping[str, str]:
+        if isinstance(value, str):
+            try:
+                value = yaml.safe_load(value)
+            except yaml.YAMLError:
+                raise ValueError("must be a section of texts, in YAML or JSON") from None
         if not isinstance(value, dict):
             raise ValueError("must be a section of texts")  # noqa: TRY004  as every wrong value
         return {str(name): Text("text").parse("" if each is None else each) for name, each in value.items()}

@@ -52,18 +52,19 @@ class Reader:
         self._given = given or {}
         self.in_force: list[EffectiveValue] = []
 
-    def require_known(self, section: str, known: frozenset[str]) -> None:
+    def require_known(self, section: str, known: frozenset[str], *, mappings: frozenset[str] = frozenset()) -> None:
         """Check that a section has no unknown keys.
 
         Args:
             section: the section, such as `kiteward`.
             known: the dotted keys that it may have.
+            mappings: those among them whose values are sections with any keys.
 
         Raises:
             ConfigurationError: the section has another key.
         """
         for key in _dotted(self._from_file(section)):
-            if key not in known:
+            if key not in known and not any(key.startswith(f"{each}.") for each in mappings):
                 raise ConfigurationError(f"unknown key {section}.{key}; valid keys: {', '.join(sorted(known))}")
 
     def get(self, key: Key[T], default: T | None = None) -> T:

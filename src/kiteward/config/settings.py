@@ -16,6 +16,7 @@ from kiteward.engine.embedded.sync_mode import SyncMode
 from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.replicas.settings import ReplicaSettings
+from kiteward.iam.scim.settings import ScimSettings
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
@@ -44,6 +45,7 @@ class Settings:
             `proxy.nameValidation.allowedChars`, `proxy.roleNameValidation.allowedChars`.
         limits: `proxy.maxUserNum`, `proxy.maxRoleNum`.
         key_rules: `kiteward.apiKeys.maxPerUser` and `defaultExpiry`.
+        scim: `kiteward.scim.enabled`, `issuer`, `userPrefix` and `userReplace`.
         passwords: `kiteward.passwordPolicy`, overridden by `proxy.minPasswordLength` and `proxy.maxPasswordLength`.
         engine: the remote engine, `kiteward.engine.address`, `tls`, `user`, `password`, `passwordFile` and `timeout`;
             None for the embedded one.
@@ -86,6 +88,7 @@ class Settings:
     naming: NamingRules = field(default_factory=NamingRules)
     limits: Limits = field(default_factory=Limits)
     key_rules: KeyRules = field(default_factory=KeyRules)
+    scim: ScimSettings = field(default_factory=ScimSettings)
     passwords: PasswordPolicy = POLICIES["standard"]
     engine: RemoteEngineSettings | None = None
     sync_mode: SyncMode = "batch"

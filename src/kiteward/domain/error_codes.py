@@ -153,6 +153,21 @@ class ErrorCode(StrEnum):
     SIGN_IN_UNFINISHED = auto()
     TOKEN_SIGN_IN = auto()
 
+    # SCIM.
+    SCIM_DISABLED = auto()
+    SCIM_FILTER_INVALID = auto()
+    SCIM_MANAGED_ALREADY = auto()
+    SCIM_NAME_TAKEN = auto()
+    SCIM_NO_TARGET = auto()
+    SCIM_NOT_MANAGED = auto()
+    SCIM_PATH_INVALID = auto()
+    SCIM_READ_ONLY = auto()
+    SCIM_RESOURCE_NOT_FOUND = auto()
+    SCIM_SYNTAX_INVALID = auto()
+    SCIM_USER_PROTECTED = auto()
+    SCIM_VALUE_INVALID = auto()
+    SCIM_VERSION_DIFFERS = auto()
+
     # Roles and grants.
     ROLE_NOT_FOUND = auto()
     ROLE_EXISTS = auto()

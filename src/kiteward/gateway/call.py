@@ -43,7 +43,7 @@ class Call(NamedTuple, Generic[Payload_co]):
         forward: metadata of the caller that may be forwarded to the engine.
         address: the caller's network address as `host:port`, for the record.
         request_id: the id by which the request is found again, of `new_request_id`; empty where nobody looks for it.
-        transport: the service that received it, for the record: `grpc`, `rest`, `console`, `health` or `local`.
+        transport: the service that received it, for the record: `grpc`, `rest`, `scim`, `console`, `health` or `local`.
         client: how the caller's software describes itself, for the record.
         client_id: the number that `Connect` gave the client, which refers to its description of itself at that time.
         turn: the client's request that it is a part of; None where it is the whole.

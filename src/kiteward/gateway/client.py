@@ -51,7 +51,7 @@ class GatewayClient:
     Attributes:
         gateway: handles the requests.
         credential: what the caller presented, or the error that the transport found in it.
-        transport: how the caller is connected, for the record: `rest`, `console`, `health` or `local`.
+        transport: how the caller is connected, for the record: `rest`, `scim`, `console`, `health` or `local`.
         address: the caller's network address as `host:port`.
         database: the database of the connection; empty where there is none.
         deadline: the event loop's time at which the caller gives up, or None.

@@ -88,7 +88,7 @@ async def create_key(services: Services, caller: Caller, new: NewKey) -> IssuedK
             decide_administrator(caller.principal).require_allowed()
         record = await stored_user(services, owner)
         key = _new_record(caller, minted, replace(new, owner=owner, lifetime=lifetime, networks=networks))
-        await _check_roles(services, transaction, key, record.roles)
+        await _check_roles(services, transaction, key, (*record.roles, *record.group_roles))
         if await transaction.keys.count(owner) >= services.key_rules.per_user:
             raise LimitReached(
                 f"{owner} has {services.key_rules.per_user} API keys already: revoke one first",

@@ -15,8 +15,9 @@ from kiteward.iam.users import NewUser, add_user
 from kiteward.store.identities import NO_PASSWORD
 from kiteward.store.identity_records import GroupRole, IdentityRecord
 from kiteward.store.records import UserRecord
+from kiteward.store.scim_records import SCIM_ISSUER
 
-SCIM: Final = "scim"
+SCIM: Final = SCIM_ISSUER
 """Stands for an issuer where roles are given to groups that SCIM provisions."""
 
 LONGEST_GROUP: Final = 1024

@@ -21,6 +21,7 @@ from kiteward.domain.identity import CredentialReach
 from kiteward.domain.naming import NamingRules
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.engine.base import Engine
+from kiteward.iam.scim.settings import ScimSettings
 from kiteward.store.base import Store
 from kiteward.store.records import ListedReplica
 
@@ -303,6 +304,7 @@ class Services:
     super_users: frozenset[str] = frozenset()
     root_bypass: bool = True
     key_rules: KeyRules = field(default_factory=KeyRules)
+    scim: ScimSettings = field(default_factory=ScimSettings)
     sessions: Sessions = field(default_factory=MemorySessions)
     response_cache: ResponseCache = field(default_factory=ResponseCache)
     trail: AuditReader | None = None

@@ -45,7 +45,7 @@ async def list_unused(services: Services, caller: Caller, since: datetime) -> Un
             "there is no audit trail (kiteward.audit.enabled is false), so usage is not recorded",
             ErrorDetail(ErrorCode.AUDIT_DISABLED),
         )
-    roles = {record.name: record.roles for record in await services.store.users()}
+    roles = {record.name: (*record.roles, *record.group_roles) for record in await services.store.users()}
     if services.shared_trail is not None:
         uses, recorded_since = await services.shared_trail.uses(since)
     else:

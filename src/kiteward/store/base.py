@@ -20,6 +20,7 @@ from kiteward.store.records import (
     Use,
     UserRecord,
 )
+from kiteward.store.scim import ScimReads
 from kiteward.store.sharing import ConnectedReplicas
 from kiteward.store.sign_in_failures import AttemptRules
 from kiteward.store.transaction import Transaction
@@ -133,6 +134,11 @@ class Store(Protocol):
     @property
     def attempts(self) -> "Attempts":
         """The passwords that were presented, as servers that share the store count them."""
+        ...
+
+    @property
+    def scim(self) -> ScimReads:
+        """The users and groups that identity providers manage by SCIM."""
         ...
 
     async def session(self, token_digest: str) -> SessionRecord | None:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ObjectType
-from kiteward.store import identities, request_limits, schema, tags
+from kiteward.store import identities, request_limits, schema, scim, tags
 from kiteward.store.connections import Rows
 from kiteward.store.records import PreviousSecret, UserRecord
 from kiteward.store.statements import position
@@ -25,7 +25,7 @@ _groups = schema.privilege_groups.c
 _USER: Final = tuple(_users)
 
 USERS: Final[Select[*tuple[Any, ...]]] = (
-    select(*_USER, tags.of_user(_users.name), *identities.COLUMNS, _bindings.role_name)
+    select(*_USER, tags.of_user(_users.name), *identities.COLUMNS, *scim.OF_USER, _bindings.role_name)
     .select_from(
         schema.users.outerjoin(
             schema.federated_identities, schema.federated_identities.c.user_name == _users.name
@@ -143,7 +143,7 @@ def _beginning(column: ColumnElement[Any]) -> ColumnElement[str]:
 
 def user_records(rows: Rows) -> Iterator[UserRecord]:
     """Yield what the rows of `USERS` mean."""
-    width = len(_USER) + 1 + len(identities.COLUMNS)
+    width = len(_USER) + 1 + len(identities.COLUMNS) + len(scim.OF_USER)
     for columns, group in groupby(rows, key=lambda row: tuple(row[:width])):
         name, password_hash, credential_id, description, created_at, changed_at = columns[:6]
         enabled, signed_in_at, locked_at, former_hash, former_id, former_until, one_time = columns[6:13]
@@ -162,7 +162,9 @@ def user_records(rows: Rows) -> Iterator[UserRecord]:
             one_time=one_time,
             tags=tags.read(columns[16]),
             limits=request_limits.read(*columns[13:16]),
-            identity=identities.read(name, columns[17:]),
+            identity=identities.read(name, columns[17 : -len(scim.OF_USER)]),
+            scim_login=columns[-2],
+            group_roles=scim.read_roles(columns[-1]),
         )
 
 

@@ -189,6 +189,8 @@ class UserRecord:
         tags: its tags, sorted by key.
         limits: the limits of its requests.
         identity: of a federated user, whom tokens sign in; None for a local user.
+        scim_login: the `userName` of a user whom SCIM manages; None for any other.
+        group_roles: names of the roles that its groups of SCIM give it, sorted; bound to it or not.
     """
 
     name: str
@@ -206,6 +208,8 @@ class UserRecord:
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     limits: RequestLimits = field(default_factory=RequestLimits)
     identity: IdentityRecord | None = None
+    scim_login: str | None = None
+    group_roles: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"UserRecord(name={self.name!r})"

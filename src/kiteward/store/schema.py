@@ -22,7 +22,7 @@ from sqlalchemy import (
     true,
 )
 
-from kiteward.store import columns, federation_tables
+from kiteward.store import columns, federation_tables, scim_tables
 
 REVISION_ROW: Final = 1
 """Key of the only row of `revision`."""
@@ -166,6 +166,9 @@ api_key_tags: Final = Table(
 federated_identities: Final = federation_tables.federated_identities
 token_cutoffs: Final = federation_tables.token_cutoffs
 group_roles: Final = federation_tables.group_roles
+scim_users: Final = scim_tables.scim_users
+scim_groups: Final = scim_tables.scim_groups
+scim_members: Final = scim_tables.scim_members
 
 protected_collections: Final = Table(
     "protected_collections",

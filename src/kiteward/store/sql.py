@@ -42,6 +42,7 @@ from kiteward.store.records import (
     Use,
     UserRecord,
 )
+from kiteward.store.scim import ScimReads
 from kiteward.store.sign_in_failures import Attempts
 from kiteward.store.sqlite import SqliteBackend, database_path
 from kiteward.store.transaction import Transaction
@@ -64,6 +65,7 @@ class SqlStore:
         self._writer = Writer(engines, observer)
         self._counter = None if engines.counting is None else Reader(engines.only_counting(engines.counting))
         self._attempts = Attempts(self._count, engines.writing.dialect.name)
+        self._scim = ScimReads(self._read)
         self._clock = clock
         self._shared = shared
         self._announcer = secrets.token_hex(16)
@@ -175,6 +177,10 @@ class SqlStore:
         return int(revision[0][0]), intents.records(rows)
 
     @property
+    def scim(self) -> ScimReads:
+        return self._scim
+
+    @property
     def attempts(self) -> Attempts:
         return self._attempts
 
@@ -269,6 +275,10 @@ class SqlStore:
                 await self._counter.close()
             await self._writer.close()
             await self._reader.close()
+
+    async def _read(self, statement: Executable) -> Rows:
+        (rows,) = await self._reader.rows(statement)
+        return rows
 
     async def _count(self, statement: Executable) -> Rows:
         """Run a statement that counts, without waiting for transactions where the database allows it."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Column, Connection, Float, Integer, Table, Text
+from sqlalchemy import Boolean, Column, Connection, Float, Integer, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -21,6 +21,20 @@ class json_object(FunctionElement[str]):  # noqa: N801  used as a function
 
     inherit_cache = True
     type = Text()
+
+
+class json_list(FunctionElement[str]):  # noqa: N801  used as a function
+    """The aggregate of the texts of a group of rows as the text of a JSON list; `[]` for no rows."""
+
+    inherit_cache = True
+    type = Text()
+
+
+class pattern_matches(FunctionElement[bool]):  # noqa: N801  used as a function
+    """Whether a text matches a pattern, in which `*` stands for any characters and others for themselves."""
+
+    inherit_cache = True
+    type = Boolean()
 
 
 class database_time(FunctionElement[float]):  # noqa: N801  used as a function
@@ -65,6 +79,29 @@ def _json_object_sqlite(element: json_object, compiler: SQLCompiler, **options: 
 @compiles(json_object, "postgresql")
 def _json_object_postgresql(element: json_object, compiler: SQLCompiler, **options: Any) -> str:
     return f"coalesce(json_object_agg({compiler.process(element.clauses, **options)})::text, '{{}}')"
+
+
+@compiles(json_list, "sqlite")
+def _json_list_sqlite(element: json_list, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_group_array({compiler.process(element.clauses, **options)})"
+
+
+@compiles(json_list, "postgresql")
+def _json_list_postgresql(element: json_list, compiler: SQLCompiler, **options: Any) -> str:
+    return f"coalesce(json_agg({compiler.process(element.clauses, **options)})::text, '[]')"
+
+
+@compiles(pattern_matches, "sqlite")
+def _pattern_matches_sqlite(element: pattern_matches, compiler: SQLCompiler, **options: Any) -> str:
+    text, pattern = (compiler.process(each, **options) for each in element.clauses)
+    return f"({text} GLOB replace(replace({pattern}, '[', '[[]'), '?', '[?]'))"
+
+
+@compiles(pattern_matches, "postgresql")
+def _pattern_matches_postgresql(element: pattern_matches, compiler: SQLCompiler, **options: Any) -> str:
+    text, pattern = (compiler.process(each, **options) for each in element.clauses)
+    escaped = f"replace(replace(replace({pattern}, '!', '!!'), '%', '!%'), '_', '!_')"
+    return f"({text} LIKE replace({escaped}, '*', '%') ESCAPE '!')"
 
 
 @compiles(timeline, "sqlite")

@@ -17,8 +17,10 @@ from kiteward.store.identities import Identities
 from kiteward.store.intents import Intents
 from kiteward.store.keys import Keys
 from kiteward.store.records import Change, Committed, Subject, UserRecord, collection_subject
+from kiteward.store.renaming import Renaming
 from kiteward.store.request_limits import HeldLimits
 from kiteward.store.row_policies import RowPolicies
+from kiteward.store.scim import ScimDirectory
 from kiteward.store.sessions import ConsoleSessions
 from kiteward.store.tags import Tags
 
@@ -327,6 +329,8 @@ class Transaction:
         self.audit_events = AuditEvents(write_transaction)
         self.audit_uses = AuditUses(write_transaction)
         self.sessions = ConsoleSessions(write_transaction, self._changes)
+        self.renaming = Renaming(write_transaction, self._changes)
+        self.scim = ScimDirectory(write_transaction, self._changes, clock)
 
     def note_catalog(self, names: Iterable[tuple[str, str]]) -> None:
         """Announce that names may stand for something else in the engine; see `Subject.CATALOG`.

@@ -232,6 +232,7 @@ def test_every_operation_for_administrators_has_a_command() -> None:
         accounts.LIMITS,
         accounts.IDENTITIES,
         accounts.GROUP_ROLES,
+        accounts.SCIM,
         accounts.SERVERS,
     )
     commands = {command.operation for table in tables for command in table}

@@ -40,6 +40,12 @@ SINGLE = {"revision": "value", "audit_head": "seq"}
 """Tables that have one row from the beginning, each with a column whose value was 0 then."""
 
 YOUNGER = (
+    "scim_members",
+    "scim_groups",
+    "scim_users",
+    "group_roles",
+    "token_cutoffs",
+    "federated_identities",
     "row_policy_roles",
     "row_policies",
     "protected_collections",

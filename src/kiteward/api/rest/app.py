@@ -5,6 +5,7 @@
 1. A request from a page of an origin that is not allowed is refused. A preflight request is answered if origins are
    configured.
 2. `/openapi.json` and `/docs` are public, and browsers get a short text at `/`. Any other path outside the API is 404.
+   SCIM (`/scim/v2`) takes the same steps, where it is enabled; it has errors of its own, and takes API keys alone.
 3. The caller is authenticated before path and body are examined (contract 5.1). A valid request is authenticated once,
    by its own call of the gateway. A failure before that call, such as an invalid body, is reported only after the
    gateway has authenticated the caller. Unless the caller is authenticated, only `FROM_ANYBODY` bytes of a body are
@@ -18,10 +19,10 @@ import functools
 import logging
 import math
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -32,6 +33,8 @@ from kiteward.api.rest import bodies, credentials, headers
 from kiteward.api.rest.docs_page import public_documents
 from kiteward.api.rest.endpoint_table import TABLE
 from kiteward.api.rest.endpoints import OWN_PREFIX, Answer, RequestContext, Table
+from kiteward.api.rest.scim import responses as scim_responses
+from kiteward.api.rest.scim import service as scim_service
 from kiteward.api.rest.settings import RestSettings
 from kiteward.api.rest.status import DEFECT, SUCCESS, TIMEOUT, TOO_LARGE, UNEXPECTED, RestFailure, failure_of
 from kiteward.domain.addresses import address_text, source_of
@@ -63,12 +66,17 @@ _NO_PAGE: Final = "This is Kiteward, a Milvus endpoint for programs. Its REST AP
 _V1: Final = "/v1/"
 _NO_V1: Final = "version 1 of the REST API is not supported: use /v2/vectordb"
 
+_T = TypeVar("_T")
+
 
 class RestApp:
     """The ASGI application; created by `build_app`."""
 
-    def __init__(self, gateway: Gateway, settings: RestSettings, table: Table, budget: Budget) -> None:
+    def __init__(
+        self, gateway: Gateway, settings: RestSettings, table: Table, budget: Budget, *, offers_scim: bool
+    ) -> None:
         self._gateway = gateway
+        self._offers_scim = offers_scim
         self._budget = budget
         self._settings = settings
         self._table = table
@@ -111,32 +119,36 @@ class RestApp:
             return shown.response()
         if wants_page(request.scope):
             return PlainTextResponse(_NO_PAGE)
-        if not any(path == root or path.startswith(f"{root}/") for root in _API):
+        is_scim = self._offers_scim and path.startswith(f"{scim_service.ROOT}/")
+        if not is_scim and not any(path == root or path.startswith(f"{root}/") for root in _API):
             return PlainTextResponse(_NOT_FOUND, HTTPStatus.NOT_FOUND)
-        return await self._answer_api(request, request_id)
+        return await self._answer_api(request, request_id, is_scim=is_scim)
 
-    async def _answer_api(self, request: Request, request_id: str) -> Response:
-        """Answer one request to the API."""
+    async def _answer_api(self, request: Request, request_id: str, *, is_scim: bool) -> Response:
+        """Answer one request to the API, or to that of SCIM."""
         default = self._settings.request_timeout
+        detailed = request.scope["path"].startswith(OWN_PREFIX)
+        report = scim_responses.failed if is_scim else functools.partial(_reported, detailed=detailed)
+        run = self._run_scim if is_scim else self._run
         wrong: RestFailure | None = None
         try:
             seconds = headers.timeout(request, default)
         except RestFailure as failure:
             seconds, wrong = default, failure
-        context = self._context(request, request_id, seconds)
+        context = self._context(request, request_id, seconds, is_scim=is_scim)
         try:
             async with asyncio.timeout(seconds):
-                return await self._after_authentication(
-                    request, context, self._run(request, context, wrong, patient=seconds > default)
-                )
+                work = run(request, context, wrong, patient=seconds > default)
+                return await _after_authentication(context, work, report)
         except TimeoutError:
-            return failed(RestFailure(TIMEOUT, "request timeout", http=HTTPStatus.REQUEST_TIMEOUT))
+            return report(RestFailure(TIMEOUT, "request timeout", http=HTTPStatus.REQUEST_TIMEOUT))
 
-    def _context(self, request: Request, request_id: str, seconds: float) -> RequestContext:
+    def _context(self, request: Request, request_id: str, seconds: float, *, is_scim: bool) -> RequestContext:
+        read = credentials.api_key_alone if is_scim else credentials.presented_credential
         client = GatewayClient(
             self._gateway,
-            credentials.presented_credential(request.headers.getlist("authorization")),
-            transport="rest",
+            read(request.headers.getlist("authorization")),
+            transport="scim" if is_scim else "rest",
             address=address_text(*request.client) if request.client else "",
             database=headers.database(request),
             deadline=asyncio.get_running_loop().time() + seconds,
@@ -146,28 +158,6 @@ class RestApp:
         )
         allow_int64 = headers.allow_int64(request, default=self._settings.allow_int64)
         return RequestContext(client, self._executor, allow_int64=allow_int64)
-
-    @staticmethod
-    async def _after_authentication(request: Request, context: RequestContext, work: Awaitable[Response]) -> Response:
-        """Return the response of the work, once the gateway has authenticated the caller.
-
-        INVARIANT: an unauthenticated caller gets 401, or why nobody can be authenticated now, and never a success or
-        another failure.
-        """
-        detailed = request.scope["path"].startswith(OWN_PREFIX)
-        try:
-            response = await work
-        except AuthenticationError as error:
-            return failed(failure_of(error), detailed=detailed)
-        except KitewardError as error:
-            response = failed(failure_of(error), detailed=detailed)
-        except RestFailure as failure:
-            response = failed(failure, detailed=detailed)
-        try:
-            await context.establish()
-        except KitewardError as error:
-            return failed(failure_of(error), detailed=detailed)
-        return response
 
     async def _run(
         self, request: Request, context: RequestContext, wrong: RestFailure | None, *, patient: bool
@@ -192,9 +182,22 @@ class RestApp:
             raw = await self._read(request, context, held)
             async with self._large if len(raw) > LARGE else contextlib.nullcontext():
                 read = functools.partial(bodies.decode, endpoint.body, raw)
-                body = read() if len(raw) <= ANYBODYS else await context.read_large(endpoint, read, size=len(raw))
+                body = read() if len(raw) <= ANYBODYS else await context.read_large(endpoint.large, read, size=len(raw))
                 context.choose_database(body, endpoint)
                 return _succeeded(await _unless_gone(request, endpoint.run(context, body)))
+
+    async def _run_scim(
+        self, request: Request, context: RequestContext, wrong: RestFailure | None, *, patient: bool
+    ) -> Response:
+        """Read the body of a request to SCIM and carry it out. Arguments as of `_run`."""
+        if wrong is not None:
+            raise wrong
+        if patient:
+            await context.establish()
+        with contextlib.ExitStack() as held:
+            raw = await self._read(request, context, held)
+            async with self._large if len(raw) > LARGE else contextlib.nullcontext():
+                return await _unless_gone(request, scim_service.answered(request, raw, context))
 
     async def _read(self, request: Request, context: RequestContext, held: contextlib.ExitStack) -> bytearray:
         """Return the body, once the memory budget has room for it; `held` releases that room.
@@ -227,7 +230,12 @@ class RestApp:
 
 
 def build_app(
-    gateway: Gateway, settings: RestSettings, *, table: Table = TABLE, budget: Budget | None = None
+    gateway: Gateway,
+    settings: RestSettings,
+    *,
+    table: Table = TABLE,
+    budget: Budget | None = None,
+    offers_scim: bool = False,
 ) -> RestApp:
     """Return the ASGI application of the REST service.
 
@@ -236,14 +244,45 @@ def build_app(
         settings: the settings of the service.
         table: the endpoints.
         budget: the memory budget; None creates one of its own.
+        offers_scim: whether SCIM is served too.
 
     Returns:
         The application; the caller must call `close` when it is no longer served.
     """
-    return RestApp(gateway, settings, table, budget or Budget())
+    return RestApp(gateway, settings, table, budget or Budget(), offers_scim=offers_scim)
 
 
-async def _unless_gone(request: Request, work: Awaitable[Any]) -> Any:
+async def _after_authentication(
+    context: RequestContext, work: Awaitable[Response], report: Callable[[KitewardError | RestFailure], Response]
+) -> Response:
+    """Return the response of the work, once the gateway has authenticated the caller.
+
+    INVARIANT: an unauthenticated caller gets 401, or why nobody can be authenticated now, and never a success or
+    another failure.
+
+    Args:
+        context: the caller's access to the gateway.
+        work: carries the request out.
+        report: returns the response with an error.
+    """
+    try:
+        response = await work
+    except AuthenticationError as error:
+        return report(error)
+    except (KitewardError, RestFailure) as error:
+        response = report(error)
+    try:
+        await context.establish()
+    except KitewardError as error:
+        return report(error)
+    return response
+
+
+def _reported(error: KitewardError | RestFailure, *, detailed: bool) -> Response:
+    return failed(error if isinstance(error, RestFailure) else failure_of(error), detailed=detailed)
+
+
+async def _unless_gone(request: Request, work: Awaitable[_T]) -> _T:
     """Return the outcome of the work; cancel it when the caller disconnects, as gRPC does.
 
     Raises:

@@ -7,6 +7,7 @@ from typing import Final
 
 from kiteward.domain.errors import AuthenticationError, CredentialMalformed, CredentialMissing
 from kiteward.domain.identity import (
+    KeyCredential,
     PasswordCredential,
     PresentedCredential,
     Secret,
@@ -42,6 +43,18 @@ def presented_credential(headers: Sequence[str]) -> PresentedCredential | Authen
     if stripped != text and stripped and ":" not in stripped:
         return without_colon(stripped)
     return _password(stripped)
+
+
+def api_key_alone(headers: Sequence[str]) -> PresentedCredential | AuthenticationError:
+    """Return the presented API key, or why there is none: SCIM takes no passwords.
+
+    Args:
+        headers: as of `presented_credential`.
+    """
+    presented = presented_credential(headers)
+    if isinstance(presented, KeyCredential | AuthenticationError):
+        return presented
+    return CredentialMalformed("SCIM takes an API key as a bearer token, and nothing else")
 
 
 def is_basic(headers: Sequence[str]) -> bool:

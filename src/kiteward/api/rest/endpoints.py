@@ -162,18 +162,18 @@ class RequestContext:
         """
         return await self._establishing(self._client.invoke(operation, arguments, outcome))
 
-    async def read_large(self, endpoint: "Endpoint[Any]", read: Callable[[], _T], *, size: int) -> _T:
+    async def read_large(self, operation: str, read: Callable[[], _T], *, size: int) -> _T:
         """Return a large body, decoded after the caller is authorized to send one and has its turn.
 
         Args:
-            endpoint: its endpoint.
+            operation: the operation that the body becomes.
             read: decodes the body.
             size: bytes of the body.
 
         Raises:
             KitewardError: as `GatewayClient.read_large`.
         """
-        return await self._establishing(self._client.read_large(endpoint.large, read, size=size))
+        return await self._establishing(self._client.read_large(operation, read, size=size))
 
     async def _establishing(self, work: Awaitable[_T]) -> _T:
         """Return the outcome of a request to the gateway, and note whether it implies an authenticated caller."""

@@ -34,6 +34,7 @@ class Account(Outcome):
     """A user, without secrets.
 
     `issuer` and `subject` say who a federated user is at its identity provider, null for others.
+    `scimUserName` is the `userName` of a user whom SCIM manages, else null; `groupRoles` are the roles of its groups.
     """
 
     user_name: str
@@ -46,6 +47,8 @@ class Account(Outcome):
     signed_in_at: datetime | None
     old_password_valid_until: datetime | None
     one_time_password: bool
+    scim_user_name: str | None
+    group_roles: list[str]
     issuer: str | None = None
     subject: str | None = None
 
@@ -240,6 +243,8 @@ def _account(record: UserRecord) -> Account:
         one_time_password=record.one_time,
         issuer=None if record.identity is None else record.identity.issuer,
         subject=None if record.identity is None else record.identity.subject,
+        scim_user_name=record.scim_login,
+        group_roles=list(record.group_roles),
     )
 
 

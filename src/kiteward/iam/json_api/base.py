@@ -14,7 +14,15 @@ from typing import Any, Final
 import msgspec
 
 from kiteward.audit.events import DETAILS_LIMIT, Event
-from kiteward.authz.policy import Decision, PolicySnapshot, decide_administrator, decide_authenticated
+from kiteward.authz.policy import (
+    Condition,
+    Decision,
+    PolicySnapshot,
+    decide,
+    decide_administrator,
+    decide_authenticated,
+)
+from kiteward.authz.privileges import Privilege
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
 from kiteward.domain.identity import CredentialReach, Principal, Secret
@@ -128,6 +136,7 @@ class AdminOperation:
         summary: one sentence for the API document.
         administrators: whether only administrators may call it; otherwise `run` checks the owner of the objects.
         credential: which credentials of a user are accepted; see `CredentialReach`.
+        privilege: the privilege on the cluster that it needs instead; administrators have it.
         changes: whether it changes anything; a change continues to its end when its caller is gone.
         rest: whether REST offers it too; the console has all of them.
         event: the kind of audit event; None for what is recorded only when refused.
@@ -147,6 +156,7 @@ class AdminOperation:
     summary: str
     administrators: bool = True
     credential: CredentialReach = CredentialReach.FULL
+    privilege: Privilege | None = None
     changes: bool = True
     rest: bool = True
     event: Event | None = Event.ADMINISTRATIVE_READ
@@ -156,8 +166,10 @@ class AdminOperation:
     one_time_password: bool = False
     while_unrecorded: bool = False
 
-    def decide(self, principal: Principal) -> Decision:
-        """Decide whether a principal may call this, with the credential of its request."""
+    def decide(self, principal: Principal, snapshot: PolicySnapshot) -> Decision:
+        """Decide whether a principal may call this, with the credential of its request, by a policy."""
+        if self.privilege is not None:
+            return decide(principal, (Condition(self.privilege),), snapshot)
         return (
             decide_administrator(principal) if self.administrators else decide_authenticated(principal, self.credential)
         )

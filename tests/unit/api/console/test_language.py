@@ -73,7 +73,7 @@ EXCEPTIONS: Final = {
 }
 """Constructions, by their file and the start of their message, that need no detail of their own."""
 
-WORDS: Final = frozenset({"API", "Collection", "ID", "Milvus", "milvus", "database", "db8", "root", "false"})
+WORDS: Final = frozenset({"API", "SCIM", "Collection", "ID", "Milvus", "milvus", "database", "db8", "root", "false"})
 """Latin words that a Chinese sentence may have: terms of Milvus, names of things, and examples."""
 
 
