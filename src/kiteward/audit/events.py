@@ -90,6 +90,7 @@ class AuditEvent(NamedTuple):
         outcome: how it ended.
         request_id: the id of the request, which logs and responses carry too.
         principal: the user it ran as.
+        actor: the service that acted for that user, with the key of a token exchange.
         presented_user: the user name that came with a credential that was not accepted; the caller chose it.
         credential: what the principal was verified by, in a form that reveals nothing.
         address: the client's, as `host:port`.
@@ -135,6 +136,7 @@ class AuditEvent(NamedTuple):
     roles: tuple[str, ...] = ()
     stored: int = 0
     line: int = 0
+    actor: str = ""
 
 
 def shortened(event: AuditEvent) -> tuple[AuditEvent, int]:

@@ -287,10 +287,9 @@ class Authenticator:
             found = await read_key(self._store, key_id)
         if found is None:
             return None
-        lineage, owners = found
-        principal = self._principal(owners[lineage[0].owner])
-        known = CachedKey.of(lineage, principal, closed=block_of_key(lineage, owners) is not None)
-        self._known_keys.remember(known, lineage)
+        closed = block_of_key(found.lineage, found.users) is not None
+        known = CachedKey.of(found.lineage, self._principal(found.owner), closed=closed)
+        self._known_keys.remember(known, found)
         return known
 
     # Sessions

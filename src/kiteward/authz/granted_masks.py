@@ -8,6 +8,7 @@ from kiteward.authz.model import Grant, PrivilegeGroup
 from kiteward.authz.privileges import (
     ALL,
     BUILT_IN_GROUPS,
+    CLUSTER_BY_NAME,
     CLUSTER_LEVEL,
     COLLECTION_LEVEL,
     COLLECTION_TYPED,
@@ -67,10 +68,10 @@ def granted_masks(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> Granted
     if key.object_type is ObjectType.USER:
         counts = everywhere or key.db_name == DEFAULT_DATABASE
         return GrantedMasks(users=mask & USER_TYPED if counts else 0)
-    below = mask & ~CLUSTER_LEVEL
+    below = mask & ~(CLUSTER_LEVEL | CLUSTER_BY_NAME)
     return GrantedMasks(
         rows=((row, below),) if below else (),
-        cluster=mask & CLUSTER_LEVEL & GLOBAL_TYPED if cluster_counts and unnamed else 0,
+        cluster=mask & (CLUSTER_LEVEL & GLOBAL_TYPED | CLUSTER_BY_NAME) if cluster_counts and unnamed else 0,
         users=mask & USER_TYPED if everywhere and unnamed else 0,
     )
 

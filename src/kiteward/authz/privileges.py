@@ -1,6 +1,6 @@
 """The privilege catalogue: every privilege of Milvus 3.0 with its object type and level, and the built-in groups.
 
-CallProvider is of this product alone (decision 0050).
+CallProvider and ExchangeToken are of this product alone (decisions 0050 and 0066).
 
 Source: contract 4.4 (privileges, levels), contract 4.5 (groups). API names are case-sensitive and carry no `Privilege`
 prefix. Each privilege owns one bit, so that a set of privileges is an integer and a decision is an `&`.
@@ -104,6 +104,7 @@ _ROWS: Final = (
     ("CollectionAdmin", "Global", False, "ManageRLS ViewRLS"),
     # In no group.
     ("Collection", "Global", False, "SkipRLS CallProvider"),
+    ("Cluster", "Global", False, "ExchangeToken"),
 )
 
 _GROUP_RANKS: Final = ("ReadOnly", "ReadWrite", "Admin")
@@ -135,7 +136,9 @@ def mask_of(names: Iterable[str]) -> int:
     return mask
 
 
-BY_NAME_ONLY: Final = mask_of(("SkipRLS", "CallProvider"))
+CLUSTER_BY_NAME: Final = mask_of(("ExchangeToken",))
+COLLECTION_BY_NAME: Final = mask_of(("SkipRLS", "CallProvider"))
+BY_NAME_ONLY: Final = CLUSTER_BY_NAME | COLLECTION_BY_NAME
 """Privileges that `All` and `*` do not stand for: they are granted by their names, or in a custom group."""
 
 
@@ -150,7 +153,7 @@ GLOBAL_TYPED: Final = _mask_where(object_type=ObjectType.GLOBAL)
 USER_TYPED: Final = _mask_where(object_type=ObjectType.USER)
 CLUSTER_LEVEL: Final = _mask_where(level=Level.CLUSTER)
 COLLECTION_LEVEL: Final = _mask_where(level=Level.COLLECTION)
-SHOWS_COLLECTION: Final = COLLECTION_LEVEL | BY_NAME_ONLY
+SHOWS_COLLECTION: Final = COLLECTION_LEVEL | COLLECTION_BY_NAME
 """Privileges of which any one makes a collection visible (decision 0002)."""
 DATABASE_READS: Final = mask_of(("ShowCollections", "DescribeDatabase"))
 """Privileges to read about a database as a whole. Legacy groups grant them, though on a collection (contract 4.5)."""

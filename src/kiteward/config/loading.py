@@ -15,7 +15,7 @@ from kiteward.api.rest.settings import RestSettings
 from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.authn.sessions import SessionRules
-from kiteward.config import engine_keys, exports, keys, limit_keys, store_keys
+from kiteward.config import engine_keys, exports, keys, limit_keys, store_keys, token_exchange
 from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
 from kiteward.config.settings import Settings
@@ -117,6 +117,7 @@ def _build_settings(reader: Reader) -> Settings:
         key_rules=KeyRules(
             per_user=reader.get(keys.API_KEYS_PER_USER), default_lifetime=reader.get(keys.API_KEY_EXPIRY) or None
         ),
+        exchange_rules=token_exchange.exchange_rules(reader),
         passwords=_password_policy(reader),
         engine=engine,
         sync_mode=reader.get(engine_keys.SYNC_MODE),

@@ -15,7 +15,7 @@ from kiteward.engine.embedded.sync_mode import SyncMode
 from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.replicas.settings import ReplicaSettings
-from kiteward.iam.services import KeyRules, Limits
+from kiteward.iam.services import ExchangeRules, KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
 from kiteward.net.tls import TlsSettings
@@ -43,6 +43,7 @@ class Settings:
             `proxy.nameValidation.allowedChars`, `proxy.roleNameValidation.allowedChars`.
         limits: `proxy.maxUserNum`, `proxy.maxRoleNum`.
         key_rules: `kiteward.apiKeys.maxPerUser` and `defaultExpiry`.
+        exchange_rules: `kiteward.tokenExchange.roles`, `maxLifetime` and `maxKeysPerService`.
         passwords: `kiteward.passwordPolicy`, overridden by `proxy.minPasswordLength` and `proxy.maxPasswordLength`.
         engine: the remote engine, `kiteward.engine.address`, `tls`, `user`, `password`, `passwordFile` and `timeout`;
             None for the embedded one.
@@ -84,6 +85,7 @@ class Settings:
     naming: NamingRules = field(default_factory=NamingRules)
     limits: Limits = field(default_factory=Limits)
     key_rules: KeyRules = field(default_factory=KeyRules)
+    exchange_rules: ExchangeRules = field(default_factory=ExchangeRules)
     passwords: PasswordPolicy = POLICIES["standard"]
     engine: RemoteEngineSettings | None = None
     sync_mode: SyncMode = "batch"

@@ -222,6 +222,19 @@ class ErrorCode(StrEnum):
     KEY_ROLES_EXCEEDED = auto()
     KEY_NETWORKS_EXCEEDED = auto()
 
+    # Token exchange.
+    EXCHANGE_CLOSED = auto()
+    EXCHANGE_SERVICE_BLOCKED = auto()
+    EXCHANGE_SUBJECT_REJECTED = auto()
+    EXCHANGE_SUBJECT_UNUSABLE = auto()
+    EXCHANGE_TOKEN_TYPE = auto()
+    EXCHANGE_ROLE_NOT_HANDED_OUT = auto()
+    EXCHANGE_WITHOUT_ROLE = auto()
+    EXCHANGE_TAG_NOT_HELD = auto()
+    EXCHANGE_TOO_LATE = auto()
+    EXCHANGED_KEYS_LIMIT = auto()
+    EXCHANGED_KEY_LIMITED = auto()
+
     # Explanations: what allows, and what blocks a user or an API key.
     ALLOWED_TO_ROOT = auto()
     ALLOWED_TO_ADMINISTRATORS = auto()

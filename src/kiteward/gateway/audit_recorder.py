@@ -276,6 +276,7 @@ class Recorder:
             details,
             roles=_roles(principal) if principal is not None and decision is not None else (),
             stored=recording.stored,
+            actor=principal.actor if principal is not None else "",
         )
 
 

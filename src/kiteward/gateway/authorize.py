@@ -296,7 +296,8 @@ class Authorizer:
             if row is not None:
                 require_reach(principal, row.privilege, snapshot, visibility_is_enough=row.visibility_is_enough)
             else:
-                require_reach(principal, None, snapshot)
+                own = recording.row
+                require_reach(principal, own.large_for if isinstance(own, AdminOperation) else None, snapshot)
         except AccessDenied:
             recording.details = {"request_bytes": size}
             raise

@@ -266,6 +266,7 @@ class AdminExecutor:
             functools.partial(self._context.policy_cache.change, record=self._context.recorder.in_store(recording)),
             caller_now,
             begin_session=begin_session,
+            verify=functools.partial(self._context.authenticator.authenticate, address=call.address),
             root_bypass=self._context.services.root_bypass,
             record=recording.result.update,
         )

@@ -85,6 +85,7 @@ class AccessExplanation:
     Attributes:
         user_name: the user.
         key_id: its API key, or None.
+        actor: the service that acts with the API key for the user, by token exchange; empty for none.
         privilege: the required privilege, or None where none is required.
         database: the database.
         collection: the collection: administrators get the one behind an alias, others the name that they gave.
@@ -96,6 +97,7 @@ class AccessExplanation:
 
     user_name: str
     key_id: str | None
+    actor: str
     privilege: str | None
     database: str
     collection: str
@@ -171,6 +173,7 @@ async def explain_access(services: Services, caller: Caller, question: AccessQue
     return AccessExplanation(
         user_name=state.principal.user_name,
         key_id=key_id,
+        actor=state.principal.actor,
         privilege=privilege.name if privilege is not None else None,
         database=database,
         collection=name if administrator else given,

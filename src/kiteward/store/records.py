@@ -206,6 +206,41 @@ class UserRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token of an issuer, as much as a cut-off needs to know of it.
+
+    Attributes:
+        issuer: who issued it.
+        issued_at: when, in seconds since the epoch.
+    """
+
+    issuer: str
+    issued_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The exchange that an API key came of (RFC 8693): a service presented a credential of the key's owner.
+
+    The API key that it presented for the owner is the `made_by_key` of the key.
+
+    Attributes:
+        actor: the service, which acts with the key for its owner.
+        actor_key: the id of the API key that the service authenticated with, or None.
+        actor_token: the token that the service authenticated with, or None.
+        subject_token: the token that it presented for the owner, or None.
+        kept_tags: the tags that the key has of its owner, and of the key that it descends from: each as long as these
+            have it with this value.
+    """
+
+    actor: str
+    actor_key: str | None = None
+    actor_token: IssuedToken | None = None
+    subject_token: IssuedToken | None = None
+    kept_tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRecord:
     """An API key as stored.
 
@@ -225,6 +260,7 @@ class KeyRecord:
         previous: the key before the last rotation, while it is still accepted.
         tags: its own tags, sorted by key, which take the place of those of its owner.
         limits: the limits of its requests, besides those of its owner.
+        exchange: the exchange that it came of; None for a key that was created.
     """
 
     key_id: str
@@ -242,6 +278,7 @@ class KeyRecord:
     made_by_key: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     limits: RequestLimits = field(default_factory=RequestLimits)
+    exchange: Exchange | None = None
 
     def __repr__(self) -> str:
         return f"KeyRecord(key_id={self.key_id!r})"

@@ -167,6 +167,25 @@ api_key_tags: Final = Table(
     sqlite_with_rowid=False,
 )
 
+exchanged_keys: Final = Table(
+    # Which keys a service got in exchange for a credential of their owner, and by which credentials of both.
+    "exchanged_keys",
+    metadata,
+    Column("key_id", _name(), ForeignKey("api_keys.key_id", ondelete="CASCADE"), primary_key=True),
+    # The code removes the key with the service: without its row here, it would be an ordinary key of the owner.
+    Column("actor", _name(), ForeignKey("users.name"), nullable=False),
+    Column("actor_key", _name()),
+    Column("actor_issuer", Text()),
+    Column("actor_issued_at", Float()),
+    Column("subject_issuer", Text()),
+    Column("subject_issued_at", Float()),
+    # A JSON object: the tags of its owner that it has, each as long as the owner has it with this value.
+    Column("kept_tags", Text(), nullable=False),
+    Index("exchanged_keys_by_actor", "actor", "key_id"),
+    Index("exchanged_keys_by_actor_key", "actor_key", "key_id"),
+    sqlite_with_rowid=False,
+)
+
 protected_collections: Final = Table(
     "protected_collections",
     metadata,

@@ -18,7 +18,7 @@ import functools
 import logging
 import math
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any, Final
@@ -28,7 +28,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from kiteward.api.rest import bodies, credentials, headers
+from kiteward.api.rest import bodies, credentials, headers, oauth
 from kiteward.api.rest.docs_page import public_documents
 from kiteward.api.rest.endpoint_table import TABLE
 from kiteward.api.rest.endpoints import OWN_PREFIX, Answer, RequestContext, Table
@@ -130,7 +130,9 @@ class RestApp:
                     request, context, self._run(request, context, wrong, patient=seconds > default)
                 )
         except TimeoutError:
-            return failed(RestFailure(TIMEOUT, "request timeout", http=HTTPStatus.REQUEST_TIMEOUT))
+            return self._reporter(request)(
+                RestFailure(TIMEOUT, "request timeout", http=HTTPStatus.REQUEST_TIMEOUT)
+            )
 
     def _context(self, request: Request, request_id: str, seconds: float) -> RequestContext:
         client = GatewayClient(
@@ -147,26 +149,33 @@ class RestApp:
         allow_int64 = headers.allow_int64(request, default=self._settings.allow_int64)
         return RequestContext(client, self._executor, allow_int64=allow_int64)
 
-    @staticmethod
-    async def _after_authentication(request: Request, context: RequestContext, work: Awaitable[Response]) -> Response:
+    def _reporter(self, request: Request) -> Callable[[KitewardError | RestFailure], Response]:
+        """Return what makes the response to a failed request, in the form that its endpoint has."""
+        path = request.scope["path"]
+        endpoint = self._table.get(path)
+        if endpoint is not None and endpoint.oauth:
+            return oauth.failed
+        return functools.partial(_reported, detailed=path.startswith(OWN_PREFIX))
+
+    async def _after_authentication(
+        self, request: Request, context: RequestContext, work: Awaitable[Response]
+    ) -> Response:
         """Return the response of the work, once the gateway has authenticated the caller.
 
         INVARIANT: an unauthenticated caller gets 401, or why nobody can be authenticated now, and never a success or
         another failure.
         """
-        detailed = request.scope["path"].startswith(OWN_PREFIX)
+        report = self._reporter(request)
         try:
             response = await work
         except AuthenticationError as error:
-            return failed(failure_of(error), detailed=detailed)
-        except KitewardError as error:
-            response = failed(failure_of(error), detailed=detailed)
-        except RestFailure as failure:
-            response = failed(failure, detailed=detailed)
+            return report(error)
+        except (KitewardError, RestFailure) as error:
+            response = report(error)
         try:
             await context.establish()
         except KitewardError as error:
-            return failed(failure_of(error), detailed=detailed)
+            return report(error)
         return response
 
     async def _run(
@@ -189,22 +198,27 @@ class RestApp:
         if patient:
             await context.establish()
         with contextlib.ExitStack() as held:
-            raw = await self._read(request, context, held)
+            if endpoint.oauth:
+                raw = await self._read(request, context, held, limit=min(oauth.LARGEST_FORM, self._settings.max_body))
+                form = oauth.decode(endpoint.body, raw, request.headers.get("content-type", ""))
+                return oauth.succeeded(await _unless_gone(request, endpoint.run(context, form)))
+            raw = await self._read(request, context, held, limit=self._settings.max_body)
             async with self._large if len(raw) > LARGE else contextlib.nullcontext():
                 read = functools.partial(bodies.decode, endpoint.body, raw)
                 body = read() if len(raw) <= ANYBODYS else await context.read_large(endpoint, read, size=len(raw))
                 context.choose_database(body, endpoint)
                 return _succeeded(await _unless_gone(request, endpoint.run(context, body)))
 
-    async def _read(self, request: Request, context: RequestContext, held: contextlib.ExitStack) -> bytearray:
+    async def _read(
+        self, request: Request, context: RequestContext, held: contextlib.ExitStack, *, limit: int
+    ) -> bytearray:
         """Return the body, once the memory budget has room for it; `held` releases that room.
 
         Raises:
-            RestFailure: 413, the body is too large.
+            RestFailure: 413, the body is larger than `limit` bytes.
             KitewardError: the body is larger than `FROM_ANYBODY`, and its caller is not authenticated or there is no
                 room.
         """
-        limit = self._settings.max_body
         declared = request.headers.get("content-length", "")
         if _LENGTH.fullmatch(declared) and int(declared) > limit:
             raise _too_large(limit)
@@ -274,6 +288,10 @@ def _succeeded(outcome: object) -> Response:
     answer = outcome if isinstance(outcome, Answer) else Answer(outcome)
     extra = {} if answer.extra is None else msgspec.to_builtins(answer.extra)
     return _json({"code": SUCCESS, "data": answer.data, **extra})
+
+
+def _reported(error: KitewardError | RestFailure, *, detailed: bool) -> Response:
+    return failed(error if isinstance(error, RestFailure) else failure_of(error), detailed=detailed)
 
 
 def failed(failure: RestFailure, *, detailed: bool = False) -> Response:

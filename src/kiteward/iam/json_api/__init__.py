@@ -21,6 +21,7 @@ from kiteward.iam.json_api import (
     server,
     sessions,
     tags,
+    token_exchange,
     unused,
     views,
 )
@@ -38,6 +39,7 @@ TOPICS: Final = (
     tags,
     limits,
     keys,
+    token_exchange,
     server,
     sessions,
     views,

@@ -15,9 +15,10 @@ import msgspec
 
 from kiteward.audit.events import DETAILS_LIMIT, Event
 from kiteward.authz.policy import Decision, PolicySnapshot, decide_administrator, decide_authenticated
+from kiteward.authz.privileges import Privilege
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
-from kiteward.domain.identity import CredentialReach, Principal, Secret
+from kiteward.domain.identity import CredentialReach, PresentedCredential, Principal, Secret
 from kiteward.domain.request_limits import Counted
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
@@ -66,6 +67,7 @@ class Request:
         caller_now: Callable[[], Awaitable[tuple[Principal, PolicySnapshot]]],
         *,
         begin_session: Callable[[str], Awaitable[Secret]],
+        verify: Callable[[PresentedCredential], Awaitable[Principal]],
         root_bypass: bool,
         record: Callable[..., None],
     ) -> None:
@@ -76,6 +78,7 @@ class Request:
         self.root_bypass = root_bypass
         self.record = record
         self._begin_session = begin_session
+        self._verify = verify
 
     async def begin_session(self, description: str) -> Secret:
         """Begin a session of the console for the caller, and return its token.
@@ -85,6 +88,14 @@ class Request:
             LimitReached: there are too many sessions already.
         """
         return await self._begin_session(description)
+
+    async def verify(self, presented: PresentedCredential) -> Principal:
+        """Return the principal of another credential than the caller's, which is presented from the same address.
+
+        Raises:
+            AuthenticationError: it is not accepted.
+        """
+        return await self._verify(presented)
 
     @contextlib.asynccontextmanager
     async def change(self) -> AsyncIterator[Transaction]:
@@ -122,6 +133,7 @@ class AdminOperation:
         event: the kind of audit event; None for what is recorded only when refused.
         details_limit: bytes of a request that are recorded in full; a larger change is refused.
         unrecorded_results: fields of the outcome that are not recorded because they do not report the change itself.
+        large_for: the privilege whose holders may send a large request, besides administrators; None for these alone.
         counted: whose requests count against the limits of their caller.
         one_time_password: whether it may be called with a one-time password.
         while_unrecorded: whether this administrative read is answered while the audit trail cannot be written, because
@@ -141,6 +153,7 @@ class AdminOperation:
     event: Event | None = Event.ADMINISTRATIVE_READ
     details_limit: int = DETAILS_LIMIT
     unrecorded_results: frozenset[str] = frozenset()
+    large_for: Privilege | None = None
     counted: Counted = Counted.EVERYBODY
     one_time_password: bool = False
     while_unrecorded: bool = False
