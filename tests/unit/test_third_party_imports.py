@@ -57,7 +57,11 @@ IMPORT_SCOPES = {
         "grpcio", ("kiteward.engine.embedded",), "Milvus Lite's servicer takes its contexts; the server does without it"
     ),
     "httptools": ImportScope("httptools", ("kiteward.net.http1",), "what uvicorn parses HTTP/1.1 with"),
+    "httpx": ImportScope("httpx", ("kiteward.authn.oidc.fetching",), "one place asks identity providers"),
     "jinja2": ImportScope("jinja2", ("kiteward.api.console",), "pages for people are made there alone"),
+    "jwt": ImportScope(
+        "pyjwt", ("kiteward.authn.oidc.tokens", "kiteward.authn.oidc.key_sets"), "tokens are verified in one place"
+    ),
     "milvus_lite": ImportScope("milvus-lite", ("kiteward.engine.embedded",), "it runs in the child process alone"),
     "msgspec": ImportScope(
         "msgspec",

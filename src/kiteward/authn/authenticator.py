@@ -4,15 +4,17 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from kiteward.authn import api_keys
+from kiteward.authn.exchanges import owner_of
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.key_cache import CachedKey, KeyCache, rejection_reason
 from kiteward.authn.password_verifier import OVERLOADED, THROTTLED, WRONG_PASSWORD, PasswordVerifier, Proof
 from kiteward.authn.principals import block_of_key, principal_of, read_key
 from kiteward.authn.sessions import MemorySessions, OpenChange, Sessions, SignIn
 from kiteward.authn.shared_throttle import AttemptLimits, OwnLimits, SharedLimits
+from kiteward.authn.system_events import SystemEventRecorder
 from kiteward.authn.throttle import Throttle
 from kiteward.authn.user_cache import CachedUser
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -26,9 +28,13 @@ from kiteward.domain.identity import (
     Principal,
     Secret,
     SessionCredential,
+    TokenCredential,
 )
 from kiteward.store.base import Attempts, Store
 from kiteward.store.records import LastUsed, UserRecord
+
+if TYPE_CHECKING:  # loaded where an identity provider is configured
+    from kiteward.authn.oidc.authentication import TokenAuthenticator
 
 WRONG_KEY: Final = "auth check failure, please check api key is correct"
 """Text of contract 1.4, case D."""
@@ -47,7 +53,7 @@ class _Verify(Protocol):
 
 _COUNTED: Final = (
     *(("password", result) for result in ("remembered", "verified", "refused", "throttled")),
-    *(("api_key", result) for result in ("remembered", "verified", "refused")),
+    *((kind, result) for kind in ("api_key", "token") for result in ("remembered", "verified", "refused")),
     ("none", "refused"),
 )
 
@@ -63,7 +69,8 @@ class Authenticator:
 
     Attributes:
         sessions: the console's sessions.
-        counts: (kind, result) -> number of authentications. The result of a password or API key is `remembered` when
+        tokens: authenticates by tokens of identity providers; None where none is configured.
+        counts: (kind, result) -> number of authentications. The result of a password, API key or token is `remembered` when
             nothing had to be read or hashed, `verified`, `refused`, or `throttled` when it was not verified. The result
             of a session is `verified` or `refused`. Anything else has the kind `none`.
     """
@@ -79,6 +86,7 @@ class Authenticator:
         throttle: Throttle | None = None,
         attempts: Attempts | None = None,
         sessions: Sessions | None = None,
+        tokens: "TokenAuthenticator | None" = None,
         clock: Callable[[], float] = time.time,
         capacity: int = 100_000,
     ) -> None:
@@ -93,6 +101,7 @@ class Authenticator:
             throttle: limits guessing at this server; None for one without failures.
             attempts: counts guesses for all servers that share the store; None for a single server.
             sessions: the console's sessions; None for those of a single server, with the default rules.
+            tokens: authenticates by tokens; None where no identity provider is configured.
             clock: returns seconds since the epoch.
             capacity: most verified passwords in the cache; the oldest are removed first.
         """
@@ -101,6 +110,7 @@ class Authenticator:
         self._passwords = PasswordVerifier(store, hasher, limits=limits, clock=clock, capacity=capacity)
         self._root_bypass, self._local, self._open_to_anybody = root_bypass, local, open_to_anybody
         self.sessions: Sessions = sessions or MemorySessions(clock=clock)
+        self.tokens = tokens
         self._clock = clock
         self._known: dict[str, CachedUser] = {}
         self._known_keys = KeyCache()
@@ -109,29 +119,36 @@ class Authenticator:
         self._keys_seen: dict[str, float] = {}
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
 
-    def change_by(self, change: OpenChange, *, lock: Callable[[str], Awaitable[None]]) -> None:
+    def change_by(
+        self, change: OpenChange, *, lock: Callable[[str], Awaitable[None]], events: SystemEventRecorder
+    ) -> None:
         """Set what changes the store.
 
         Args:
             change: opens the transaction of a change.
             lock: locks a user after too many failures in a row.
+            events: records who has signed in for the first time.
         """
         self.sessions.change_by(change)
+        if self.tokens is not None:
+            self.tokens.change_by(change, events)
         self._passwords.on_lockout(lock)
 
     async def authenticate(
-        self, presented: PresentedCredential | AuthenticationError, *, address: str = ""
+        self, presented: PresentedCredential | AuthenticationError, *, address: str = "", sign_up: bool = True
     ) -> Principal:
         """Return the principal of a presented credential.
 
         Args:
             presented: what the caller sent, or the error that the transport found in it.
             address: where the request comes from, as `host:port`.
+            sign_up: whether a token may make somebody a user, which takes a transaction: not while one is open.
 
         Raises:
             CredentialMissing, CredentialMalformed: as found by the transport.
             PasswordRejected: unknown user, wrong password, throttled, or the user is disabled or locked.
-            KeyRejected: not a valid API key, or the key is disabled, expired or not allowed from this address.
+            KeyRejected: not a valid API key, or the key is disabled, expired or not allowed from this address; or a token
+                that is not accepted.
             SessionEnded: no such session, or it has ended.
             StoreUnavailable: users cannot be read.
         """
@@ -141,6 +158,8 @@ class Authenticator:
             return await self._by_password(presented, address)
         if isinstance(presented, KeyCredential):
             return await self._by_key(presented, address)
+        if isinstance(presented, TokenCredential):
+            return await self._by_token(presented, address, sign_up=sign_up)
         if isinstance(presented, SessionCredential):
             return await self._by_session(presented)
         if isinstance(presented, LocalCredential) and self._local:
@@ -150,16 +169,21 @@ class Authenticator:
             raise presented
         raise KeyRejected(WRONG_KEY)
 
-    def forget(self, user_names: Collection[str], key_ids: Collection[str] = ()) -> None:
-        """Remove users, their keys and sessions, and these keys from the caches.
+    def forget(self, user_names: Collection[str], key_ids: Collection[str] = (), issuers: Collection[str] = ()) -> None:
+        """Remove users, their keys, sessions and tokens, these keys, and the tokens of these issuers from the caches.
 
         It is called before a change is acknowledged.
         """
         self._forgets += 1
         for name in user_names:
             self._known.pop(name, None)
+        if issuers:
+            self._known.clear()  # it is not known here whose identity is theirs
+            self._known_keys.clear()
         self.sessions.forget(user_names)
         self._known_keys.forget(user_names, key_ids)
+        if self.tokens is not None:
+            self.tokens.forget(user_names, issuers)
 
     def clear_failures(self, user_names: Iterable[str]) -> None:
         """Reset the failure counts of users who were created, given another password, unlocked or enabled."""
@@ -172,10 +196,13 @@ class Authenticator:
         self._known.clear()
         self._known_keys.clear()
         self.sessions.forget(None)
+        if self.tokens is not None:
+            self.tokens.forget_all()
 
     def take_last_used(self) -> LastUsed:
         """Return when users, keys and stored sessions were last used since the previous call."""
-        used = LastUsed(self._users_seen, self._keys_seen, self.sessions.take_last_used())
+        rights = {} if self.tokens is None else self.tokens.take_rights()
+        used = LastUsed(self._users_seen, self._keys_seen, self.sessions.take_last_used(), rights)
         self._users_seen, self._keys_seen = {}, {}
         return used
 
@@ -184,6 +211,8 @@ class Authenticator:
         self._users_seen = {**used.users, **self._users_seen}
         self._keys_seen = {**used.keys, **self._keys_seen}
         self.sessions.return_last_used(used.sessions)
+        if self.tokens is not None:
+            self.tokens.return_rights(used.rights)
 
     async def close(self) -> None:
         """Wait for pending writes to the store."""
@@ -285,12 +314,30 @@ class Authenticator:
         while before != self._forgets:
             before = self._forgets
             found = await read_key(self._store, key_id)
+            owner = None if found is None else await owner_of(found, self._principal(found.owner), self.tokens)
         if found is None:
             return None
-        closed = block_of_key(found.lineage, found.users) is not None
-        known = CachedKey.of(found.lineage, self._principal(found.owner), closed=closed)
+        closed = owner is None or block_of_key(found.lineage, found.users) is not None
+        known = CachedKey.of(found.lineage, owner or self._principal(found.owner), closed=closed)
         self._known_keys.remember(known, found)
         return known
+
+    # Tokens
+
+    async def _by_token(self, presented: TokenCredential, address: str, *, sign_up: bool) -> Principal:
+        if self.tokens is None:
+            return await self._by_key(KeyCredential(presented.token), address)
+        text = presented.token.reveal()
+        principal, result = self.tokens.remembered(text), "remembered"
+        if principal is None:
+            try:
+                principal, result = await self.tokens.authenticate(text, sign_up=sign_up), "verified"
+            except KeyRejected:
+                self.counts["token", "refused"] += 1
+                raise
+        self._users_seen[principal.user_name] = self._clock()
+        self.counts["token", result] += 1
+        return principal
 
     # Sessions
 
@@ -329,6 +376,7 @@ class Authenticator:
             if not session.ended:
                 break  # else it may have ended while the user was read
         current = known is not None and known.credential_id == session.record.current_id
+        current = current and known is not None and known.not_before <= session.record.began_at
         if known is None or not current or known.principal_for(session.record.verified_id, self._clock) is None:
             self.sessions.refuse(session)
             self.counts["session", "refused"] += 1

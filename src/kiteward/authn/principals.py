@@ -5,10 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kiteward.authn.key_cache import CachedKey, StoredKey
+from kiteward.authn.oidc.group_mapping import GroupMapping
+from kiteward.authn.oidc.issuers import Issuer
+from kiteward.authn.oidc.rights import with_rights
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.identity import ROOT, Principal
+from kiteward.domain.identity import ROOT, FederatedName, Principal
 from kiteward.domain.request_limits import HeldLimits
 from kiteward.store.base import Store
+from kiteward.store.identity_records import ClaimedRights
 from kiteward.store.records import KeyRecord, UserRecord
 
 
@@ -21,7 +25,15 @@ def principal_of(record: UserRecord, *, root_bypass: bool) -> Principal:
     """
     unrestricted = root_bypass and record.name == ROOT
     limits = HeldLimits(record.limits) if record.limits else None
-    return Principal(record.name, frozenset(record.roles), unrestricted=unrestricted, tags=record.tags, limits=limits)
+    held = record.identity
+    return Principal(
+        record.name,
+        frozenset(record.roles),
+        unrestricted=unrestricted,
+        tags=record.tags,
+        limits=limits,
+        identity=None if held is None else FederatedName(held.issuer, held.subject or ""),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +128,27 @@ class PrincipalState:
 class PrincipalLookup:
     """Finds users and API keys, and returns their principals."""
 
-    def __init__(self, store: Store, *, root_bypass: bool, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        root_bypass: bool,
+        issuers: Mapping[str, Issuer] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """Set up a look-up in a store.
 
         Args:
             store: holds users and keys.
             root_bypass: whether `root` needs no roles.
+            issuers: the identity providers whose tokens are accepted, by name; None for none.
             clock: returns seconds since the epoch.
         """
         self._store = store
         self._root_bypass = root_bypass
+        self._issuers = issuers or {}
         self._clock = clock
+        self._mappings: dict[str, GroupMapping] = {}
 
     async def key(self, key_id: str) -> PrincipalState | None:
         """Return the state of an API key, or None if it does not exist."""
@@ -136,11 +158,34 @@ class PrincipalLookup:
         record, closed = found.lineage[0], block_of_key(found.lineage, found.users)
         if closed is None and record.expires_at is not None and self._clock() >= record.expires_at:
             closed = AccessBlock("the API key has expired", details=(ErrorDetail(ErrorCode.API_KEY_EXPIRED),))
-        return PrincipalState(self.of_key(found.lineage, found.owner), closed)
+        owner, exchange = principal_of(found.owner, root_bypass=self._root_bypass), record.exchange
+        if exchange is not None and exchange.subject_token is not None:
+            issuer = exchange.subject_token.issuer
+            owner, unknown = await self._with_rights(owner, issuer, exchange.subject_rights)
+            closed = closed or unknown
+        return PrincipalState(CachedKey.of(found.lineage, owner, closed=False).principal, closed)
 
-    def of_user(self, record: UserRecord) -> PrincipalState:
-        """Return the state of a user."""
-        return PrincipalState(principal_of(record, root_bypass=self._root_bypass), block_of_user(record))
+    async def of_user(self, record: UserRecord) -> PrincipalState:
+        """Return the state of a user; of a federated user with the groups, roles and tags of the last sign-in."""
+        principal, closed = principal_of(record, root_bypass=self._root_bypass), block_of_user(record)
+        if record.identity is None:
+            return PrincipalState(principal, closed)
+        principal, unknown = await self._with_rights(principal, record.identity.issuer, record.identity.rights)
+        return PrincipalState(principal, closed or unknown)
+
+    async def _with_rights(
+        self, principal: Principal, name: str, rights: ClaimedRights
+    ) -> tuple[Principal, AccessBlock | None]:
+        """Return the principal of a user with what a token said; or unchanged, and that its issuer is not known."""
+        issuer = self._issuers.get(name)
+        if issuer is None:
+            unknown = ErrorDetail(ErrorCode.ISSUER_NOT_CONFIGURED, {"name": name})
+            return principal, AccessBlock(
+                f"the identity provider of the user is not configured: {name}", details=(unknown,)
+            )
+        if name not in self._mappings:
+            self._mappings[name] = GroupMapping.of(await self._store.group_roles(name))
+        return with_rights(principal, rights, issuer, self._mappings[name]), None
 
     def of_key(self, lineage: Sequence[KeyRecord], owner: UserRecord) -> Principal:
         """Return the principal of an API key, whether or not the key can authenticate.

@@ -18,12 +18,14 @@ class CachedUser:
         previous: the previous credential, while it is accepted.
         principal: the principal of the current credential.
         before: the principal of the previous credential.
+        not_before: since when the user has to have signed in, in seconds since the epoch; 0 for any time.
     """
 
     credential_id: str | None
     previous: PreviousSecret | None
     principal: Principal
     before: Principal
+    not_before: float = 0.0
 
     @classmethod
     def of(cls, record: UserRecord, principal: Principal) -> Self:
@@ -32,7 +34,8 @@ class CachedUser:
         previous = record.previous
         current = replace(principal, credential=fingerprint(record.credential_id), one_time=record.one_time)
         before = replace(principal, credential=fingerprint(previous.credential_id)) if previous else current
-        return cls(credential_id, previous, current, before)
+        not_before = 0.0 if record.identity is None else record.identity.not_before
+        return cls(credential_id, previous, current, before, not_before)
 
     def principal_for(self, credential_id: str, clock: Callable[[], float]) -> Principal | None:
         """Return the principal of a verified credential, or None if it is no longer one of the user's."""

@@ -215,6 +215,7 @@ def make_services(
         audit=recorder.state,
         sessions=access.authenticator.sessions,
         servers=servers_of(access.sharing, access.policy_cache),
+        issuers={each.name: each for each in settings.issuers},
     )
 
 

@@ -32,6 +32,7 @@ from kiteward.bootstrap.first_start import (
     require_loopback_for_weak_root,
     require_loopback_without_authorization,
 )
+from kiteward.bootstrap.issuers import open_issuers
 from kiteward.bootstrap.ports import PublicPort, open_metrics
 from kiteward.bootstrap.sharing import follow_catalog, join, open_sharing, state_of
 from kiteward.bootstrap.store import await_store
@@ -232,6 +233,7 @@ async def _open_access_control(
         open_to_anybody=not settings.authorization,
         attempts=store.attempts if store.shared else None,
         sessions=(StoredSessions(store, rules) if store.shared else MemorySessions(rules)),
+        tokens=open_issuers(stack, settings, store),
     )
     stack.push_async_callback(authenticator.close)
     sharing = open_sharing(stack, settings, store, telemetry)
@@ -376,4 +378,5 @@ def _settings_for_the_record(settings: Settings) -> dict[str, object]:
         "store": FILE if settings.store is None else str(settings.store),
         "engine": EMBEDDED if settings.engine is None else str(settings.engine.address),
         "dataOperations": settings.audit.data_operations,
+        "issuers": [each.name for each in settings.issuers],
     }

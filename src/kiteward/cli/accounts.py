@@ -1,4 +1,4 @@
-"""`kiteward init`, `users`, `keys`, `tags`, `limits` and `servers`: administration on the store, without a server.
+"""`kiteward init`, `users`, `keys`, `tags`, `identities` and others: administration on the store, without a server.
 
 Each command sends one of Kiteward's own operations through a gateway, as the operator of this machine.
 """
@@ -115,6 +115,37 @@ LIMITS: Final = (
     ),
 )
 
+IDENTITIES: Final = (
+    Command("list", "ListIdentities", "list users of identity providers", options=("issuer",), lists="identities"),
+    Command(
+        "invite",
+        "InviteUser",
+        "create a user who signs in by an identity provider",
+        names=("issuer", "userName"),
+        options=("subject", "description", "roles"),
+    ),
+    Command(
+        "unbind",
+        "UnbindIdentity",
+        "let another subject of the identity provider sign in as a user",
+        names=("userName",),
+    ),
+    Command(
+        "cut-off",
+        "CutOffTokens",
+        "refuse tokens of a user or an identity provider that were issued before now, or another moment",
+        options=("userName", "issuer", "notBefore"),
+    ),
+)
+
+_MAPPED: Final = ("issuer", "group", "roleName")
+
+GROUP_ROLES: Final = (
+    Command("list", "ListGroupRoles", "list the roles that groups give", options=("issuer",), lists="groupRoles"),
+    Command("grant", "GrantGroupRole", "let a group give a role", names=_MAPPED, options=("pattern",)),
+    Command("revoke", "RevokeGroupRole", "let a group no longer give a role", names=_MAPPED, options=("pattern",)),
+)
+
 SERVERS: Final = (
     Command("list", "ListServers", "list the servers that use the store, with their leases", lists="servers"),
 )
@@ -127,6 +158,8 @@ def add_parsers(commands: Any) -> None:
         ("keys", KEYS, "manage API keys, directly in the store"),
         ("tags", TAGS, "manage tags of users and API keys, directly in the store"),
         ("limits", LIMITS, "limit requests of users, API keys and roles, directly in the store"),
+        ("identities", IDENTITIES, "manage users of identity providers, directly in the store"),
+        ("group-roles", GROUP_ROLES, "manage the roles that groups of identity providers give, directly in the store"),
         ("servers", SERVERS, "show the servers that share a store"),
     ):
         group = commands.add_parser(word, help=text).add_subparsers(required=True, metavar="COMMAND")

@@ -48,6 +48,16 @@ OPTIONS: Final[Mapping[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     ),
     "description": (("--description",), {"help": "free text"}),
     "roles": (("--role",), {"action": "append", "metavar": "ROLE", "help": "a role; can be repeated"}),
+    "issuer": (("--issuer",), {"metavar": "URL", "help": "of this identity provider"}),
+    "subject": (("--subject",), {"metavar": "TEXT", "help": "only this subject (`sub`) of it"}),
+    "notBefore": (
+        ("--not-before",),
+        {"metavar": "TIME", "help": "the moment, as 2026-11-29T12:00:00Z (default: now)"},
+    ),
+    "pattern": (
+        ("--pattern",),
+        {"action": "store_true", "help": "GROUP is a pattern, in which * stands for any text"},
+    ),
     "networks": (
         ("--network",),
         {"action": "append", "metavar": "CIDR", "help": "a network; can be repeated"},
@@ -98,6 +108,9 @@ OPTIONS: Final[Mapping[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
 _NAMES: Final[Mapping[str, dict[str, Any]]] = {
     "userName": {"metavar": "NAME"},
     "keyId": {"metavar": "ID"},
+    "issuer": {"metavar": "ISSUER"},
+    "group": {"metavar": "GROUP"},
+    "roleName": {"metavar": "ROLE"},
     "collectionName": {"metavar": "COLLECTION"},
     "policyName": {"metavar": "POLICY"},
     "tags": {"metavar": "KEY=VALUE", "nargs": "+"},

@@ -19,6 +19,8 @@ COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "keys": "manage API keys, directly in the store",
             "tags": "manage tags of users and API keys, directly in the store",
             "limits": "limit requests of users, API keys and roles, directly in the store",
+            "identities": "manage users of identity providers, directly in the store",
+            "group-roles": "manage the roles that groups of identity providers give, directly in the store",
             "servers": "show the servers that share a store",
             "init": "create a new data directory with an administrator",
         },

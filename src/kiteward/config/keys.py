@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kiteward.api.rest.settings import LARGEST_BODY
 from kiteward.authn.password_policy import POLICIES
-from kiteward.config import engine_keys, exchange_keys, export_keys, limit_keys, store_keys
+from kiteward.config import engine_keys, exchange_keys, export_keys, limit_keys, oidc_keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
@@ -331,6 +331,7 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     METRICS_ENABLED,
     METRICS_HOST,
     METRICS_PORT,
+    oidc_keys.OIDC,
     PASSWORD_POLICY,
     REPLICA_LEASE,
     REPLICA_NAME,

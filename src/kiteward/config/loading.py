@@ -15,7 +15,7 @@ from kiteward.api.rest.settings import RestSettings
 from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.authn.sessions import SessionRules
-from kiteward.config import engine_keys, exports, keys, limit_keys, store_keys, token_exchange
+from kiteward.config import engine_keys, exports, keys, limit_keys, oidc, store_keys, token_exchange
 from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
 from kiteward.config.settings import Settings
@@ -136,6 +136,7 @@ def _build_settings(reader: Reader) -> Settings:
         replicas=_replicas(reader),
         workers=_workers(reader, remote=engine is not None, shared=store is not None),
         admission=_admission(reader, remote=engine is not None),
+        issuers=oidc.issuers(reader),
     )
 
 

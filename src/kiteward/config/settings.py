@@ -7,6 +7,7 @@ from kiteward.api.console.settings import ConsoleSettings
 from kiteward.api.health import HealthSettings
 from kiteward.api.rest.settings import RestSettings
 from kiteward.audit.writer import AuditSettings
+from kiteward.authn.oidc.issuers import Issuer
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
@@ -71,6 +72,7 @@ class Settings:
             engine and a store in PostgreSQL.
         admission: what passes that is refused otherwise, `kiteward.engine.forwardedFields` and `providers`, and
             `kiteward.requests.unknownParameters`.
+        issuers: the identity providers whose tokens are accepted, `kiteward.oidc`.
     """
 
     host: str = "127.0.0.1"
@@ -104,3 +106,4 @@ class Settings:
     replicas: ReplicaSettings = field(default_factory=ReplicaSettings)
     workers: int = 1
     admission: Admission = field(default_factory=Admission)
+    issuers: tuple[Issuer, ...] = ()

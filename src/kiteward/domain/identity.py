@@ -1,6 +1,7 @@
 """Who calls: secrets, presented credentials and the principal a call runs as."""
 
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,6 +13,9 @@ ROOT: Final = "root"
 """The user created with every server; exempt from authorization unless configured otherwise (contract 4.6 rule 3)."""
 
 DEFAULT_ROOT_PASSWORD: Final = "Milvus"  # noqa: S105  the documented first password; accepted on loopback alone
+
+_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
+"""A JWS in compact form whose header is a JSON object (RFC 7515, 3.1). No API key begins so."""
 
 
 class Secret:
@@ -67,6 +71,21 @@ class KeyCredential:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenCredential:
+    """A presented credential without a colon that has the shape of a signed token (JWT) of an identity provider.
+
+    Where no issuer is configured, it is an API key that nobody has.
+    """
+
+    token: Secret
+
+
+def without_colon(text: str) -> KeyCredential | TokenCredential:
+    """Return the credential that a presented text without a colon is: a token by its shape, else an API key."""
+    return TokenCredential(Secret(text)) if _TOKEN.fullmatch(text) else KeyCredential(Secret(text))
+
+
+@dataclass(frozen=True, slots=True)
 class LocalCredential:
     """The operator at this machine's command line, who can read the store's files anyway.
 
@@ -84,7 +103,7 @@ class SessionCredential:
     token: Secret
 
 
-PresentedCredential = PasswordCredential | KeyCredential | LocalCredential | SessionCredential
+PresentedCredential = PasswordCredential | KeyCredential | TokenCredential | LocalCredential | SessionCredential
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,24 +145,38 @@ class CredentialReach(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FederatedName:
+    """Who a user is at the identity provider that it signs in by.
+
+    Attributes:
+        issuer: the identity provider, as `iss` of its tokens says it.
+        subject: the user there, `sub`; empty for a user who was invited and has not signed in yet.
+    """
+
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The authenticated identity a call runs as. Only the authenticator creates one.
 
     Attributes:
         user_name: the user.
         roles: names of the roles the principal holds, without the implicit `public`: those bound to the user, or those
-            to which its API key is restricted.
+            to which its API key is restricted; with a token also those that its groups and claims give.
         unrestricted: true for `root` unless `common.security.rootShouldBindRole` is set; every request of such a
             principal is allowed.
         credential: what it was verified by, in a form that may be recorded: `password:` and the beginning of the id of
-            the stored credential, `key:<key id>`, `session:<session id>`, `local` or `none`.
+            the stored credential, `key:<key id>`, `oidc:<issuer>#<subject>`, `session:<session id>`, `local` or `none`.
         key: the limits of its API key; None when it did not authenticate with one.
         one_time: whether it authenticated with a one-time password, which may only be used to set another.
         tags: what row policies read as `$current_principal_tags`: the user's tags; for an API key with the tags of the
-            keys that it descends from, and its own, in their place.
+            keys that it descends from, and its own, in their place; with a token those of its claims, in their place.
         withheld_roles: roles of the user that its API key leaves out. They allow nothing, and restrictive row policies
             for them apply.
         limits: the limits of requests that its user and its API key have; None where there is none.
+        identity: who its user is at an identity provider; None for a local user.
     """
 
     user_name: str
@@ -155,6 +188,7 @@ class Principal:
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     withheld_roles: frozenset[str] = frozenset()
     limits: HeldLimits | None = field(default=None, compare=False)
+    identity: FederatedName | None = field(default=None, compare=False)
 
     @property
     def actor(self) -> str:

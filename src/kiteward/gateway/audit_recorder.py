@@ -40,7 +40,7 @@ from kiteward.domain.errors import (
     OperationUnknown,
     RequestsLimited,
 )
-from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal
+from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal, TokenCredential
 from kiteward.gateway.audit_details import AT_ONCE
 from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.limited_callers import LimitedCallers
@@ -346,6 +346,8 @@ def _presented(call: AnyCall) -> tuple[str, str]:
         return credential.user_name if _USER_NAME.fullmatch(credential.user_name) else "", "password"
     if isinstance(credential, KeyCredential):
         return "", f"key:{key_id_of(credential.key.reveal()) or 'unreadable'}"
+    if isinstance(credential, TokenCredential):
+        return "", "token"
     return "", ""
 
 

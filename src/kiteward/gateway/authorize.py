@@ -152,7 +152,9 @@ class Authorizer:
         """
         self._policy_cache.require_lease()
         call, row = recording.call, recording.row
-        principal = await self._authenticator.authenticate(call.credential, address=call.address)
+        # A request that is authenticated again may hold the transaction that a first sign-in would wait for.
+        first = recording.principal is None
+        principal = await self._authenticator.authenticate(call.credential, address=call.address, sign_up=first)
         recording.principal = principal
         if principal.one_time and not (row is not None and row.one_time_password):
             raise AccessDenied(

@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from kiteward.audit.events import Event
+from kiteward.authn.system_events import SystemEventRecorder
 from kiteward.domain.errors import CollectionNotFound, EngineError, LeaseOver, StoreError
 from kiteward.engine.base import Engine
 from kiteward.gateway import row_properties
@@ -30,7 +31,7 @@ from kiteward.gateway.ddl_following import followed_details, prepare
 from kiteward.gateway.ddl_objects import mark_of, objects_of
 from kiteward.gateway.ddl_recovery import ENGINE_TIMEOUT, IntentFinisher
 from kiteward.gateway.operations import Operation
-from kiteward.gateway.policy_cache import PolicyCache, SystemEventRecorder
+from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.replicas.catalog_turn import OwnTurn
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.iam.row_policies import (

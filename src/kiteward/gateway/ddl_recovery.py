@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from kiteward.audit.events import Event
+from kiteward.authn.system_events import SystemEventRecorder
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.engine.base import Engine
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl_following import follow, followed_details, undo
-from kiteward.gateway.policy_cache import PolicyCache, SystemEventRecorder
+from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.milvus import messages
 from kiteward.store.records import Intent, IntentKind
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
+from kiteward.authn.exchanges import Accepted
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import EngineRejected, EngineUnavailable
-from kiteward.domain.identity import Principal, Secret
+from kiteward.domain.errors import AuthenticationError, EngineRejected, EngineUnavailable
+from kiteward.domain.identity import PresentedCredential, Principal, Secret
 from kiteward.engine.base import Engine
 from kiteward.gateway import row_properties
 from kiteward.gateway.audit_details import details_of, result_of
@@ -260,13 +261,19 @@ class AdminExecutor:
                 call.credential, address=call.address, description=description
             )
 
+        async def accept(presented: PresentedCredential | None, sign_up: bool) -> Accepted:
+            credential = call.credential if presented is None else presented
+            if isinstance(credential, AuthenticationError):
+                raise credential
+            return await self._context.authenticator.accept(credential, address=call.address, sign_up=sign_up)
+
         return AdminRequest(
             request.principal,
             request.snapshot,
             functools.partial(self._context.policy_cache.change, record=self._context.recorder.in_store(recording)),
             caller_now,
             begin_session=begin_session,
-            verify=functools.partial(self._context.authenticator.authenticate, address=call.address),
+            accept=accept,
             root_bypass=self._context.services.root_bypass,
             record=recording.result.update,
         )

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from kiteward.audit.events import Event
 from kiteward.authn.authenticator import Authenticator
+from kiteward.authn.system_events import SystemEventRecorder
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.errors import CommitUnknown, LeaseOver, NotReady, StoreUnavailable
 from kiteward.gateway.catalog_news import CatalogNews, CatalogObserver, Unobserved
@@ -22,22 +23,6 @@ Acknowledge = Callable[[Committed], Awaitable[None]]
 
 async def alone(_committed: Committed) -> None:
     """Wait for nobody: no other server shares the store."""
-
-
-class SystemEventRecorder(Protocol):
-    """Records what the server does on its own."""
-
-    def note_system_event(self, event: Event, operation: str, **details: Any) -> None:
-        """Record it."""
-        ...
-
-    async def store_system_event(self, transaction: Transaction, event: Event, operation: str, **details: Any) -> None:
-        """Store it in the transaction of the change, where replicas share the store.
-
-        Raises:
-            StoreUnavailable: it could not be written.
-        """
-        ...
 
 
 class ChangeRecord(Protocol):
@@ -93,7 +78,7 @@ class PolicyCache:
         self._current: PolicySnapshot | None = None
         self._intents: tuple[Intent, ...] = ()
         self._catalog: CatalogObserver = Unobserved()
-        authenticator.change_by(self.change, lock=self._lock)
+        authenticator.change_by(self.change, lock=self._lock, events=recorder)
 
     def require_lease(self) -> None:
         """Require that this server may decide and authenticate now.
@@ -211,7 +196,7 @@ class PolicyCache:
             await self._reload()
             return
         snapshot = _next(self._current, following)
-        self._authenticator.forget(following.names(Subject.USER), following.names(Subject.KEY))
+        self._authenticator.forget(*map(following.names, (Subject.USER, Subject.KEY, Subject.ISSUER)))
         self._authenticator.clear_failures(following.names(Subject.CREDENTIAL))
         before, self._current = self._current, snapshot
         if following.intents is not None:
@@ -237,7 +222,8 @@ class PolicyCache:
         async with self.change() as transaction:
             user = await transaction.users.get(user_name)
             # A disabled user cannot sign in anyway; a lock would have to be removed as well when the user is enabled.
-            locked = user is not None and user.enabled and user.locked_at is None
+            # A federated user has no password that could be guessed, and could be kept out by others.
+            locked = user is not None and user.enabled and user.locked_at is None and user.identity is None
             if locked:
                 await transaction.users.lock(user_name)
                 await self._recorder.store_system_event(transaction, Event.USER_CHANGE, "LockUser", userName=user_name)

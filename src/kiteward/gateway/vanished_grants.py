@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 from kiteward.audit.events import Event
+from kiteward.authn.system_events import SystemEventRecorder
 from kiteward.domain.errors import EngineError
 from kiteward.gateway.ddl import DdlExecutor
-from kiteward.gateway.policy_cache import PolicyCache, SystemEventRecorder
+from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.upstream_catalog import Collections, UpstreamCatalog
 
 _log = logging.getLogger("kiteward.gateway")

@@ -256,7 +256,7 @@ async def find_principal(services: Services, caller: Caller, who: Who) -> tuple[
         key = caller.principal.key
         return PrincipalState(caller.principal), key.key_id if key is not None else None
     require_owner(caller, who.user_name)
-    return services.principals.of_user(await stored_user(services, who.user_name)), None
+    return await services.principals.of_user(await stored_user(services, who.user_name)), None
 
 
 def grants_of(principal: Principal, snapshot: PolicySnapshot) -> list[Grant]:

@@ -153,7 +153,8 @@ async def rotate_key(caller: Caller, key_id: str, *, grace_period: int) -> Issue
         if record.exchange is not None:
             # Whoever else used it would be recorded as the service.
             raise AccessDenied(
-                "the key of a token exchange is not rotated: exchange again", ErrorDetail(ErrorCode.EXCHANGED_KEY_LIMITED)
+                "the key of a token exchange is not rotated: exchange again",
+                ErrorDetail(ErrorCode.EXCHANGED_KEY_LIMITED),
             )
         if until is not None and record.expires_at is not None:
             until = min(until, record.expires_at)

@@ -98,6 +98,7 @@ class _Search:
 
     def __init__(self, services: Services, snapshot: PolicySnapshot, database: str, name: str) -> None:
         self._services = services
+        self._principals = services.principals
         self._snapshot = snapshot
         self._database = database
         self._name = name
@@ -105,12 +106,12 @@ class _Search:
 
     async def examine(self, record: UserRecord) -> CollectionHolder | None:
         """Return the privileges of a user on the object, or None if there are none."""
-        state = self._services.principals.of_user(record)
+        state = await self._principals.of_user(record)
         privileges, grants = await self._held(state.principal)
         if not privileges:
             return None
         keys = await self._services.store.keys(owner=record.name)
-        holding = [key.key_id for key in keys if (await self._held(self._services.principals.of_key([key], record)))[0]]
+        holding = [key.key_id for key in keys if (await self._held(self._principals.of_key([key], record)))[0]]
         administrator = decide_administrator(state.principal).allowed
         return CollectionHolder(record.name, administrator, privileges, grants, holding, state.closed)
 

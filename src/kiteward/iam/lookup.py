@@ -1,7 +1,7 @@
 """Users and roles that must exist."""
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import RoleNotFound, UserNotFound
+from kiteward.domain.errors import InvalidArgument, RoleNotFound, UserNotFound
 from kiteward.iam.services import Services
 from kiteward.store.records import UserRecord
 from kiteward.store.transaction import Transaction
@@ -29,6 +29,20 @@ async def require_user(transaction: Transaction, name: str) -> UserRecord:
     if record is None:
         raise _user_not_found(name)
     return record
+
+
+def require_local(record: UserRecord) -> None:
+    """Require that a user can have a password.
+
+    Raises:
+        InvalidArgument: the user signs in by an identity provider.
+    """
+    if record.identity is not None:
+        raise InvalidArgument(
+            f"{record.name} signs in by {record.identity.issuer} and has no password: change it there",
+            ErrorDetail(ErrorCode.IDENTITY_HAS_NO_PASSWORD, {"name": record.name}),
+            field="userName",
+        )
 
 
 async def require_role(transaction: Transaction, name: str, *, field: str = "roleName") -> None:

@@ -11,7 +11,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, OldPasswordWrong, PasswordRejected
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.iam.caller import Caller, require_owner
-from kiteward.iam.lookup import require_user, stored_user
+from kiteward.iam.lookup import require_local, require_user, stored_user
 from kiteward.iam.services import Services
 
 LONGEST_GRACE_PERIOD: Final = 30 * 24 * 3600
@@ -138,6 +138,7 @@ async def change_password(
         found = await transaction.users.get(user_name)
         if found is None or found.credential_id != credential_id:
             raise _old_password_wrong(user_name, "not the current password")
+        require_local(found)
         if found.one_time and change.new == change.old:
             raise _password_unchanged()
         await transaction.users.set_password(user_name, hashed)
@@ -169,11 +170,11 @@ async def reset_password(
         InvalidArgument: the new password or the grace period is not acceptable.
         UserNotFound: there is no such user.
     """
-    await stored_user(services, user_name)
+    require_local(await stored_user(services, user_name))
     until = grace_period_end(grace_period)
     password = await hash_new_password(services, user_name, given, field="newPassword")
     async with caller.change() as transaction:
-        await require_user(transaction, user_name)
+        require_local(await require_user(transaction, user_name))
         await transaction.users.set_password(user_name, password.stored, former_until=until, one_time=one_time)
         await transaction.users.unlock(user_name)
     return ResetPassword(password.generated, until)

@@ -223,7 +223,7 @@ async def _principal(services: Services, caller: Caller, who: Who) -> tuple[Prin
         return await find_principal(services, caller, who)
     condition = Condition(PRIVILEGES["SelectUser"], names=(who.user_name,))
     decide(caller.principal, (condition,), caller.snapshot).require_allowed()
-    return services.principals.of_user(await stored_user(services, who.user_name)), None
+    return await services.principals.of_user(await stored_user(services, who.user_name)), None
 
 
 def _refusal(caller: Caller, state: PrincipalState, action: RowAction, target: Place) -> tuple[ErrorDetail, ...]:

@@ -9,6 +9,7 @@ from kiteward.audit.reader import AuditReader
 from kiteward.audit.shared import SharedTrail
 from kiteward.audit.writer import AuditState
 from kiteward.authn.hashing import PasswordHasher
+from kiteward.authn.oidc.issuers import Issuer
 from kiteward.authn.password_policy import PasswordPolicy
 from kiteward.authn.principals import PrincipalLookup
 from kiteward.authn.sessions import MemorySessions, Sessions
@@ -306,6 +307,7 @@ class Services:
         shared_trail: reads what replicas share of theirs; None where no other shares the store.
         audit: reports the state of the audit trail.
         servers: returns the servers that work with the store.
+        issuers: the identity providers whose tokens are accepted, by name.
     """
 
     store: Store
@@ -329,8 +331,9 @@ class Services:
     shared_trail: SharedTrail | None = None
     audit: Callable[[], AuditState] = AuditState
     servers: Callable[[], Awaitable[Servers]] = unknown_servers
+    issuers: Mapping[str, Issuer] = field(default_factory=dict)
 
     @property
     def principals(self) -> PrincipalLookup:
         """Looks up the principals of users and API keys."""
-        return PrincipalLookup(self.store, root_bypass=self.root_bypass)
+        return PrincipalLookup(self.store, root_bypass=self.root_bypass, issuers=self.issuers)

@@ -13,6 +13,7 @@ from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached, NotFound
 from kiteward.domain.naming import ANY
+from kiteward.domain.tags import check_tag_key, check_tag_value
 from kiteward.iam.api_keys import manages_key
 from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_user, stored_user
@@ -23,14 +24,6 @@ from kiteward.store.transaction import Transaction
 
 MOST_TAGS: Final = 64
 """Most tags of a user, and most of an API key."""
-
-LONGEST_KEY: Final = 128
-"""Most bytes of the key of a tag."""
-
-LONGEST_VALUE: Final = 1024
-"""Most bytes of the value of a tag."""
-
-_KEY_CHARACTERS: Final = "_.-:/@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +61,7 @@ async def set_tags(caller: Caller, holder: TagHolder, tags: Mapping[str, str]) -
     """
     for key, value in tags.items():
         check_tag_key(key)
-        _check_value(key, value)
+        check_tag_value(key, value)
     _require_some(tags)
     async with caller.change() as transaction:
         name, held = await require_tagging(transaction, caller, holder)
@@ -170,45 +163,6 @@ def require_tagging_of(caller: Caller, user_name: str) -> None:
 
 def _require(caller: Caller, condition: Condition) -> None:
     decide(caller.principal, (condition,), caller.snapshot).require_allowed()
-
-
-def check_tag_key(key: str) -> None:
-    """Refuse an illegal key of a tag.
-
-    Raises:
-        InvalidArgument: empty, too long, or with a character that is not allowed.
-    """
-    if not 1 <= _size(key) <= LONGEST_KEY:
-        raise InvalidArgument(
-            f"the key of a tag must have from 1 to {LONGEST_KEY} bytes",
-            ErrorDetail(ErrorCode.TAG_KEY_LENGTH, {"limit": LONGEST_KEY}),
-            field="tags",
-        )
-    if not all(character.isascii() and (character.isalnum() or character in _KEY_CHARACTERS) for character in key):
-        raise InvalidArgument(
-            f"the key of a tag has letters, digits, and {' '.join(_KEY_CHARACTERS)} only, unlike {key!r}",
-            ErrorDetail(ErrorCode.TAG_KEY_CHARACTER),
-            field="tags",
-        )
-
-
-def _check_value(key: str, value: str) -> None:
-    if not 1 <= _size(value) <= LONGEST_VALUE:
-        raise InvalidArgument(
-            f"the value of the tag {key} must have from 1 to {LONGEST_VALUE} bytes",
-            ErrorDetail(ErrorCode.TAG_VALUE_LENGTH, {"name": key, "limit": LONGEST_VALUE}),
-            field="tags",
-        )
-    if any(character < " " or "\x7f" <= character < "\xa0" or "\ud800" <= character < "\ue000" for character in value):
-        raise InvalidArgument(
-            f"the value of the tag {key} must have no control character",
-            ErrorDetail(ErrorCode.TAG_VALUE_CHARACTER, {"name": key}),
-            field="tags",
-        )
-
-
-def _size(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _require_some(given: Iterable[str]) -> None:

@@ -5,19 +5,27 @@ credential. The store removes it with either, and with the users' passwords and 
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from kiteward.authn import api_keys
+from kiteward.authn.exchanges import Accepted
 from kiteward.authn.user_cache import fingerprint
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE
 from kiteward.authz.policy import Condition, decide
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, AuthenticationError, InvalidArgument, LimitReached
-from kiteward.domain.identity import KeyCredential, PresentedCredential, Principal, Secret
+from kiteward.domain.identity import (
+    KeyCredential,
+    PresentedCredential,
+    Principal,
+    Secret,
+    TokenCredential,
+    without_colon,
+)
 from kiteward.iam.api_keys import is_covered
 from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_role, require_user
@@ -25,9 +33,22 @@ from kiteward.iam.services import EVERY_ROLE, Services
 from kiteward.store.records import Exchange, KeyRecord, UserRecord
 from kiteward.store.transaction import Transaction
 
-Verify = Callable[[PresentedCredential], Awaitable[Principal]]
-"""Returns the principal of a credential that is presented from the address of the request; raises AuthenticationError.
-"""
+
+class Credentials(Protocol):
+    """Accepts credentials that are presented from the address of a request; the requests of the JSON adapter do."""
+
+    async def accept(self, presented: PresentedCredential | None = None, *, sign_up: bool = False) -> Accepted:
+        """Return a presented credential, or the caller's own, if it is accepted.
+
+        Args:
+            presented: the credential; None for the caller's.
+            sign_up: whether a token may make somebody a user: not while a transaction is open.
+
+        Raises:
+            AuthenticationError: it is not accepted.
+        """
+        ...
+
 
 _PRIVILEGE: Final = PRIVILEGES["ExchangeToken"]
 
@@ -39,6 +60,10 @@ class TokenType(StrEnum):
     ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105  a name of a type
     ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105  likewise
     JWT = "urn:ietf:params:oauth:token-type:jwt"
+
+
+_SIGNED: Final = (TokenType.ACCESS_TOKEN, TokenType.ID_TOKEN, TokenType.JWT)
+"""The types of tokens that identity providers sign. Which of them are accepted is configured of each provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +100,16 @@ class ExchangedKey:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-async def exchange_token(services: Services, caller: Caller, wanted: WantedKey, verify: Verify) -> ExchangedKey:
+async def exchange_token(
+    services: Services, caller: Caller, wanted: WantedKey, credentials: Credentials
+) -> ExchangedKey:
     """Create a short-lived API key of the user whose credential the caller presents.
 
     Args:
         services: what services work with.
         caller: the service.
         wanted: what it asks for.
-        verify: verifies the credential of the user.
+        credentials: accepts the credentials of the user and of the caller.
 
     Raises:
         AccessDenied: the caller lacks ExchangeToken, or may hand out no role, or authenticated with such a key itself.
@@ -93,28 +120,30 @@ async def exchange_token(services: Services, caller: Caller, wanted: WantedKey, 
     presented = presented_as(wanted.subject, wanted.subject_type)
     _require_service(services, caller)
     # It is verified before the transaction as well, which would delay all others while something is fetched for it.
-    await _verified(caller, presented, verify)
+    await _accepted(caller, presented, credentials, sign_up=True)
     minted = api_keys.mint()
     async with caller.change() as transaction:
         _require_service(services, caller)
-        subject = await _verified(caller, presented, verify)
-        caller.record(userName=subject.user_name)
+        subject = await _accepted(caller, presented, credentials)
+        actor = await credentials.accept()
+        user = subject.principal
+        caller.record(userName=user.user_name)
         await transaction.keys.remove_expired_exchanges()
         await _require_room(services, caller, transaction)
-        ends_at, lifetime = _end(services, caller.principal, subject, await require_user(transaction, _name(caller)))
-        tags = _tags(wanted, subject, caller.principal)
+        ends_at, lifetime = _end(services, actor, subject, await require_user(transaction, _name(caller)))
+        tags = _tags(wanted, user, actor.principal)
         key = KeyRecord(
             minted.key_id,
-            subject.user_name,
+            user.user_name,
             minted.digest,
             "",
             0.0,
             _name(caller),
             expires_at=ends_at,
-            roles=await _roles(services, transaction, wanted, subject, caller.principal),
-            networks=_networks(subject, caller.principal),
-            made_by_key=None if subject.key is None else subject.key.key_id,
-            exchange=_exchange(caller.principal, tags),
+            roles=await _roles(services, transaction, wanted, user, actor.principal),
+            networks=_networks(user, actor.principal),
+            made_by_key=None if user.key is None else user.key.key_id,
+            exchange=_exchange(actor, subject, tags),
         )
         await transaction.keys.add(key)
     caller.record(keyId=key.key_id)
@@ -136,8 +165,11 @@ def presented_as(token: Secret, kind: str, *, field: str = "subject_token_type")
     Raises:
         InvalidArgument: its type is not known, or it is not of its type.
     """
-    if kind == TokenType.API_KEY and api_keys.key_id_of(token.reveal()) is not None:
-        return KeyCredential(token)
+    presented = without_colon(token.reveal())
+    if isinstance(presented, TokenCredential) and kind in _SIGNED:
+        return presented
+    if isinstance(presented, KeyCredential) and kind == TokenType.API_KEY and api_keys.key_id_of(token.reveal()):
+        return presented
     raise InvalidArgument(
         f"`{field}` must be one of {', '.join(TokenType)}, and the token of that type",
         ErrorDetail(ErrorCode.EXCHANGE_TOKEN_TYPE),
@@ -160,19 +192,21 @@ def _require_service(services: Services, caller: Caller) -> None:
         )
     if principal.user_name not in services.exchange_rules.roles:
         raise AccessDenied(
-            f"permission deny to {principal.user_name}: kiteward.tokenExchange.roles lists no role that it may hand out",
+            f"permission deny to {principal.user_name}: kiteward.tokenExchange.roles lists no role for it",
             ErrorDetail(ErrorCode.EXCHANGE_CLOSED, {"name": principal.user_name}),
         )
 
 
-async def _verified(caller: Caller, presented: PresentedCredential, verify: Verify) -> Principal:
-    """Return the principal of the user's credential.
+async def _accepted(
+    caller: Caller, presented: PresentedCredential, credentials: Credentials, *, sign_up: bool = False
+) -> Accepted:
+    """Return the user's credential.
 
     Raises:
         InvalidArgument: it is not accepted, or cannot be exchanged.
     """
     try:
-        subject = await verify(presented)
+        subject = await credentials.accept(presented, sign_up=sign_up)
     except AuthenticationError as error:
         caller.record(subjectRejected=error.reason or str(error))
         raise InvalidArgument(
@@ -180,7 +214,7 @@ async def _verified(caller: Caller, presented: PresentedCredential, verify: Veri
             ErrorDetail(ErrorCode.EXCHANGE_SUBJECT_REJECTED),
             field="subject_token",
         ) from None
-    if subject.actor:
+    if subject.principal.actor:
         raise InvalidArgument(
             "the subject_token came of an exchange itself: present the credential that it came of",
             ErrorDetail(ErrorCode.EXCHANGE_SUBJECT_UNUSABLE),
@@ -198,7 +232,7 @@ async def _require_room(services: Services, caller: Caller, transaction: Transac
         )
 
 
-def _end(services: Services, actor: Principal, subject: Principal, service: UserRecord) -> tuple[float, int]:
+def _end(services: Services, actor: Accepted, subject: Accepted, service: UserRecord) -> tuple[float, int]:
     """Return when the key expires, in seconds since the epoch, and in how many seconds that is.
 
     Raises:
@@ -206,14 +240,15 @@ def _end(services: Services, actor: Principal, subject: Principal, service: User
     """
     now = time.time()
     ends = [now + services.exchange_rules.longest]
-    ends += [key.expires_at for key in (actor.key, subject.key) if key is not None and key.expires_at is not None]
+    ends += [each.expires_at for each in (actor, subject) if each.expires_at is not None]
     former = service.previous
-    if former is not None and actor.credential == fingerprint(former.credential_id):
+    if former is not None and actor.principal.credential == fingerprint(former.credential_id):
         ends.append(former.valid_until)
     ends_at = min(ends)
     if ends_at - now < 1:
         raise InvalidArgument(
-            "one of the presented credentials expires now: present another one", ErrorDetail(ErrorCode.EXCHANGE_TOO_LATE)
+            "one of the presented credentials expires now: present another one",
+            ErrorDetail(ErrorCode.EXCHANGE_TOO_LATE),
         )
     return ends_at, int(ends_at - now)
 
@@ -267,16 +302,15 @@ def _tags(wanted: WantedKey, subject: Principal, actor: Principal) -> dict[str, 
     Raises:
         InvalidArgument: the user does not have a tag that is asked for, or has another value, or the service does.
     """
+    user, service = subject.user_name, actor.user_name
     held = {key: value for key, value in subject.tags.items() if actor.tags.get(key, value) == value}
     if wanted.tags is None:
         return held
     for key, value in wanted.tags.items():
         if key not in held or value not in (None, held[key]):
             raise InvalidArgument(
-                f"{subject.user_name} does not have the tag {key} with this value, or {actor.user_name} may not hand it out",
-                ErrorDetail(
-                    ErrorCode.EXCHANGE_TAG_NOT_HELD, {"user": subject.user_name, "name": key, "other": actor.user_name}
-                ),
+                f"{user} does not have the tag {key} with this value, or {service} may not hand it out",
+                ErrorDetail(ErrorCode.EXCHANGE_TAG_NOT_HELD, {"user": user, "name": key, "other": service}),
                 field="row_tags",
             )
     return {key: held[key] for key in sorted(wanted.tags)}
@@ -290,8 +324,17 @@ def _networks(subject: Principal, actor: Principal) -> tuple[str, ...]:
     first, second = (() if each.key is None else each.key.networks for each in (subject, actor))
     if not (first and second):
         return first or second
-    return tuple(sorted({each for each in first if is_covered(each, second)} | {each for each in second if is_covered(each, first)}))
+    found = {each for each in first if is_covered(each, second)}
+    return tuple(sorted(found | {each for each in second if is_covered(each, first)}))
 
 
-def _exchange(actor: Principal, tags: Mapping[str, str]) -> Exchange:
-    return Exchange(actor.user_name, None if actor.key is None else actor.key.key_id, kept_tags=tags)
+def _exchange(actor: Accepted, subject: Accepted, tags: Mapping[str, str]) -> Exchange:
+    service = actor.principal
+    return Exchange(
+        service.user_name,
+        None if service.key is None else service.key.key_id,
+        actor.token,
+        subject.token,
+        subject.rights,
+        tags,
+    )

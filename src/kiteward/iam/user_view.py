@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kiteward.authn.principals import principal_of
 from kiteward.authz.policy import PolicySnapshot, listed_collections, listed_databases
 from kiteward.domain.identity import Principal
 from kiteward.iam.caller import Caller
@@ -31,7 +30,7 @@ async def view_as_user(services: Services, caller: Caller, name: str) -> UserVie
         UserNotFound: there is no such user.
         EngineError: the engine does not answer.
     """
-    principal = principal_of(await stored_user(services, name), root_bypass=services.root_bypass)
+    principal = (await services.principals.of_user(await stored_user(services, name))).principal
     databases = await services.catalog.database_names()
     listed = listed_databases(principal, databases, caller.snapshot)
     return UserView(

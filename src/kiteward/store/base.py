@@ -7,6 +7,7 @@ from typing import Protocol
 from kiteward.authz.model import Policy
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store.audit_events import LineRange, StoredHead
+from kiteward.store.identity_records import GroupRole
 from kiteward.store.records import (
     AttemptsHeld,
     HashSchemes,
@@ -64,6 +65,26 @@ class Store(Protocol):
             prefix: only names that begin so.
             limit: at most so many.
         """
+        ...
+
+    async def federated_user(self, issuer: str, subject: str) -> UserRecord | None:
+        """Return the user whom a subject of an issuer signs in, with its role bindings, or None."""
+        ...
+
+    async def federated_users(
+        self, *, issuer: str | None = None, after: str = "", limit: int
+    ) -> Sequence[UserRecord]:
+        """Return users with an identity, sorted by name.
+
+        Args:
+            issuer: only those of this issuer.
+            after: only names that sort after this one.
+            limit: at most so many.
+        """
+        ...
+
+    async def group_roles(self, issuer: str | None) -> Sequence[GroupRole]:
+        """Return the roles that groups of an issuer give, or those of all issuers when None; sorted."""
         ...
 
     async def hash_schemes(self, names: Collection[str] | None) -> HashSchemes:

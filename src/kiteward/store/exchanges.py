@@ -7,6 +7,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from kiteward.store import schema, tags
+from kiteward.store.identities import read_rights, stored_rights
+from kiteward.store.identity_records import ClaimedRights
 from kiteward.store.records import Exchange, IssuedToken
 
 _keys = schema.api_keys.c
@@ -29,6 +31,7 @@ def read(row: Mapping[str, Any]) -> Exchange | None:
         row["actor_key"],
         _token(row["actor_issuer"], row["actor_issued_at"]),
         _token(row["subject_issuer"], row["subject_issued_at"]),
+        ClaimedRights() if row["subject_rights"] is None else read_rights(row["subject_rights"]),
         tags.read(row["kept_tags"]),
     )
 
@@ -44,6 +47,7 @@ def written(key_id: str, exchange: Exchange) -> dict[str, Any]:
         "actor_issued_at": None if actor is None else actor.issued_at,
         "subject_issuer": None if subject is None else subject.issuer,
         "subject_issued_at": None if subject is None else subject.issued_at,
+        "subject_rights": None if subject is None else stored_rights(exchange.subject_rights),
         "kept_tags": json.dumps(dict(exchange.kept_tags)),
     }
 

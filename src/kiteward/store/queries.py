@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ObjectType
-from kiteward.store import request_limits, schema, tags
+from kiteward.store import identities, request_limits, schema, tags
 from kiteward.store.connections import Rows
 from kiteward.store.records import PreviousSecret, UserRecord
 from kiteward.store.statements import position
@@ -25,8 +25,12 @@ _groups = schema.privilege_groups.c
 _USER: Final = tuple(_users)
 
 USERS: Final[Select[*tuple[Any, ...]]] = (
-    select(*_USER, tags.of_user(_users.name), _bindings.role_name)
-    .select_from(schema.users.outerjoin(schema.role_bindings, _bindings.user_name == _users.name))
+    select(*_USER, tags.of_user(_users.name), *identities.COLUMNS, _bindings.role_name)
+    .select_from(
+        schema.users.outerjoin(
+            schema.federated_identities, schema.federated_identities.c.user_name == _users.name
+        ).outerjoin(schema.role_bindings, _bindings.user_name == _users.name)
+    )
     .order_by(_users.name, _bindings.role_name)
 )
 """One row for each user and role; a user without roles has one row."""
@@ -65,6 +69,20 @@ GROUPS: Final[Select[*tuple[Any, ...]]] = (
 def users_named(name: str) -> Select[*tuple[Any, ...]]:
     """Return `USERS` for one user."""
     return USERS.where(_users.name == name)
+
+
+def users_of(issuer: str, subject: str) -> Select[*tuple[Any, ...]]:
+    """Return `USERS` for the user whom a subject of an issuer signs in."""
+    return USERS.where(_users.name.in_(identities.user_of(issuer, subject)))
+
+
+def federated(issuer: str | None, *, after: str, limit: int) -> Select[*tuple[Any, ...]]:
+    """Return `USERS` for a page of the users with an identity; of one issuer, or of all when None."""
+    held = schema.federated_identities.c
+    chosen = select(held.user_name).where(held.user_name > after).order_by(held.user_name).limit(limit)
+    if issuer is not None:
+        chosen = chosen.where(held.issuer == issuer)
+    return USERS.where(_users.name.in_(chosen))
 
 
 def users_listed(*, after: str = "", prefix: str = "", limit: int | None = None) -> Select[*tuple[Any, ...]]:
@@ -125,7 +143,7 @@ def _beginning(column: ColumnElement[Any]) -> ColumnElement[str]:
 
 def user_records(rows: Rows) -> Iterator[UserRecord]:
     """Yield what the rows of `USERS` mean."""
-    width = len(_USER) + 1
+    width = len(_USER) + 1 + len(identities.COLUMNS)
     for columns, group in groupby(rows, key=lambda row: tuple(row[:width])):
         name, password_hash, credential_id, description, created_at, changed_at = columns[:6]
         enabled, signed_in_at, locked_at, former_hash, former_id, former_until, one_time = columns[6:13]
@@ -144,6 +162,7 @@ def user_records(rows: Rows) -> Iterator[UserRecord]:
             one_time=one_time,
             tags=tags.read(columns[16]),
             limits=request_limits.read(*columns[13:16]),
+            identity=identities.read(name, columns[17:]),
         )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from kiteward.authz.model import Grant, PrivilegeGroup, Role
 from kiteward.authz.row_policies import ProtectedCollection
 from kiteward.domain.request_limits import RequestLimits
+from kiteward.store.identity_records import ClaimedRights, IdentityRecord
 
 
 class Subject(StrEnum):
@@ -17,6 +18,8 @@ class Subject(StrEnum):
     ROLE = "role"
     GROUP = "group"
     KEY = "key"
+    ISSUER = "issuer"
+    """The roles that an issuer's groups give, or from when on its tokens are accepted: none verified before counts."""
     CREDENTIAL = "credential"
     """A user was created, given another password, unlocked or enabled: earlier failures no longer count."""
     COLLECTION = "collection"
@@ -184,6 +187,7 @@ class UserRecord:
         one_time: whether the password only allows setting another one.
         tags: its tags, sorted by key.
         limits: the limits of its requests.
+        identity: of a federated user, whom tokens sign in; None for a local user.
     """
 
     name: str
@@ -200,6 +204,7 @@ class UserRecord:
     one_time: bool = False
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     limits: RequestLimits = field(default_factory=RequestLimits)
+    identity: IdentityRecord | None = None
 
     def __repr__(self) -> str:
         return f"UserRecord(name={self.name!r})"
@@ -229,6 +234,7 @@ class Exchange:
         actor_key: the id of the API key that the service authenticated with, or None.
         actor_token: the token that the service authenticated with, or None.
         subject_token: the token that it presented for the owner, or None.
+        subject_rights: what that token said about rights, which the key has besides those of its owner.
         kept_tags: the tags that the key has of its owner, and of the key that it descends from: each as long as these
             have it with this value.
     """
@@ -237,6 +243,7 @@ class Exchange:
     actor_key: str | None = None
     actor_token: IssuedToken | None = None
     subject_token: IssuedToken | None = None
+    subject_rights: ClaimedRights = field(default_factory=ClaimedRights)
     kept_tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
@@ -315,10 +322,12 @@ class LastUsed:
     users: Mapping[str, float] = field(default_factory=dict)
     keys: Mapping[str, float] = field(default_factory=dict)
     sessions: Mapping[str, float] = field(default_factory=dict)
+    rights: Mapping[str, ClaimedRights] = field(default_factory=dict)
+    """User name -> what the token of its last sign-in said."""
 
     def __bool__(self) -> bool:
         """Return whether anything was used."""
-        return bool(self.users or self.keys or self.sessions)
+        return bool(self.users or self.keys or self.sessions or self.rights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,24 +15,20 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
     false,
     text,
     true,
 )
-from sqlalchemy.types import TypeEngine
+
+from kiteward.store import columns, federation_tables
 
 REVISION_ROW: Final = 1
 """Key of the only row of `revision`."""
 
-metadata: Final = MetaData()
-
-
-def _name() -> TypeEngine[str]:
-    # SQLite compares text byte by byte by itself; PostgreSQL would use the database's collation, so "C" is set.
-    return Text().with_variant(Text(collation="C"), "postgresql")
+metadata: Final = columns.METADATA
+_name: Final = columns.name
 
 
 def _former(*names: str) -> list[Column[Any]]:
@@ -167,6 +163,10 @@ api_key_tags: Final = Table(
     sqlite_with_rowid=False,
 )
 
+federated_identities: Final = federation_tables.federated_identities
+token_cutoffs: Final = federation_tables.token_cutoffs
+group_roles: Final = federation_tables.group_roles
+
 exchanged_keys: Final = Table(
     # Which keys a service got in exchange for a credential of their owner, and by which credentials of both.
     "exchanged_keys",
@@ -179,6 +179,8 @@ exchanged_keys: Final = Table(
     Column("actor_issued_at", Float()),
     Column("subject_issuer", Text()),
     Column("subject_issued_at", Float()),
+    # What the token that was presented for its owner said about rights, as in `federated_identities`; NULL without one.
+    Column("subject_rights", Text()),
     # A JSON object: the tags of its owner that it has, each as long as the owner has it with this value.
     Column("kept_tags", Text(), nullable=False),
     Index("exchanged_keys_by_actor", "actor", "key_id"),

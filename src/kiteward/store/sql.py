@@ -13,6 +13,7 @@ from kiteward.domain.request_limits import RequestLimits
 from kiteward.store import (
     audit_events,
     audit_uses,
+    identities,
     intents,
     keys,
     queries,
@@ -26,6 +27,7 @@ from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.backend import Backend, Engines
 from kiteward.store.changes import ChangesSince, gathered
 from kiteward.store.connections import Observer, Reader, Rows, Writer, shielded, translated, unobserved
+from kiteward.store.identity_records import GroupRole
 from kiteward.store.postgresql.backend import PostgresqlBackend
 from kiteward.store.postgresql.replicas import PostgresqlReplicas, announcement
 from kiteward.store.postgresql.settings import PostgresqlSettings
@@ -131,6 +133,22 @@ class SqlStore:
         (rows,) = await self._reader.rows(queries.users_listed(after=after, prefix=prefix, limit=limit))
         return await gathered(queries.user_records(rows))
 
+    async def federated_user(self, issuer: str, subject: str) -> UserRecord | None:
+        if not (_can_be_stored(issuer) and _can_be_stored(subject)):
+            return None
+        (rows,) = await self._reader.rows(queries.users_of(issuer, subject))
+        return next(queries.user_records(rows), None)
+
+    async def federated_users(
+        self, *, issuer: str | None = None, after: str = "", limit: int
+    ) -> Sequence[UserRecord]:
+        (rows,) = await self._reader.rows(queries.federated(issuer, after=after, limit=limit))
+        return await gathered(queries.user_records(rows))
+
+    async def group_roles(self, issuer: str | None) -> Sequence[GroupRole]:
+        (rows,) = await self._reader.rows(identities.group_roles_of(issuer))
+        return identities.group_roles(rows)
+
     async def hash_schemes(self, names: Collection[str] | None) -> HashSchemes:
         current, previous = await self._reader.rows(*queries.hash_schemes(names))
         prefixes = frozenset(prefix for prefix, *_ in (*current, *previous))
@@ -174,6 +192,9 @@ class SqlStore:
                     earlier = column.is_(None) | (column < bindparam("seen_at"))
                     statement = update(column.table).where(name == bindparam("seen_name"), earlier)
                     await write_transaction.run(statement.values({column: bindparam("seen_at")}), rows)
+            if used.rights:
+                held = [{"seen_name": name, "seen": identities.stored_rights(it)} for name, it in used.rights.items()]
+                await write_transaction.run(identities.RECORD_RIGHTS, held)
             await write_transaction.commit()
 
     async def session(self, token_digest: str) -> SessionRecord | None:

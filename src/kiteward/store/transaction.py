@@ -13,6 +13,7 @@ from kiteward.store.audit_uses import AuditUses
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
 from kiteward.store.grants import Grants
+from kiteward.store.identities import Identities
 from kiteward.store.intents import Intents
 from kiteward.store.keys import Keys
 from kiteward.store.records import Change, Committed, Subject, UserRecord, collection_subject
@@ -44,12 +45,14 @@ class Users:
         *,
         keys: Keys,
         grants: Grants,
+        identities: Identities,
         clock: Callable[[], float],
     ) -> None:
         self._write_transaction = write_transaction
         self._changes = changes
         self._keys = keys
         self._grants = grants
+        self._identities = identities
         self._clock = clock
 
     async def get(self, name: str) -> UserRecord | None:
@@ -123,6 +126,11 @@ class Users:
             await self._update(name, differs, enabled=False, credential_id=_new_credential_id())
             await self._end_sign_ins(name)
 
+    async def renew_credential(self, name: str) -> None:
+        """End everything that an existing user has signed in to; its password stays, if it has one."""
+        await self._update(name, _users.name == name, credential_id=_new_credential_id())
+        await self._end_sessions(name)
+
     async def lock(self, name: str) -> None:
         """Lock an existing user from now on; one that is locked stays so."""
         await self._mark(name, _users.locked_at.is_(None), self._clock())
@@ -145,11 +153,12 @@ class Users:
         # The foreign key removes the user's own keys, but not those of others that descend from them.
         await self._keys.remove_of(name)
         await self._grants.forget_kept_for(name)
+        await self._identities.forget_user(name)
         if await self._write_transaction.run(delete(schema.users).where(_users.name == name)):
             self._changes.add(Subject.USER, name)
 
     async def _end_sign_ins(self, name: str) -> None:
-        """End the sessions of a user, and the keys of exchanges that it took part in. Its change is announced anyway."""
+        """End the sessions of a user, and the keys of exchanges that it took part in; the caller announces a change."""
         await self._write_transaction.run(delete(schema.sessions).where(schema.sessions.c.user_name == name))
         await self._keys.end_exchanges_of(name)
 
@@ -177,10 +186,18 @@ class Users:
 class Roles:
     """Roles and role bindings inside a transaction."""
 
-    def __init__(self, write_transaction: WriteTransaction, changes: Changes, *, row_policies: RowPolicies) -> None:
+    def __init__(
+        self,
+        write_transaction: WriteTransaction,
+        changes: Changes,
+        *,
+        row_policies: RowPolicies,
+        identities: Identities,
+    ) -> None:
         self._write_transaction = write_transaction
         self._changes = changes
         self._row_policies = row_policies
+        self._identities = identities
 
     async def get(self, name: str) -> Role | None:
         """Return the role, or None."""
@@ -208,6 +225,7 @@ class Roles:
         It leaves the row policies that name it, as `RowPolicies.forget_role` says.
         """
         await self._row_policies.forget_role(name)
+        await self._identities.forget_role(name)
         holders = await self._write_transaction.rows(
             select(_bindings.user_name).where(_bindings.role_name == name).order_by(_bindings.user_name)
         )
@@ -295,11 +313,19 @@ class Transaction:
         self._changes = Changes()
         self.keys = Keys(write_transaction, self._changes, clock)
         self.grants = Grants(write_transaction, self._changes)
-        self.users = Users(write_transaction, self._changes, keys=self.keys, grants=self.grants, clock=clock)
+        self.identities = Identities(write_transaction, self._changes, clock)
+        self.users = Users(
+            write_transaction,
+            self._changes,
+            keys=self.keys,
+            grants=self.grants,
+            identities=self.identities,
+            clock=clock,
+        )
         self.row_policies = RowPolicies(write_transaction, self._changes, clock)
         self.user_tags = Tags(write_transaction, self._changes, Subject.USER, schema.user_tags.c.user_name)
         self.key_tags = Tags(write_transaction, self._changes, Subject.KEY, schema.api_key_tags.c.key_id)
-        self.roles = Roles(write_transaction, self._changes, row_policies=self.row_policies)
+        self.roles = Roles(write_transaction, self._changes, row_policies=self.row_policies, identities=self.identities)
         self.groups = Groups(write_transaction, self._changes)
         self.limits = HeldLimits(write_transaction, self._changes)
         self.intents = Intents(write_transaction, self._changes)

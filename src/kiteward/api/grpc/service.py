@@ -18,7 +18,7 @@ from kiteward.domain.errors import (
     KeyRejected,
     KitewardError,
 )
-from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
+from kiteward.domain.identity import PasswordCredential, PresentedCredential, Secret, without_colon
 from kiteward.engine import metadata as engine_metadata
 from kiteward.engine.statuses import StatusCode
 from kiteward.gateway.call import Call, new_request_id
@@ -38,7 +38,7 @@ def presented_credential(header: str | bytes | None) -> PresentedCredential | Au
     """Return what the `authorization` metadata presents, or why it cannot be read (contract 1.2, 1.3).
 
     Args:
-        header: the value, base64 of `user:password` or of an API key; None when it is missing.
+        header: the value, base64 of `user:password`, of an API key or of a token; None when it is missing.
     """
     if header is None:
         return CredentialMissing("missing authorization in header")
@@ -49,7 +49,7 @@ def presented_credential(header: str | bytes | None) -> PresentedCredential | Au
     user, colon, password = text.partition(":")
     if colon:
         return PasswordCredential(user, Secret(password))
-    return KeyCredential(Secret(text)) if text else KeyRejected(WRONG_KEY)
+    return without_colon(text) if text else KeyRejected(WRONG_KEY)
 
 
 class Caller(NamedTuple):

@@ -130,9 +130,7 @@ class RestApp:
                     request, context, self._run(request, context, wrong, patient=seconds > default)
                 )
         except TimeoutError:
-            return self._reporter(request)(
-                RestFailure(TIMEOUT, "request timeout", http=HTTPStatus.REQUEST_TIMEOUT)
-            )
+            return self._reporter(request)(RestFailure(TIMEOUT, "request timeout", http=HTTPStatus.REQUEST_TIMEOUT))
 
     def _context(self, request: Request, request_id: str, seconds: float) -> RequestContext:
         client = GatewayClient(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from kiteward.domain.errors import AuthenticationError, CredentialMalformed, CredentialMissing
-from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
+from kiteward.domain.identity import PasswordCredential, PresentedCredential, Secret, without_colon
 
 _BASIC: Final = "Basic "
 _BEARER: Final = "Bearer "
@@ -31,7 +31,7 @@ def presented_credential(headers: Sequence[str]) -> PresentedCredential | Authen
         return CredentialMalformed("invalid token format")
     stripped = text.removeprefix(_BEARER)
     if stripped != text and stripped and ":" not in stripped:
-        return KeyCredential(Secret(stripped))
+        return without_colon(stripped)
     return _password(stripped)
 
 

@@ -200,7 +200,9 @@ class RequestContext:
             InvalidArgument: the header holds one too.
         """
         if not isinstance(self._client.credential, CredentialMissing):
-            raise InvalidArgument("the caller presents two credentials: send either an `Authorization` header or one in the body")
+            raise InvalidArgument(
+                "the caller presents two credentials: send either an `Authorization` header or one in the body"
+            )
         self._client = self._client.with_credential(credential)
 
     async def establish(self) -> None:
@@ -245,8 +247,8 @@ class Endpoint(Generic[_B]):
         database_header: whether `DB-Name` counts when the body names no database.
         served: false for an endpoint that is always refused.
         prefix: the prefix of the path.
-        oauth: whether it takes a form and answers as OAuth 2.0 does (`kiteward.api.rest.oauth`), instead of JSON as Milvus
-            has it.
+        oauth: whether it takes a form and answers as OAuth 2.0 does (`kiteward.api.rest.oauth`), not JSON as Milvus has
+            it.
         large: the RPC that a large body becomes: only callers who could be authorized for it may send one. The default
             restricts large bodies to administrators.
     """

@@ -86,7 +86,12 @@ def decode(kind: type[_F], raw: bytes | bytearray, content_type: str) -> _F:
     for name, field in fields.items():
         if field.required and name not in given:
             raise errors.InvalidArgument(f"the parameter {name} is missing")
-    return kind(**{fields[name].name: Secret(value) if _is_secret(fields[name].type) else value for name, value in given.items()})
+    return kind(
+        **{
+            fields[name].name: Secret(value) if _is_secret(fields[name].type) else value
+            for name, value in given.items()
+        }
+    )
 
 
 def succeeded(outcome: object) -> Response:

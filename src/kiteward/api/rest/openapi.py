@@ -52,7 +52,7 @@ def document(table: Table) -> Schema:
         "components": {
             "schemas": {**components, "Failure": _FAILURE, "OAuthFailure": _OAUTH_FAILURE},
             "parameters": _PARAMETERS,
-            "responses": {status.name: _failure(status) for status in _FAILURES} 
+            "responses": {status.name: _failure(status) for status in _FAILURES}
             | {"BAD_REQUEST": _BAD_REQUEST, "OAUTH": _OAUTH},
             "securitySchemes": _SCHEMES,
         },

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from kiteward.audit.events import DETAILS_LIMIT, Event
+from kiteward.authn.exchanges import Accepted
 from kiteward.authz.policy import Decision, PolicySnapshot, decide_administrator, decide_authenticated
 from kiteward.authz.privileges import Privilege
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -67,7 +68,7 @@ class Request:
         caller_now: Callable[[], Awaitable[tuple[Principal, PolicySnapshot]]],
         *,
         begin_session: Callable[[str], Awaitable[Secret]],
-        verify: Callable[[PresentedCredential], Awaitable[Principal]],
+        accept: Callable[[PresentedCredential | None, bool], Awaitable[Accepted]],
         root_bypass: bool,
         record: Callable[..., None],
     ) -> None:
@@ -78,7 +79,7 @@ class Request:
         self.root_bypass = root_bypass
         self.record = record
         self._begin_session = begin_session
-        self._verify = verify
+        self._accept = accept
 
     async def begin_session(self, description: str) -> Secret:
         """Begin a session of the console for the caller, and return its token.
@@ -89,13 +90,17 @@ class Request:
         """
         return await self._begin_session(description)
 
-    async def verify(self, presented: PresentedCredential) -> Principal:
-        """Return the principal of another credential than the caller's, which is presented from the same address.
+    async def accept(self, presented: PresentedCredential | None = None, *, sign_up: bool = False) -> Accepted:
+        """Return another credential that is presented from the same address, or the caller's own, if it is accepted.
+
+        Args:
+            presented: the credential; None for the caller's.
+            sign_up: whether a token may make somebody a user, which takes a transaction: not while one is open.
 
         Raises:
             AuthenticationError: it is not accepted.
         """
-        return await self._verify(presented)
+        return await self._accept(presented, sign_up)
 
     @contextlib.asynccontextmanager
     async def change(self) -> AsyncIterator[Transaction]:

@@ -36,7 +36,7 @@ async def exchanged(services: Services, request: Request, arguments: TokenExchan
     wanted = WantedKey(
         arguments.subject_token, arguments.subject_token_type, roles=arguments.roles, tags=arguments.row_tags
     )
-    found = await exchange_token(services, request, wanted, request.verify)
+    found = await exchange_token(services, request, wanted, request)
     return ExchangedToken(
         key=found.secret,
         key_id=found.record.key_id,

@@ -41,7 +41,7 @@ def test_a_parameter_without_a_value_counts_as_not_given() -> None:
         ("subject_token=b&grant_type=", "the parameter grant_type is missing"),
         ("grant_type=a&subject_token=b&scop=x", "the parameter 'scop' is not supported here"),
         ("grant_type=a&subject_token=b&scope=x&scope=y", "the parameter 'scope' is given more than once"),
-        ("", "the body is no"),
+        ("", "the parameter grant_type is missing"),
         ("grant_type", "the body is no"),
         ("grant_type=%ff&subject_token=b", "the body is no"),
         ("&".join(f"p{number}=1" for number in range(33)), "the body is no"),

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: Final = "0019"
-down_revision: Final = "0016"
+down_revision: Final = "0017"
 
 
 def _name() -> sa.types.TypeEngine[str]:
@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("actor_issued_at", sa.Float()),
         sa.Column("subject_issuer", sa.Text()),
         sa.Column("subject_issued_at", sa.Float()),
+        sa.Column("subject_rights", sa.Text()),
         sa.Column("kept_tags", sa.Text(), nullable=False),
         sqlite_with_rowid=False,
     )

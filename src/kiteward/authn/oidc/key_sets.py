@@ -1,0 +1,274 @@
+"""The public keys of an issuer: fetched, refreshed in time, and asked for again when a token names another one."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import jwt
+
+from kiteward.authn.oidc import refusals
+from kiteward.authn.oidc.fetching import FetchFailed
+from kiteward.authn.oidc.issuers import Issuer
+from kiteward.domain.error_codes import ErrorCode
+
+_log = logging.getLogger("kiteward.authn")
+
+REFRESH: Final = 300.0
+"""Seconds after which keys are fetched again, so that a withdrawn one is noticed."""
+
+RETRY: Final = 30.0
+"""Seconds after a failure until the next attempt to fetch keys that nobody has asked for."""
+
+LONGEST_UNSEEN: Final = 24 * 3600.0
+"""Seconds for which keys are used that could not be fetched again."""
+
+MOST_FETCHES: Final = 2
+WINDOW: Final = 60.0
+"""Most fetches within so many seconds, whatever tokens are presented."""
+
+_MOST_KEYS: Final = 100
+_LEAST_RSA_BITS: Final = 2048
+"""Least size of an RSA key (RFC 7518, 3.3)."""
+
+_LARGEST_RSA_BITS: Final = 16_384
+
+_MOST_WAITING: Final = 256
+_LONGEST_WAIT: Final = 10.0
+"""Most tokens with an unknown key that wait for the next fetch that may be made, and for how many seconds."""
+
+_BY_TYPE: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
+    ("RSA", ""): ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    ("EC", "P-256"): ("ES256",),
+    ("EC", "P-384"): ("ES384",),
+    ("EC", "P-521"): ("ES512",),
+    ("OKP", "Ed25519"): ("EdDSA",),
+    ("OKP", "Ed448"): ("EdDSA",),
+}
+"""Type and curve of a key -> the algorithms that can use it (RFC 7518, 3.1; RFC 8037, 3.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A public key of an issuer.
+
+    Attributes:
+        key_id: its id, or None. Several keys may have the same.
+        algorithms: the algorithms that it may be used with.
+        key: the key, as PyJWT takes it.
+        identity: equal for equal keys with the same id and use.
+    """
+
+    key_id: str | None
+    algorithms: frozenset[str]
+    key: Any
+    identity: tuple[tuple[str, str], ...]
+
+
+class KeyFetcher(Protocol):
+    """Fetches the JWK Set of an issuer; `IssuerClient` implements it."""
+
+    async def key_set(self) -> Mapping[str, Any]:
+        """Return it; raises FetchFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeySetState:
+    """How it is with the keys of an issuer, for operators.
+
+    Attributes:
+        keys: how many usable ones there are.
+        fetched_ago: seconds since they were fetched, or None before.
+        fault: why the last attempt failed, or empty.
+    """
+
+    keys: int
+    fetched_ago: float | None
+    fault: str
+
+
+class KeySet:
+    """The public keys of one issuer.
+
+    INVARIANT: within any `WINDOW` seconds, at most `MOST_FETCHES` fetches begin.
+
+    Attributes:
+        issuer: the issuer.
+        generation: another number after each withdrawal of a key, so that nothing verified by it counts any longer.
+        fetches: how many were begun.
+    """
+
+    def __init__(
+        self, issuer: Issuer, fetcher: KeyFetcher, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Set up without keys.
+
+        Args:
+            issuer: the issuer.
+            fetcher: fetches them.
+            clock: returns seconds and never goes back.
+        """
+        self.issuer = issuer
+        self.generation = 0
+        self.fetches = 0
+        self._fetcher = fetcher
+        self._clock = clock
+        self._keys: tuple[PublicKey, ...] = ()
+        self._fetched_at: float | None = None
+        self._tried_at: float | None = None
+        self._fault = ""
+        self._begun: deque[float] = deque(maxlen=MOST_FETCHES)
+        self._running: asyncio.Task[None] | None = None
+        self._waiting = 0
+
+    def state(self) -> KeySetState:
+        """Return how it is with the keys."""
+        ago = None if self._fetched_at is None else self._clock() - self._fetched_at
+        return KeySetState(len(self._keys), ago, self._fault)
+
+    async def find(self, key_id: str | None, algorithm: str) -> Sequence[PublicKey]:
+        """Return the keys that may have signed a token; they are fetched where there is none.
+
+        Args:
+            key_id: the id that the token names, or None.
+            algorithm: the algorithm that it names.
+
+        Returns:
+            At least one key.
+
+        Raises:
+            KeyRejected: there is none, or the keys cannot be fetched.
+        """
+        found = self._found(key_id, algorithm)
+        if not found:
+            await self._wait_for_fetch()
+            found = self._found(key_id, algorithm)
+        if found:
+            return found
+        if self._usable():
+            raise refusals.refused(ErrorCode.TOKEN_KEY_UNKNOWN, "it is signed with a key that its issuer does not publish")
+        raise refusals.refused(
+            ErrorCode.TOKEN_KEYS_UNAVAILABLE,
+            "the keys of its issuer could not be fetched: try again later",
+            reason=f"the keys of {self.issuer.name} could not be fetched: {self._fault or 'not yet'}",
+        )
+
+    async def find_again(self, key_id: str | None, algorithm: str) -> Sequence[PublicKey] | None:
+        """Return the keys as of `find` after another fetch, if one may be made now and brings others; else None."""
+        before = self._keys
+        if self._running is None and self._wait() > 0:
+            return None
+        await self._fetched()
+        found = None if self._keys == before else self._found(key_id, algorithm)
+        return found or None
+
+    async def refresh(self) -> None:
+        """Fetch the keys if it is time to; called again and again."""
+        now = self._clock()
+        due = self._tried_at is None or now - self._tried_at >= (RETRY if self._fault else REFRESH)
+        if due and self._wait() <= 0:
+            await self._fetched()
+
+    def _found(self, key_id: str | None, algorithm: str) -> Sequence[PublicKey]:
+        if not self._usable():
+            return ()
+        return [
+            key
+            for key in self._keys
+            if algorithm in key.algorithms and (key_id is None or key.key_id is None or key.key_id == key_id)
+        ]
+
+    def _usable(self) -> bool:
+        """Return whether there are keys that are not too old."""
+        return self._fetched_at is not None and self._clock() - self._fetched_at <= LONGEST_UNSEEN
+
+    def _wait(self) -> float:
+        """Return the seconds until the next fetch may begin."""
+        if len(self._begun) < MOST_FETCHES:
+            return 0.0
+        return max(0.0, self._begun[0] + WINDOW - self._clock())
+
+    async def _wait_for_fetch(self) -> None:
+        """Return after the next fetch; at once where too many tokens wait for it, or it may not begin soon."""
+        wait = 0.0 if self._running is not None else self._wait()
+        if wait > _LONGEST_WAIT or self._waiting >= _MOST_WAITING:
+            return
+        self._waiting += 1
+        try:
+            before = self.fetches
+            if wait:
+                await asyncio.sleep(wait)
+            if self.fetches == before or self._running is not None:
+                await self._fetched()
+        finally:
+            self._waiting -= 1
+
+    async def _fetched(self) -> None:
+        """Return after the fetch that runs, or a new one if it may begin; a caller that is gone does not end it."""
+        if self._running is None:
+            if self._wait() > 0:
+                return
+            self._begun.append(self._clock())
+            self.fetches += 1
+            self._running = asyncio.create_task(self._fetch())
+        await asyncio.shield(self._running)
+
+    async def _fetch(self) -> None:
+        try:
+            keys = public_keys(await self._fetcher.key_set())
+        except FetchFailed as error:
+            if str(error) != self._fault:
+                _log.warning("the keys of %s could not be fetched: %s", self.issuer.name, error)
+            self._fault = str(error)
+            self._tried_at = self._clock()
+            return
+        finally:
+            self._running = None
+        if {key.identity for key in self._keys} - {key.identity for key in keys}:
+            self.generation += 1
+        self._keys, self._fault = keys, ""
+        self._fetched_at = self._tried_at = self._clock()
+
+
+def public_keys(key_set: Mapping[str, Any]) -> tuple[PublicKey, ...]:
+    """Return the keys of a JWK Set that can verify signatures. Others in it are left out (RFC 7517, 5).
+
+    Raises:
+        FetchFailed: it is no JWK Set, or has no such key.
+    """
+    listed = key_set.get("keys")
+    if not isinstance(listed, list):
+        raise FetchFailed("it sends no JWK Set")
+    found = tuple(key for each in listed[:_MOST_KEYS] if (key := _public_key(each)) is not None)
+    if not found:
+        raise FetchFailed("its JWK Set has no key that can verify a signature by an accepted algorithm")
+    return found
+
+
+def _public_key(jwk: object) -> PublicKey | None:
+    if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig":
+        return None
+    uses = jwk.get("key_ops", ["verify"])
+    if not isinstance(uses, list) or "verify" not in uses:
+        return None
+    kind, key_id, only = jwk.get("kty"), jwk.get("kid"), jwk.get("alg")
+    algorithms = _BY_TYPE.get((str(kind), "" if kind == "RSA" else str(jwk.get("crv"))), ())
+    if only is not None:
+        algorithms = tuple(each for each in algorithms if each == only)
+    if not algorithms or not isinstance(key_id, str | None):
+        return None
+    public = {name: jwk[name] for name in ("kty", "crv", "n", "e", "x", "y") if name in jwk}
+    try:
+        key = jwt.PyJWK(public, algorithm=algorithms[0]).key
+    except Exception:  # noqa: BLE001  whatever it makes of such a key, the others are to be used
+        return None
+    bits = getattr(key, "key_size", _LEAST_RSA_BITS)
+    if kind == "RSA" and not _LEAST_RSA_BITS <= bits <= _LARGEST_RSA_BITS:
+        return None
+    marks = {**public, "kid": key_id or "", "algorithms": " ".join(algorithms)}
+    identity = tuple(sorted((name, str(value)) for name, value in marks.items()))
+    return PublicKey(key_id, frozenset(algorithms), key, identity)

@@ -1,0 +1,107 @@
+"""Makes users of those who sign in by a token for the first time, where that is allowed."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+from kiteward.audit.events import Event
+from kiteward.authn.oidc import refusals
+from kiteward.authn.oidc.claims import FederatedIdentity
+from kiteward.authn.oidc.issuers import Issuer, SignUp
+from kiteward.authn.system_events import SystemEventRecorder
+from kiteward.domain.error_codes import ErrorCode
+from kiteward.domain.errors import KeyRejected
+from kiteward.store.base import Store
+from kiteward.store.identities import NO_PASSWORD
+from kiteward.store.records import UserRecord
+from kiteward.store.transaction import Transaction
+
+OPERATION: Final = "SignUp"
+"""How the audit trail names it."""
+
+
+class SignUps:
+    """Binds identities to users: to a new one, or to one who was invited. An identity stays bound."""
+
+    def __init__(self, store: Store, *, most_users: int) -> None:
+        """Set up without a way to change the store.
+
+        Args:
+            store: holds the users.
+            most_users: most users there may be.
+        """
+        self._store = store
+        self._most_users = most_users
+        self._change: Callable[[], AbstractAsyncContextManager[Transaction]] | None = None
+        self._events: SystemEventRecorder | None = None
+
+    def change_by(self, change: Callable[[], AbstractAsyncContextManager[Transaction]], events: SystemEventRecorder) -> None:
+        """Set what changes the store and what records that."""
+        self._change, self._events = change, events
+
+    async def sign_up(self, issuer: Issuer, identity: FederatedIdentity) -> None:
+        """Bind an identity that signs in nobody yet.
+
+        Raises:
+            KeyRejected: no user is open for it.
+            KitewardError: as `PolicyCache.change`.
+        """
+        # Nobody who cannot become a user makes others wait for a transaction.
+        _require_open(issuer, identity, await self._store.user(identity.user_name))
+        if self._change is None or self._events is None:
+            raise _nobody(identity)
+        details = {"userName": identity.user_name, "issuer": identity.issuer, "subject": identity.subject}
+        async with self._change() as transaction:
+            if await transaction.identities.user_of(identity.issuer, identity.subject) is not None:
+                return  # another request with the same token was faster
+            record = await transaction.users.get(identity.user_name)
+            _require_open(issuer, identity, record)
+            if record is None:
+                await self._add(transaction, identity)
+            else:
+                await transaction.identities.settle(identity.user_name, identity.subject)
+            await self._events.store_system_event(transaction, Event.USER_CHANGE, OPERATION, **details)
+        self._events.note_system_event(Event.USER_CHANGE, OPERATION, **details)
+
+    async def _add(self, transaction: Transaction, identity: FederatedIdentity) -> None:
+        if await transaction.users.count() >= self._most_users:
+            raise refusals.refused(ErrorCode.USERS_LIMIT, "its user cannot be created: the limit of users is reached")
+        await transaction.users.add(identity.user_name, NO_PASSWORD)
+        await transaction.identities.add(identity.user_name, identity.issuer, identity.subject)
+
+
+def _require_open(issuer: Issuer, identity: FederatedIdentity, record: UserRecord | None) -> None:
+    """Require that an identity may be bound to the user of its name.
+
+    Args:
+        issuer: the issuer.
+        identity: the identity.
+        record: the user of that name, or None.
+
+    Raises:
+        KeyRejected: it may not.
+    """
+    if record is None:
+        if issuer.sign_up is not SignUp.CREATE:
+            raise _nobody(identity)
+        return
+    held = record.identity
+    if held is None or held.issuer != identity.issuer or held.subject is not None:
+        raise refusals.refused(
+            ErrorCode.IDENTITY_NAME_TAKEN,
+            "the user name that is made from its claims belongs to somebody else: ask an administrator",
+            reason=f"{_shown(identity)} would become `{identity.user_name}`, who is "
+            + ("a local user" if held is None else f"{held.subject or 'invited'} of {held.issuer}"),
+        )
+
+
+def _nobody(identity: FederatedIdentity) -> KeyRejected:
+    return refusals.refused(
+        ErrorCode.IDENTITY_NOT_INVITED,
+        "nobody has invited its user: ask an administrator for an invitation",
+        reason=f"{_shown(identity)} is no user; the name of an invitation would be `{identity.user_name}`",
+    )
+
+
+def _shown(identity: FederatedIdentity) -> str:
+    return f"the subject {identity.subject} of {identity.issuer}"
