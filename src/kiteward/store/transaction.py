@@ -99,7 +99,7 @@ class Users:
             former_until=former_until,
             one_time=one_time,
         )
-        await self._end_sign_ins(name)
+        await self._end_sessions(name)
 
     async def rehash(self, name: str, password_hash: str, *, credential_id: str) -> None:
         """Replace the hash of a password that stays; nothing happens if the user's credential is another by now."""
@@ -124,7 +124,7 @@ class Users:
         else:
             # A credential that was verified before, such as a session, stays invalid when the user is enabled again.
             await self._update(name, differs, enabled=False, credential_id=_new_credential_id())
-            await self._end_sign_ins(name)
+            await self._end_sessions(name)
 
     async def renew_credential(self, name: str) -> None:
         """End everything that an existing user has signed in to; its password stays, if it has one."""
@@ -134,7 +134,7 @@ class Users:
     async def lock(self, name: str) -> None:
         """Lock an existing user from now on; one that is locked stays so."""
         await self._mark(name, _users.locked_at.is_(None), self._clock())
-        await self._end_sign_ins(name)
+        await self._end_sessions(name)
 
     async def unlock(self, name: str) -> None:
         """Unlock a user; one that is not locked stays so."""
@@ -157,7 +157,7 @@ class Users:
         if await self._write_transaction.run(delete(schema.users).where(_users.name == name)):
             self._changes.add(Subject.USER, name)
 
-    async def _end_sign_ins(self, name: str) -> None:
+    async def _end_sessions(self, name: str) -> None:
         """End the sessions of a user, and the keys of exchanges that it took part in; the caller announces a change."""
         await self._write_transaction.run(delete(schema.sessions).where(schema.sessions.c.user_name == name))
         await self._keys.end_exchanges_of(name)
