@@ -34,7 +34,7 @@ def private_key(algorithm: str = "ES256", *, curve: str = "Ed25519") -> PrivateK
 def public_jwk(key: PrivateKeyTypes, algorithm: str) -> dict[str, Any]:
     """Return the public part of a key as a JWK."""
     made: Any = jwt.get_algorithm_by_name(algorithm)
-    return dict(made.to_jwk(key.public_key(), as_dict=True))  # type: ignore[union-attr]  # every kind here has one
+    return dict(made.to_jwk(key.public_key(), as_dict=True))
 
 
 def encoded(part: object) -> str:

@@ -70,9 +70,9 @@ class Authenticator:
     Attributes:
         sessions: the console's sessions.
         tokens: authenticates by tokens of identity providers; None where none is configured.
-        counts: (kind, result) -> number of authentications. The result of a password, API key or token is `remembered` when
-            nothing had to be read or hashed, `verified`, `refused`, or `throttled` when it was not verified. The result
-            of a session is `verified` or `refused`. Anything else has the kind `none`.
+        counts: (kind, result) -> number of authentications. The result of a password, API key or token is `remembered`
+            when nothing had to be read, hashed or verified, `verified`, `refused`, or `throttled` when it was not
+            verified. The result of a session is `verified` or `refused`. Anything else has the kind `none`.
     """
 
     def __init__(
@@ -147,8 +147,8 @@ class Authenticator:
         Raises:
             CredentialMissing, CredentialMalformed: as found by the transport.
             PasswordRejected: unknown user, wrong password, throttled, or the user is disabled or locked.
-            KeyRejected: not a valid API key, or the key is disabled, expired or not allowed from this address; or a token
-                that is not accepted.
+            KeyRejected: not a valid API key, or the key is disabled, expired or not allowed from this address; or a
+                token that is not accepted.
             SessionEnded: no such session, or it has ended.
             StoreUnavailable: users cannot be read.
         """

@@ -41,6 +41,4 @@ def open_issuers(stack: AsyncExitStack, settings: Settings, store: Store) -> "To
         await asyncio.gather(*(each.refresh() for each in key_sets))
 
     repeat(stack, _REFRESH_SECONDS, "fetching the keys of identity providers", refresh)
-    return TokenAuthenticator(
-        TokenVerifier(key_sets), store, naming=settings.naming, most_users=settings.limits.users
-    )
+    return TokenAuthenticator(TokenVerifier(key_sets), store, naming=settings.naming, most_users=settings.limits.users)

@@ -138,8 +138,8 @@ class _Entry:
         self.require(
             "{" not in prefix and _PREFIX.fullmatch(rule.prefix) is not None,
             keys.USER_PREFIX,
-            "must begin with a letter, and have letters, digits, underscores, dots and hyphens only, as idp_; it may be "
-            "left out only where userTemplate begins with such a text",
+            "must begin with a letter, and have letters, digits, underscores, dots and hyphens only, as idp_; it may "
+            "be left out only where userTemplate begins with such a text",
         )
         self.require(all(rule.replaced), keys.USER_REPLACE, "must not replace an empty text")
         return rule
@@ -147,7 +147,9 @@ class _Entry:
     def _key_source(self) -> KeySource:
         uri, file, ca = self.get(keys.JWKS_URI), self.get(keys.JWKS_FILE), self.get(keys.CA_FILE)
         self.require(not (uri and file), keys.JWKS_URI, "and jwksFile are both set: set one of them")
-        self.require(not uri or is_safe(uri), keys.JWKS_URI, "must be like https://idp.example/keys; http on loopback only")
+        self.require(
+            not uri or is_safe(uri), keys.JWKS_URI, "must be like https://idp.example/keys; http on loopback only"
+        )
         return KeySource(uri, Path(file) if file else None, Path(ca) if ca else None)
 
     def _algorithms(self) -> frozenset[str]:
@@ -181,7 +183,9 @@ class _Entry:
     def _client(self) -> Client | None:
         client_id, secret, file = map(self.get, (keys.CLIENT_ID, keys.CLIENT_SECRET, keys.CLIENT_SECRET_FILE))
         self.require(not (secret and file), keys.CLIENT_SECRET, "and clientSecretFile are both set: set one of them")
-        self.require(bool(client_id) or not (secret or file), keys.CLIENT_ID, "is missing: a secret without it is nobody's")
+        self.require(
+            bool(client_id) or not (secret or file), keys.CLIENT_ID, "is missing: a secret without it is nobody's"
+        )
         if not client_id:
             return None
         if file:

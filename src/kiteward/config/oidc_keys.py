@@ -42,7 +42,9 @@ class NamesBy:
             raise ValueError("must be a section of names")  # noqa: TRY004  as every wrong value
         names = Names("names")
         return {
-            str(name): frozenset() if each is None else names.parse(str(each).lower() if isinstance(each, bool) else each)
+            str(name): frozenset()
+            if each is None
+            else names.parse(str(each).lower() if isinstance(each, bool) else each)
             for name, each in value.items()
         }
 
@@ -76,17 +78,23 @@ JWKS_URI: Final[Key[str]] = Key(
     "jwksUri", Text("URL"), "", "where its public keys are (JWK Set)", unset="found by discovery"
 )
 JWKS_FILE: Final[Key[str]] = Key("jwksFile", Text("path"), "", "instead: a file that holds them")
-CA_FILE: Final[Key[str]] = Key(
-    "caFile", Text("path"), "", "CA that signs its certificate", unset="those of the system"
-)
+CA_FILE: Final[Key[str]] = Key("caFile", Text("path"), "", "CA that signs its certificate", unset="those of the system")
 ACCEPTED_ALGORITHMS: Final[Key[frozenset[str]]] = Key(
-    "algorithms", Names("names"), frozenset(ALGORITHMS), "algorithms of signatures that are accepted", unset="all of them"
+    "algorithms",
+    Names("names"),
+    frozenset(ALGORITHMS),
+    "algorithms of signatures that are accepted",
+    unset="all of them",
 )
 CLOCK_LEEWAY: Final[Key[int]] = Key(
     "leeway", Number("seconds", 0, LONGEST_LEEWAY), LEEWAY, "by how much its clock may differ"
 )
 REQUIRED_CLAIMS: Final[Key[Mapping[str, frozenset[str]]]] = Key(
-    "requiredClaims", NamesBy("claims"), {}, "claims that a token must have, each with its accepted values", unset="none"
+    "requiredClaims",
+    NamesBy("claims"),
+    {},
+    "claims that a token must have, each with its accepted values",
+    unset="none",
 )
 AUTHORIZED_PARTIES: Final[Key[frozenset[str]]] = Key(
     "authorizedParties", Names("names"), frozenset(), "clients whose tokens are accepted (`azp`)", unset="all"
@@ -99,14 +107,24 @@ USER_PREFIX: Final[Key[str]] = Key(
     "userPrefix", Text("text"), "", "what its user names begin with; required unless the template begins with text"
 )
 USER_REPLACE: Final[Key[Mapping[str, str]]] = Key(
-    "userReplace", TextBy("texts"), {}, 'text in claims and what stands for it in user names, as {"@": "_"}', unset="none"
+    "userReplace",
+    TextBy("texts"),
+    {},
+    'text in claims and what stands for it in user names, as {"@": "_"}',
+    unset="none",
 )
-GROUPS_CLAIM: Final[Key[str]] = Key("groupsClaim", Text("claim"), "", "the claim with the groups of a user", unset="none")
+GROUPS_CLAIM: Final[Key[str]] = Key(
+    "groupsClaim", Text("claim"), "", "the claim with the groups of a user", unset="none"
+)
 GROUP_ROLES: Final[Key[Mapping[str, frozenset[str]]]] = Key(
     "groupRoles", NamesBy("roles"), {}, "groups and the roles that they give", unset="none"
 )
 GROUP_ROLE_PATTERNS: Final[Key[Mapping[str, frozenset[str]]]] = Key(
-    "groupRolePatterns", NamesBy("roles"), {}, "the same for patterns of groups, in which * stands for any text", unset="none"
+    "groupRolePatterns",
+    NamesBy("roles"),
+    {},
+    "the same for patterns of groups, in which * stands for any text",
+    unset="none",
 )
 ROLES_CLAIM: Final[Key[str]] = Key(
     "rolesClaim", Text("claim"), "", "a claim that names roles itself, of `allowedRoles`", unset="none"
@@ -126,8 +144,12 @@ SIGN_UP: Final[Key[SignUp]] = Key(
 CLIENT_ID: Final[Key[str]] = Key(
     "clientId", Text("text"), "", "the id of this server as a client, for signing in to the console", unset="none"
 )
-CLIENT_SECRET: Final[Key[str]] = Key("clientSecret", Text("text"), "", "its secret, if it has one", secret=True, unset="none")
-CLIENT_SECRET_FILE: Final[Key[str]] = Key("clientSecretFile", Text("path"), "", "instead: a file that holds that secret")
+CLIENT_SECRET: Final[Key[str]] = Key(
+    "clientSecret", Text("text"), "", "its secret, if it has one", secret=True, unset="none"
+)
+CLIENT_SECRET_FILE: Final[Key[str]] = Key(
+    "clientSecretFile", Text("path"), "", "instead: a file that holds that secret"
+)
 
 ENTRY_KEYS: Final[Sequence[Key[Any]]] = (
     ISSUER,

@@ -71,9 +71,7 @@ class Store(Protocol):
         """Return the user whom a subject of an issuer signs in, with its role bindings, or None."""
         ...
 
-    async def federated_users(
-        self, *, issuer: str | None = None, after: str = "", limit: int
-    ) -> Sequence[UserRecord]:
+    async def federated_users(self, *, issuer: str | None = None, after: str = "", limit: int) -> Sequence[UserRecord]:
         """Return users with an identity, sorted by name.
 
         Args:

@@ -110,9 +110,7 @@ class Identities:
     async def settle(self, user_name: str, subject: str) -> None:
         """Set the subject of an invited user, who has none yet."""
         open_ = and_(_identities.user_name == user_name, _identities.subject.is_(None))
-        if await self._write_transaction.run(
-            update(schema.federated_identities).where(open_).values(subject=subject)
-        ):
+        if await self._write_transaction.run(update(schema.federated_identities).where(open_).values(subject=subject)):
             self._changes.add(Subject.USER, user_name)
 
     async def release(self, user_name: str) -> bool:

@@ -139,9 +139,7 @@ class SqlStore:
         (rows,) = await self._reader.rows(queries.users_of(issuer, subject))
         return next(queries.user_records(rows), None)
 
-    async def federated_users(
-        self, *, issuer: str | None = None, after: str = "", limit: int
-    ) -> Sequence[UserRecord]:
+    async def federated_users(self, *, issuer: str | None = None, after: str = "", limit: int) -> Sequence[UserRecord]:
         (rows,) = await self._reader.rows(queries.federated(issuer, after=after, limit=limit))
         return await gathered(queries.user_records(rows))
 

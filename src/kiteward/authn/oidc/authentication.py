@@ -70,7 +70,9 @@ class TokenAuthenticator:
         self._rights_seen: dict[str, ClaimedRights] = {}
         self._forgets = 0
 
-    def change_by(self, change: Callable[[], AbstractAsyncContextManager[Transaction]], events: SystemEventRecorder) -> None:
+    def change_by(
+        self, change: Callable[[], AbstractAsyncContextManager[Transaction]], events: SystemEventRecorder
+    ) -> None:
         """Set what changes the store, and what records that."""
         self._sign_ups.change_by(change, events)
 

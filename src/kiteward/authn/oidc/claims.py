@@ -94,7 +94,7 @@ def _user_name(rule: NameRule, claims: Mapping[str, Any], naming: NamingRules) -
 def _no_name(why: str, details: str) -> KeyRejected:
     return refusals.refused(
         ErrorCode.TOKEN_USER_NAME,
-        f"the user name that is made from its claims cannot be used ({why}): see userClaim, userTemplate and userReplace",
+        f"the user name that is made from its claims cannot be used ({why}): see userClaim and userReplace",
         reason=f"the user name that is made from its claims cannot be used: {details[:_LONGEST_SHOWN]}",
     )
 
@@ -131,20 +131,17 @@ def _tags(issuer: Issuer, claims: Mapping[str, Any]) -> Mapping[str, str]:
     Raises:
         KeyRejected: a value is none that a tag can have: without the tag, it could see other rows.
     """
-    found = {}
-    for key, name in sorted(issuer.tag_claims.items()):
-        value = claim(claims, name)
-        if value is None:
-            continue
-        texts = texts_of(value)
-        try:
-            if len(texts) != 1 or isinstance(value, list):
-                raise InvalidArgument
-            check_tag_value(key, texts[0])
-        except InvalidArgument:
-            raise refusals.missing_claim(name) from None
-        found[key] = texts[0]
-    return found
+    values = {key: claim(claims, name) for key, name in sorted(issuer.tag_claims.items())}
+    return {key: _tag(key, issuer.tag_claims[key], value) for key, value in values.items() if value is not None}
+
+
+def _tag(key: str, name: str, value: object) -> str:
+    texts = [] if isinstance(value, list) else texts_of(value)
+    try:
+        check_tag_value(key, "".join(texts))
+    except InvalidArgument:
+        raise refusals.missing_claim(name) from None
+    return "".join(texts)
 
 
 def credential_of(issuer: str, subject: str) -> str:

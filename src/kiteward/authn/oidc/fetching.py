@@ -119,7 +119,9 @@ class IssuerClient:
 
 async def _object(response: httpx.Response) -> Mapping[str, Any]:
     if response.is_redirect:
-        raise FetchFailed(f"it redirects (status {response.status_code}), which is not followed: name the final address")
+        raise FetchFailed(
+            f"it redirects (status {response.status_code}), which is not followed: name the final address"
+        )
     if response.status_code != httpx.codes.OK:
         raise FetchFailed(f"it responds with status {response.status_code}")
     body = bytearray()

@@ -102,9 +102,7 @@ class KeySet:
         fetches: how many were begun.
     """
 
-    def __init__(
-        self, issuer: Issuer, fetcher: KeyFetcher, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, issuer: Issuer, fetcher: KeyFetcher, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Set up without keys.
 
         Args:
@@ -150,7 +148,9 @@ class KeySet:
         if found:
             return found
         if self._usable():
-            raise refusals.refused(ErrorCode.TOKEN_KEY_UNKNOWN, "it is signed with a key that its issuer does not publish")
+            raise refusals.refused(
+                ErrorCode.TOKEN_KEY_UNKNOWN, "it is signed with a key that its issuer does not publish"
+            )
         raise refusals.refused(
             ErrorCode.TOKEN_KEYS_UNAVAILABLE,
             "the keys of its issuer could not be fetched: try again later",

@@ -53,5 +53,7 @@ def cut_off(at: float) -> KeyRejected:
     """Return the refusal of a token that was issued before the cut-off of its user or issuer."""
     since = shown_time(at)
     return refused(
-        ErrorCode.TOKEN_CUT_OFF, f"no token of its user that was issued before {since} is accepted: sign in again", time=since
+        ErrorCode.TOKEN_CUT_OFF,
+        f"no token of its user that was issued before {since} is accepted: sign in again",
+        time=since,
     )

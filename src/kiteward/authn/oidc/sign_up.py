@@ -35,7 +35,9 @@ class SignUps:
         self._change: Callable[[], AbstractAsyncContextManager[Transaction]] | None = None
         self._events: SystemEventRecorder | None = None
 
-    def change_by(self, change: Callable[[], AbstractAsyncContextManager[Transaction]], events: SystemEventRecorder) -> None:
+    def change_by(
+        self, change: Callable[[], AbstractAsyncContextManager[Transaction]], events: SystemEventRecorder
+    ) -> None:
         """Set what changes the store and what records that."""
         self._change, self._events = change, events
 

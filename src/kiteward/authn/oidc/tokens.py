@@ -12,23 +12,27 @@ from typing import Any, Final, NoReturn
 import jwt
 
 from kiteward.authn.oidc import refusals
-from kiteward.authn.oidc.issuers import Issuer
+from kiteward.authn.oidc.issuers import ALGORITHMS, Issuer
 from kiteward.authn.oidc.key_sets import KeySet, PublicKey
 from kiteward.domain.error_codes import ErrorCode
-from kiteward.domain.errors import KeyRejected
 
 LONGEST: Final = 16 * 1024
 """Most characters of a token."""
 
-_REGISTERED: Final = ("exp", "iat")
+_LONGEST_SUBJECT: Final = 255
+"""Most characters of `sub` (OpenID Connect Core 1.0, 2)."""
+
+_LATEST: Final = 2**53
+"""Seconds since the epoch that no time of a token reaches."""
+
 _LOGOUT: Final = "http://schemas.openid.net/event/backchannel-logout"
 
 
 class TokenUse(Enum):
     """What a token is presented for. A token for one use is refused for another (RFC 8725, 3.12).
 
-    ACCESS: to make requests. ID: who has signed in to the console, for whose client it is. LOGOUT: who has signed out at
-    the issuer (OpenID Connect Back-Channel Logout 1.0, 2.4).
+    ACCESS: to make requests. ID: who has signed in to the console, for whose client it is. LOGOUT: who has signed out
+    at the issuer (OpenID Connect Back-Channel Logout 1.0, 2.4).
 
     The value has the accepted values of the header `typ`, in small letters.
     """
@@ -82,6 +86,7 @@ class TokenVerifier:
         """
         self._key_sets = {each.issuer.name: each for each in key_sets}
         self._clock = clock
+        self._jws = jwt.PyJWS(list(ALGORITHMS), {"enforce_minimum_key_length": True})
 
     @property
     def issuers(self) -> Mapping[str, Issuer]:
@@ -134,18 +139,18 @@ class TokenVerifier:
             KeyRejected: none has.
         """
         keys = await key_set.find(unverified.key_id, unverified.algorithm)
-        if _is_signed(unverified, keys):
+        if _is_signed(self._jws, unverified, keys):
             return
         # The issuer may have put another key in the place of one, or sends no ids of keys.
         newer = await key_set.find_again(unverified.key_id, unverified.algorithm)
-        if newer is None or not _is_signed(unverified, newer):
+        if newer is None or not _is_signed(self._jws, unverified, newer):
             raise refusals.refused(ErrorCode.TOKEN_SIGNATURE, "its signature is not by a key of its issuer")
 
 
-def _is_signed(unverified: _Unverified, keys: Iterable[PublicKey]) -> bool:
+def _is_signed(jws: jwt.PyJWS, unverified: _Unverified, keys: Iterable[PublicKey]) -> bool:
     for key in keys:
         try:
-            jwt.api_jws.decode_complete(unverified.text, key.key, algorithms=[unverified.algorithm])
+            jws.decode_complete(unverified.text, key.key, algorithms=[unverified.algorithm])
         except (jwt.PyJWTError, ValueError, TypeError):
             continue
         return True
@@ -207,14 +212,19 @@ def _require_claims(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse, no
     Raises:
         KeyRejected: they do not.
     """
-    for name in _REGISTERED:
-        if not _is_time(claims.get(name)):
+    _require_times(issuer, claims, now)
+    _require_audience(issuer, claims, use)
+    if use is TokenUse.ACCESS:
+        _require_configured(issuer, claims)
+
+
+def _require_times(issuer: Issuer, claims: Mapping[str, Any], now: float) -> None:
+    for name in ("exp", "iat", "nbf"):
+        if not _is_time(claims.get(name, 0 if name == "nbf" else None)):
             raise refusals.missing_claim(name)
     if now >= claims["exp"] + issuer.leeway:
         raise refusals.expired(claims["exp"])
     for name in ("iat", "nbf"):
-        if name in claims and not _is_time(claims[name]):
-            raise refusals.missing_claim(name)
         if claims.get(name, 0) > now + issuer.leeway:
             begins = refusals.shown_time(claims[name])
             raise refusals.refused(
@@ -222,10 +232,10 @@ def _require_claims(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse, no
                 f"it is from the future: it is valid from {begins} (`{name}`); compare the clocks",
                 time=begins,
             )
-    _require_audience(issuer, claims, use)
-    if use is not TokenUse.ACCESS:
-        return
-    if issuer.authorized_parties and claims.get("azp") not in issuer.authorized_parties:
+
+
+def _require_configured(issuer: Issuer, claims: Mapping[str, Any]) -> None:
+    if issuer.authorized_parties and str(claims.get("azp")) not in issuer.authorized_parties:
         raise refusals.refused(
             ErrorCode.TOKEN_PARTY, "the client that requested it (`azp`) is none of authorizedParties"
         )
@@ -233,7 +243,7 @@ def _require_claims(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse, no
         value = claim(claims, name)
         if value is None:
             raise refusals.missing_claim(name)
-        if values and not values.intersection(texts_of(value)):
+        if values and values.isdisjoint(texts_of(value)):
             raise refusals.refused(
                 ErrorCode.TOKEN_CLAIM_VALUE, f"its claim `{name}` has none of the required values", name=name
             )
@@ -259,15 +269,8 @@ def _subject(claims: Mapping[str, Any]) -> str:
     return subject
 
 
-_LONGEST_SUBJECT: Final = 255
-"""Most characters of `sub` (OpenID Connect Core 1.0, 2)."""
-
-
 def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LATEST
-
-
-_LATEST: Final = 2**53
 
 
 def claim(claims: Mapping[str, Any], name: str) -> Any:
