@@ -56,7 +56,7 @@ _OWN_ROWS: Final = {
         ListServers ViewAsUser
         MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
         SetTags DeleteTags ListTaggedUsers PreviewRows
-        SetLimits DeleteLimits ListLimits
+        SetLimits DeleteLimits ListLimits ExchangeToken
     """,
 }
 OWN: Final = {operation: marks for marks, operations in _OWN_ROWS.items() for operation in operations.split()}

@@ -117,8 +117,8 @@ async def exchange_token(
             that the user does not have or that it may not hand out.
         LimitReached: the service has as many such keys as it may have.
     """
-    presented = presented_as(wanted.subject, wanted.subject_type)
     _require_service(services, caller)
+    presented = presented_as(wanted.subject, wanted.subject_type)
     # It is verified before the transaction as well, which would delay all others while something is fetched for it.
     await _accepted(caller, presented, credentials, sign_up=True)
     minted = api_keys.mint()
