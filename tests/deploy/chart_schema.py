@@ -10,6 +10,7 @@ from typing import Any, Final
 from kiteward.config.key import Key
 from kiteward.config.keys import KEYS
 from kiteward.config.kinds import Choice, Flag, Names, Number
+from kiteward.config.oidc_keys import ENTRY_KEYS, OIDC
 
 CHART: Final = Path(__file__).resolve().parents[2] / "deploy" / "helm" / "kiteward"
 SCHEMA: Final = CHART / "values.schema.json"
@@ -41,8 +42,11 @@ SET_BY_THE_CHART: Final = frozenset(
 
 
 def configurable() -> list[Key[Any]]:
-    """Return the keys that `config` may have: those that are neither secret nor set by the chart."""
-    return [key for key in KEYS if not key.secret and key.name not in SET_BY_THE_CHART]
+    """Return the keys that `config` may have: those that are neither secret nor set by the chart.
+
+    Of identity providers, secrets alone are not: they are given by files.
+    """
+    return [key for key in KEYS if (key is OIDC or not key.secret) and key.name not in SET_BY_THE_CHART]
 
 
 def config_schema() -> dict[str, Any]:
@@ -67,6 +71,9 @@ def config_schema() -> dict[str, Any]:
 
 def _type_of(key: Key[Any]) -> dict[str, Any]:
     kind = key.kind
+    if key is OIDC:
+        entry = {"type": "object", "properties": {each.name: not each.secret for each in ENTRY_KEYS}}
+        return {"type": "array", "items": {**entry, "additionalProperties": False}}
     if isinstance(kind, Flag):
         return {"type": "boolean"}
     if isinstance(kind, Number):

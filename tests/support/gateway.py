@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import math
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,10 @@ from kiteward.audit.events import AuditEvent
 from kiteward.audit.writer import AuditState
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import TESTING, PasswordHasher
+from kiteward.authn.oidc.authentication import TokenAuthenticator
+from kiteward.authn.oidc.fetching import IssuerClient
+from kiteward.authn.oidc.key_sets import KeySet
+from kiteward.authn.oidc.tokens import TokenVerifier
 from kiteward.authn.throttle import Throttle
 from kiteward.authz.model import Policy
 from kiteward.bootstrap.first_start import bootstrap
@@ -91,6 +96,16 @@ class SteppingClock:
         return self.now
 
 
+class MovableClock:
+    """The time of day, which a test can move by `ahead` seconds."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
 class GatewayHarness:
     """A gateway with its store, a fake engine and its own audit trail.
 
@@ -100,6 +115,9 @@ class GatewayHarness:
         limiter: limits requests; a test of its clock replaces it before `configure`.
         engine_places: how many reads, and how many writes, are worked on at once; likewise.
         me: this server, as it is listed.
+        issuer_clients: ask the identity providers of the settings.
+        key_sets: the keys of the identity providers of the settings.
+        clock: the time by which tokens are accepted.
         throttle_clock: advances by an hour at each reading, so that wrong passwords in a test cause no waits; a test of
             waits sets its `step`.
     """
@@ -116,8 +134,16 @@ class GatewayHarness:
         self.hasher = hasher
         self.engine = engine
         self.throttle_clock = SteppingClock(3600.0)
+        self.issuer_clients = [IssuerClient(each) for each in settings.issuers]
+        self.key_sets = [KeySet(client.issuer, client) for client in self.issuer_clients]
+        self.clock = MovableClock()
         self.authenticator = Authenticator(
-            store, hasher, root_bypass=settings.root_bypass, local=True, throttle=Throttle(self.throttle_clock)
+            store,
+            hasher,
+            root_bypass=settings.root_bypass,
+            local=True,
+            throttle=Throttle(self.throttle_clock),
+            tokens=self._tokens(settings) if self.key_sets else None,
         )
         self.trail = RecordedEvents()
         self.recorder = Recorder(self.trail)
@@ -141,11 +167,17 @@ class GatewayHarness:
             key_rules=settings.key_rules,
             sessions=self.authenticator.sessions,
             servers=servers_of(Sharing(lease=Lease.unlimited(), me=self.me), self.policy_cache),
+            issuers={each.name: each for each in settings.issuers},
         )
         self.admission = Admission()
         self.limiter = RequestLimiter()
         self.engine_places = 0
         self.gateway = self._gateway()
+
+    def _tokens(self, settings: Settings) -> TokenAuthenticator:
+        verifier = TokenVerifier(self.key_sets, clock=self.clock)
+        rules: dict[str, Any] = {"naming": settings.naming, "most_users": settings.limits.users}
+        return TokenAuthenticator(verifier, self.store, clock=self.clock, **rules)
 
     def _gateway(self) -> Gateway:
         return Gateway(
@@ -351,6 +383,8 @@ async def opened(
         await harness.gateway.drain()
         await harness.catalog.close()
         await harness.authenticator.close()
+        for client in harness.issuer_clients:
+            await client.close()
     finally:
         await store.close()
         hasher.close()

@@ -561,6 +561,8 @@ def test_command_line_wins_over_environment_and_file() -> None:
 def test_every_setting_is_documented() -> None:
     text = settings_table.PAGE.read_text("utf-8")
     assert settings_table.with_table(text) == text, "make settings-table"
+    text = settings_table.ENTRY_PAGE.read_text("utf-8")
+    assert settings_table.with_entry_table(text) == text, "make settings-table"
 
 
 # The first password of root

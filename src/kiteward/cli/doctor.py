@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from kiteward.bootstrap.engine_review import EngineReview, review_engine
 from kiteward.bootstrap.first_start import is_loopback, require_first_password
+from kiteward.bootstrap.issuer_review import IssuerReview, review_issuers
 from kiteward.bootstrap.store_review import StoreReview, review_file, review_postgresql
 from kiteward.cli import serve
 from kiteward.cli.options import given, given_keys
@@ -37,8 +38,8 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "doctor",
         help="print the configuration, and what is unsafe in it",
         description=(
-            "Print each setting with its origin, and what is unsafe. A remote engine and a database are called, to "
-            "find out whether they can be used. Exit status 1 if anything is unsafe or wrong."
+            "Print each setting with its origin, and what is unsafe. A remote engine, a database and identity "
+            "providers are called, to find out whether they can be used. Exit status 1 if anything is unsafe or wrong."
         ),
     )
     serve.add_arguments(parser)
@@ -63,9 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
         *_unsafe_recording(settings),
     ]
     store, engine = _store(settings), _engine(settings)
-    found += (*store.unsafe, *engine.unsafe)
-    faults = (*store.faults, *engine.faults)
-    for note in (*_notes(settings), *store.notes, *engine.notes):
+    issuers = _issuers(settings)
+    found += (*store.unsafe, *engine.unsafe, *issuers.unsafe)
+    faults = (*store.faults, *engine.faults, *issuers.faults)
+    for note in (*_notes(settings), *store.notes, *engine.notes, *issuers.notes):
         print(f"note: {note}")
     for fault in faults:
         print(f"fault: {fault}")
@@ -91,6 +93,11 @@ def _engine(settings: Settings) -> EngineReview:
         return asyncio.run(review_engine(settings.engine))
     except ConfigurationError as error:
         return EngineReview(faults=(str(error),))
+
+
+def _issuers(settings: Settings) -> IssuerReview:
+    """Return what is to be said about identity providers."""
+    return asyncio.run(review_issuers(settings.issuers)) if settings.issuers else IssuerReview()
 
 
 def _notes(settings: Settings) -> Iterator[str]:

@@ -124,7 +124,7 @@ class _Entry:
     def _names(self) -> NameRule:
         template, prefix = self.get(keys.USER_TEMPLATE), self.get(keys.USER_PREFIX)
         self.require(
-            not template or keys.USER_CLAIM.name not in self._given,
+            not template or self._given.get(keys.USER_CLAIM.name) is None,
             keys.USER_TEMPLATE,
             "and userClaim are both set: set one of them",
         )

@@ -21,7 +21,7 @@ from kiteward.authz.privileges import PRIVILEGES, Level, ObjectType, Privilege
 from kiteward.authz.row_policies import CHECK_ACTIONS, USING_ACTIONS, BoundPolicy, RowAction
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, NotFound
-from kiteward.domain.identity import Principal
+from kiteward.domain.identity import FederatedName, Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.filters import Constant
 from kiteward.iam.api_keys import manages_key
@@ -93,6 +93,7 @@ class AccessExplanation:
         explanation: what the roles allow, whether or not the user or key is blocked.
         block: why the user or key cannot authenticate, or None.
         rows: the rows that it may touch, where its roles allow it, and row policies are enforced; else None.
+        identity: who the user is at an identity provider, or None.
     """
 
     user_name: str
@@ -105,6 +106,7 @@ class AccessExplanation:
     explanation: Explanation
     block: AccessBlock | None
     rows: RowAccess | None = None
+    identity: FederatedName | None = None
 
     @property
     def allowed(self) -> bool:
@@ -183,6 +185,7 @@ async def explain_access(services: Services, caller: Caller, question: AccessQue
         rows=row_access(state.principal, privilege, Place(database, name), caller.snapshot)
         if privilege is not None and explanation.decision.allowed
         else None,
+        identity=state.principal.identity,
     )
 
 

@@ -10,7 +10,7 @@ from kiteward.authz.explanation import allowing_grants_of, condition_of, held_pr
 from kiteward.authz.model import Grant
 from kiteward.authz.policy import PolicySnapshot, decide_administrator
 from kiteward.authz.privileges import PRIVILEGES
-from kiteward.domain.identity import Principal
+from kiteward.domain.identity import FederatedName, Principal
 from kiteward.iam.caller import Caller
 from kiteward.iam.object_lookup import behind_alias, exists
 from kiteward.iam.services import Services
@@ -33,6 +33,7 @@ class CollectionHolder:
         grants: the grants that give them.
         key_ids: its API keys that hold some of the privileges.
         block: why the user cannot authenticate, or None.
+        identity: who the user is at an identity provider, or None.
     """
 
     user_name: str
@@ -41,6 +42,7 @@ class CollectionHolder:
     grants: Sequence[Grant]
     key_ids: Sequence[str]
     block: AccessBlock | None
+    identity: FederatedName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ class _Search:
         keys = await self._services.store.keys(owner=record.name)
         holding = [key.key_id for key in keys if (await self._held(self._principals.of_key([key], record)))[0]]
         administrator = decide_administrator(state.principal).allowed
-        return CollectionHolder(record.name, administrator, privileges, grants, holding, state.closed)
+        identity = state.principal.identity
+        return CollectionHolder(record.name, administrator, privileges, grants, holding, state.closed, identity)
 
     async def _held(self, principal: Principal) -> tuple[tuple[str, ...], Sequence[Grant]]:
         known = self._known.get((principal.roles, principal.unrestricted))

@@ -28,7 +28,11 @@ class FetchFailed(Exception):
 
 
 class IssuerClient:
-    """Asks one identity provider."""
+    """Asks one identity provider.
+
+    Attributes:
+        issuer: the provider.
+    """
 
     def __init__(self, issuer: Issuer, *, patience: float = PATIENCE) -> None:
         """Set up without a connection.
@@ -40,7 +44,7 @@ class IssuerClient:
         Raises:
             ConfigurationError: its certificates cannot be read.
         """
-        self._issuer = issuer
+        self.issuer = issuer
         self._patience = patience
         self._client = httpx.AsyncClient(
             verify=_trusted(issuer.keys.ca),
@@ -61,8 +65,8 @@ class IssuerClient:
         Raises:
             FetchFailed: it does not, or it is another issuer.
         """
-        found = await self.get(self._issuer.name.rstrip("/") + _DISCOVERY)
-        if found.get("issuer") != self._issuer.name:
+        found = await self.get(self.issuer.name.rstrip("/") + _DISCOVERY)
+        if found.get("issuer") != self.issuer.name:
             raise FetchFailed("its metadata names another `issuer`")
         return found
 
@@ -72,7 +76,7 @@ class IssuerClient:
         Raises:
             FetchFailed: there is none.
         """
-        source = self._issuer.keys
+        source = self.issuer.keys
         if source.file is not None:
             return _read(source.file)
         uri = source.uri

@@ -38,7 +38,7 @@ _LARGEST_RSA_BITS: Final = 16_384
 
 _MOST_WAITING: Final = 256
 _LONGEST_WAIT: Final = 10.0
-"""Most tokens with an unknown key that wait for the next fetch that may be made, and for how many seconds."""
+"""Most tokens with an unknown key that wait until the next fetch may begin, and for how many seconds."""
 
 _BY_TYPE: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("RSA", ""): ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -193,19 +193,19 @@ class KeySet:
         return max(0.0, self._begun[0] + WINDOW - self._clock())
 
     async def _wait_for_fetch(self) -> None:
-        """Return after the next fetch; at once where too many tokens wait for it, or it may not begin soon."""
+        """Return after the next fetch; at once where too many tokens wait for it to begin, or it may not begin soon."""
         wait = 0.0 if self._running is not None else self._wait()
-        if wait > _LONGEST_WAIT or self._waiting >= _MOST_WAITING:
+        if wait > _LONGEST_WAIT or (wait and self._waiting >= _MOST_WAITING):
             return
-        self._waiting += 1
-        try:
-            before = self.fetches
-            if wait:
+        before = self.fetches
+        if wait:
+            self._waiting += 1
+            try:
                 await asyncio.sleep(wait)
-            if self.fetches == before or self._running is not None:
-                await self._fetched()
-        finally:
-            self._waiting -= 1
+            finally:
+                self._waiting -= 1
+        if self.fetches == before or self._running is not None:
+            await self._fetched()
 
     async def _fetched(self) -> None:
         """Return after the fetch that runs, or a new one if it may begin; a caller that is gone does not end it."""

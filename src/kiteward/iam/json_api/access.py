@@ -16,7 +16,7 @@ from kiteward.iam.caller import is_administrator
 from kiteward.iam.collection_access import list_holders
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request, page
 from kiteward.iam.json_api.limits import Limit
-from kiteward.iam.json_api.shapes import HeldGrant
+from kiteward.iam.json_api.shapes import HeldGrant, issuer_of, subject_of
 from kiteward.iam.services import Services
 
 
@@ -81,6 +81,7 @@ class Explained(Outcome):
     Only administrators get `remedies`, `opening`, whether the collection exists (null where that is not known), and the
     collection behind an alias; others get the name that they gave.
     `actor` is the service that acts with the API key for its owner, by token exchange; null for any other.
+    `issuer` and `subject` say who a federated user is at its identity provider, null for others.
     """
 
     user_name: str
@@ -99,6 +100,8 @@ class Explained(Outcome):
     closed: str
     opening: Opening | None
     rows: RowsExplained | None
+    issuer: str | None = None
+    subject: str | None = None
 
 
 class OfCollection(Arguments):
@@ -111,7 +114,10 @@ class OfCollection(Arguments):
 
 
 class Holder(Outcome):
-    """A user with privileges on the collection. `keyIds` are its API keys that hold some of them."""
+    """A user with privileges on the collection. `keyIds` are its API keys that hold some of them.
+
+    `issuer` and `subject` say who a federated user is at its identity provider, null for others.
+    """
 
     user_name: str
     administrator: bool
@@ -119,6 +125,8 @@ class Holder(Outcome):
     ways: list[HeldGrant]
     key_ids: list[str]
     closed: str
+    issuer: str | None = None
+    subject: str | None = None
 
 
 class Holders(Outcome):
@@ -153,6 +161,7 @@ class Reaches(Outcome):
     """All access of a user or API key. An administrator may do everything, and has no rows.
 
     `limits` are all that its requests have to keep within. `actor` is the service that acts with the API key, or null.
+    `issuer` and `subject` say who a federated user is at its identity provider, null for others.
     """
 
     user_name: str
@@ -163,6 +172,8 @@ class Reaches(Outcome):
     cluster: list[str]
     closed: str
     limits: list[Limit]
+    issuer: str | None = None
+    subject: str | None = None
 
 
 async def explained(services: Services, request: Request, arguments: ExplainRequest) -> Explained:
@@ -199,6 +210,8 @@ async def holders(services: Services, request: Request, arguments: OfCollection)
                 ways=[HeldGrant.of(grant) for grant in holder.grants],
                 key_ids=list(holder.key_ids),
                 closed=_reason(holder.block),
+                issuer=issuer_of(holder.identity),
+                subject=subject_of(holder.identity),
             )
             for holder in found.holders
         ],
@@ -222,6 +235,8 @@ async def reaches(services: Services, request: Request, arguments: OfSomebody) -
         cluster=list(found.cluster),
         closed=_reason(found.state.closed),
         limits=[Limit.by(by, each) for by, each in limits],
+        issuer=issuer_of(found.state.principal.identity),
+        subject=subject_of(found.state.principal.identity),
     )
 
 
@@ -244,6 +259,8 @@ def explanation_shape(request: Request, found: AccessExplanation) -> Explained:
         closed=_reason(found.block),
         opening=_opening(found.block) if is_administrator(request) else None,
         rows=None if found.rows is None else _rows(found.rows, expressions=is_administrator(request)),
+        issuer=issuer_of(found.identity),
+        subject=subject_of(found.identity),
     )
 
 

@@ -35,7 +35,10 @@ class Me(Outcome):
 
 
 class Account(Outcome):
-    """A user, without secrets."""
+    """A user, without secrets.
+
+    `issuer` and `subject` say who a federated user is at its identity provider, null for others.
+    """
 
     user_name: str
     description: str
@@ -47,6 +50,8 @@ class Account(Outcome):
     signed_in_at: datetime | None
     old_password_valid_until: datetime | None
     one_time_password: bool
+    issuer: str | None = None
+    subject: str | None = None
 
 
 class Accounts(Outcome):
@@ -238,6 +243,8 @@ def _account(record: UserRecord) -> Account:
         if previous and previous.valid_until > time.time()
         else None,
         one_time_password=record.one_time,
+        issuer=None if record.identity is None else record.identity.issuer,
+        subject=None if record.identity is None else record.identity.subject,
     )
 
 

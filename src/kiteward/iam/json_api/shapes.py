@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from kiteward.authz.model import Grant
+from kiteward.domain.identity import FederatedName
 from kiteward.iam.json_api.base import Outcome
 
 
@@ -32,3 +33,13 @@ class HeldGrant(Outcome):
 def moment(seconds: float | None) -> datetime | None:
     """Return seconds since the epoch as a time in UTC, rounded down to whole seconds."""
     return None if seconds is None else datetime.fromtimestamp(int(seconds), UTC)
+
+
+def issuer_of(identity: FederatedName | None) -> str | None:
+    """Return the identity provider of a federated user; None for a local one."""
+    return None if identity is None else identity.issuer
+
+
+def subject_of(identity: FederatedName | None) -> str | None:
+    """Return who a federated user is there; None for a local one, and for one who has not signed in yet."""
+    return None if identity is None else identity.subject or None

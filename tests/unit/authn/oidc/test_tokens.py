@@ -79,7 +79,9 @@ async def test_a_refusal_says_which_claim_was_wrong(idp: Issuer, claims: dict[st
     assert words in str(error)
 
 
-@pytest.mark.parametrize("claims", [{"exp": NOW - 29}, {"iat": NOW + 30}, {"nbf": NOW + 30}, {"aud": ["x", "kiteward"]}])
+@pytest.mark.parametrize(
+    "claims", [{"exp": NOW - 29}, {"iat": NOW + 30}, {"nbf": NOW + 30}, {"aud": ["x", "kiteward"]}]
+)
 async def test_what_the_leeway_and_a_list_of_audiences_allow_is_accepted(idp: Issuer, claims: dict[str, Any]):
     async with verifier_of(configured(idp), clock=lambda: NOW) as verifier:
         verified = await verifier.verify(idp.signed({**idp.claims(iat=NOW, exp=NOW + 60), **claims}))
@@ -91,7 +93,11 @@ async def test_required_claims_must_be_there_with_an_accepted_value(idp: Issuer)
     right = {"email_verified": True, "realm_access": {"roles": ["w", "x"]}, "acr": "any"}
     async with verifier_of(configured(idp, required_claims=rules)) as verifier:
         assert (await verifier.verify(idp.token(**right))).claims["acr"] == "any"
-        for name, wrong in (("email_verified", False), ("realm_access", {"roles": ["w"]}), ("realm_access", {"roles": []})):
+        for name, wrong in (
+            ("email_verified", False),
+            ("realm_access", {"roles": ["w"]}),
+            ("realm_access", {"roles": []}),
+        ):
             assert (await refusal(verifier, idp.token(**{**right, name: wrong}))).code is ErrorCode.TOKEN_CLAIM_VALUE
         assert (await refusal(verifier, idp.token(**{**right, "acr": None}))).code is ErrorCode.TOKEN_CLAIM_MISSING
 
@@ -112,7 +118,16 @@ async def test_a_claim_of_the_exact_name_wins_over_a_path(idp: Issuer):
 
 @pytest.mark.parametrize(
     "token",
-    ["", "eyJ", "a.b", "a.b.c.d.e", "eyJ.eyJ.", "é.é.é", f"{encoded({})}.{encoded([])}.", f"{encoded([])}.{encoded({})}."],
+    [
+        "",
+        "eyJ",
+        "a.b",
+        "a.b.c.d.e",
+        "eyJ.eyJ.",
+        "é.é.é",
+        f"{encoded({})}.{encoded([])}.",
+        f"{encoded([])}.{encoded({})}.",
+    ],
 )
 async def test_what_is_no_token_is_refused(idp: Issuer, token: str):
     async with verifier_of(configured(idp)) as verifier:
@@ -142,7 +157,11 @@ async def test_a_changed_token_is_refused(idp: Issuer):
     head, claims, signature = token.split(".")
     other = {**json.loads(base64.urlsafe_b64decode(claims + "==")), "sub": "somebody"}
     async with verifier_of(configured(idp)) as verifier:
-        for wrong in (f"{head}.{encoded(other)}.{signature}", f"{head}.{claims}.", f"{head}.{claims}.{signature[:-4]}AAAA"):
+        for wrong in (
+            f"{head}.{encoded(other)}.{signature}",
+            f"{head}.{claims}.",
+            f"{head}.{claims}.{signature[:-4]}AAAA",
+        ):
             assert (await refusal(verifier, wrong)).code is ErrorCode.TOKEN_SIGNATURE
 
 

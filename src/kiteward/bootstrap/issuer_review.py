@@ -1,0 +1,80 @@
+"""Reviews the identity providers for the doctor: whether their keys can be fetched, and what is unsafe."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kiteward.authn.oidc.fetching import FetchFailed, IssuerClient
+from kiteward.authn.oidc.issuers import Issuer, SignUp
+from kiteward.authn.oidc.key_sets import PublicKey, public_keys
+from kiteward.authz.model import ADMIN_ROLE
+from kiteward.domain.errors import ConfigurationError
+
+_PUBLIC: Final = frozenset(
+    {
+        "https://accounts.google.com",
+        "https://appleid.apple.com",
+        "https://gitlab.com",
+        "https://token.actions.githubusercontent.com",
+    }
+)
+"""Issuers of whom everybody in the world can get a token for any audience."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerReview:
+    """What was found about identity providers, in sentences.
+
+    Attributes:
+        notes: facts.
+        faults: why tokens cannot be verified.
+        unsafe: what is unsafe.
+    """
+
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    unsafe: tuple[str, ...] = ()
+
+
+async def review_issuers(issuers: Sequence[Issuer]) -> IssuerReview:
+    """Fetch the keys of identity providers as the server does, and review their settings."""
+    found = await asyncio.gather(*map(_keys_of, issuers))
+    notes, faults = [], []
+    for issuer, keys in zip(issuers, found, strict=True):
+        if isinstance(keys, str):
+            faults.append(f"tokens of {issuer.name} cannot be verified: {keys}")
+            continue
+        usable = sorted({name for key in keys for name in key.algorithms & issuer.algorithms})
+        if not usable:
+            faults.append(f"no key of {issuer.name} is for an algorithm that kiteward.oidc accepts of it")
+        notes.append(f"tokens of {issuer.name} are accepted, by {len(keys)} keys for {', '.join(usable)}")
+    return IssuerReview(tuple(notes), tuple(faults), tuple(_unsafe(issuers)))
+
+
+async def _keys_of(issuer: Issuer) -> Sequence[PublicKey] | str:
+    """Return the keys of an identity provider, or why there are none."""
+    try:
+        client = IssuerClient(issuer)
+    except ConfigurationError as error:
+        return str(error)
+    try:
+        return public_keys(await client.key_set())
+    except FetchFailed as error:
+        return str(error)
+    finally:
+        await client.close()
+
+
+def _unsafe(issuers: Sequence[Issuer]) -> Iterator[str]:
+    for issuer in issuers:
+        if any(ADMIN_ROLE in roles for roles in issuer.group_roles.patterns.values()):
+            yield (
+                f"groupRolePatterns of {issuer.name} makes administrators of all groups of a pattern: name the group "
+                "in groupRoles"
+            )
+        if issuer.sign_up is SignUp.CREATE and issuer.name in _PUBLIC and not issuer.required_claims:
+            yield (
+                f"signUp of {issuer.name} is create, and anybody can have an account there: set requiredClaims, or "
+                "signUp to invited"
+            )

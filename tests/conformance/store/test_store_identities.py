@@ -1,0 +1,139 @@
+"""Federated users, cut-offs and roles of groups: what is bound stays so, and what ends tokens is announced."""
+
+from dataclasses import replace
+
+import pytest
+from tests.conformance.store.harness import OpenStore, Transact
+
+from kiteward.authz.model import Role
+from kiteward.domain.errors import StoreUnavailable
+from kiteward.store.base import Store
+from kiteward.store.identities import NO_PASSWORD
+from kiteward.store.identity_records import ClaimedRights, GroupRole, IdentityRecord
+from kiteward.store.records import Change, LastUsed, Subject
+from kiteward.store.transaction import Transaction
+
+IDP = "https://idp.example"
+RIGHTS = ClaimedRights(("a", "b"), ("r",), {"tenant": "1"})
+
+
+async def federated(transaction: Transaction) -> None:
+    for name, subject in (("idp_alice", "sub-1"), ("idp_bob", None)):
+        await transaction.users.add(name, NO_PASSWORD)
+        await transaction.identities.add(name, IDP, subject)
+    await transaction.users.add("local", "hash")
+
+
+async def identity(store: Store, name: str) -> IdentityRecord:
+    record = await store.user(name)
+    assert record is not None
+    assert record.identity is not None
+    return record.identity
+
+
+async def test_a_federated_user_is_found_by_issuer_and_subject_at_every_server(
+    open_store: OpenStore, change: Transact
+) -> None:
+    await change(federated)
+    other = await open_store()
+    found = await other.federated_user(IDP, "sub-1")
+    assert found is not None
+    assert found == await other.user("idp_alice")
+    held = await identity(other, "idp_alice")
+    assert (held.issuer, held.subject, held.not_before, held.rights) == (IDP, "sub-1", 0.0, ClaimedRights())
+    for issuer, subject in ((IDP, "sub-2"), ("https://idp.example/", "sub-1"), (IDP, "\0"), ("\ud800", "sub-1")):
+        assert await other.federated_user(issuer, subject) is None
+    assert (await other.user("local")).identity is None  # type: ignore[union-attr]  # it is there
+    assert [each.name for each in await other.federated_users(limit=9)] == ["idp_alice", "idp_bob"]
+    assert [each.name for each in await other.federated_users(issuer=IDP, after="idp_alice", limit=9)] == ["idp_bob"]
+    assert await other.federated_users(issuer="x", limit=9) == []
+
+
+async def test_a_subject_signs_in_one_user_only(store: Store, change: Transact) -> None:
+    await change(federated)
+
+    async def again(transaction: Transaction) -> None:
+        await transaction.users.add("second", NO_PASSWORD)
+        await transaction.identities.add("second", IDP, "sub-1")
+
+    with pytest.raises(StoreUnavailable):
+        await change(again)
+    assert await store.user("second") is None
+
+
+async def test_an_invited_user_is_settled_once_and_released_with_its_rights(store: Store, change: Transact) -> None:
+    await change(federated)
+    settled = await change(lambda t: t.identities.settle("idp_bob", "sub-2"))
+    assert settled.changes == (Change(Subject.USER, "idp_bob"),)
+    assert (await change(lambda t: t.identities.settle("idp_bob", "sub-3"))).changes == ()
+    await store.record_last_used(LastUsed(rights={"idp_bob": RIGHTS, "local": RIGHTS}))
+    assert (await identity(store, "idp_bob")).rights == RIGHTS
+    released = await change(lambda t: t.identities.release("idp_bob"))
+    assert released.changes == (Change(Subject.USER, "idp_bob"),)
+    held = await identity(store, "idp_bob")
+    assert (held.subject, held.rights) == (None, ClaimedRights())
+    await store.record_last_used(LastUsed(rights={"idp_bob": RIGHTS}))
+    assert (await identity(store, "idp_bob")).rights == ClaimedRights()
+
+
+async def test_the_later_cut_off_of_user_and_issuer_counts(store: Store, change: Transact) -> None:
+    await change(federated)
+    of_user = await change(lambda t: t.identities.cut_off(IDP, "idp_alice", 200.0))
+    of_all = await change(lambda t: t.identities.cut_off(IDP, "", 100.0))
+    assert of_user.changes == (Change(Subject.USER, "idp_alice"),)
+    assert of_all.changes == (Change(Subject.ISSUER, IDP),)
+    assert (await identity(store, "idp_alice")).not_before == 200.0
+    assert (await identity(store, "idp_bob")).not_before == 100.0
+    assert (await change(lambda t: t.identities.cut_off(IDP, "", 100.0))).changes == ()
+    await change(lambda t: t.identities.cut_off(IDP, "", 300.0))
+    await change(lambda t: t.identities.cut_off("https://other.example", "", 900.0))
+    assert (await identity(store, "idp_alice")).not_before == 300.0
+
+
+async def test_an_identity_and_its_cut_off_go_with_the_user(store: Store, change: Transact) -> None:
+    await change(federated)
+    await change(lambda t: t.identities.cut_off(IDP, "idp_alice", 200.0))
+    await change(lambda t: t.users.remove("idp_alice"))
+    assert await store.federated_user(IDP, "sub-1") is None
+    await change(federated_alice_again)
+    assert (await identity(store, "idp_alice")).not_before == 0.0
+
+
+async def federated_alice_again(transaction: Transaction) -> None:
+    await transaction.users.add("idp_alice", NO_PASSWORD)
+    await transaction.identities.add("idp_alice", IDP, "sub-1")
+
+
+async def test_roles_of_groups_are_granted_revoked_and_go_with_the_role(store: Store, change: Transact) -> None:
+    mapping = GroupRole(IDP, "searchers", False, "reader")
+
+    async def roles(transaction: Transaction) -> None:
+        for name in ("reader", "writer"):
+            await transaction.roles.put(Role(name))
+
+    await change(roles)
+    for each in (mapping, replace(mapping, is_pattern=True), replace(mapping, issuer="scim", role="writer")):
+        assert (await change(lambda t, each=each: t.identities.grant_role(each))).changes == (
+            Change(Subject.ISSUER, each.issuer),
+        )
+        assert (await change(lambda t, each=each: t.identities.grant_role(each))).changes == ()
+    assert await store.group_roles(IDP) == [mapping, replace(mapping, is_pattern=True)]
+    assert len(await store.group_roles(None)) == 3
+    assert (await change(lambda t: t.identities.revoke_role(mapping))).changes == (Change(Subject.ISSUER, IDP),)
+    assert (await change(lambda t: t.identities.revoke_role(mapping))).changes == ()
+    removed = await change(lambda t: t.roles.remove("reader"))
+    assert removed.changes == (Change(Subject.ISSUER, IDP), Change(Subject.ROLE, "reader"))
+    assert [each.role for each in await store.group_roles(None)] == ["writer"]
+
+
+async def test_the_credential_of_a_user_is_renewed(store: Store, change: Transact) -> None:
+    await change(federated)
+    before = await store.user("idp_alice")
+    assert (await change(lambda t: t.users.renew_credential("idp_alice"))).changes == (
+        Change(Subject.USER, "idp_alice"),
+    )
+    after = await store.user("idp_alice")
+    assert before is not None
+    assert after is not None
+    assert after.credential_id != before.credential_id
+    assert after.password_hash == NO_PASSWORD
