@@ -782,3 +782,13 @@ def test_workers_need_a_remote_engine_and_a_database() -> None:
 def test_number_of_workers_has_limits(workers: int) -> None:
     with pytest.raises(ConfigurationError, match=r"kiteward\.workers must be"):
         settings_from({"kiteward": {**CLUSTER, "workers": workers}})
+
+
+@pytest.mark.parametrize("entry", ["svc", "=viewer", "svc=", "svc:viewer"])
+def test_a_role_that_may_be_handed_out_needs_its_service(entry: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"kiteward\.tokenExchange\.roles takes pairs of a service and a role"):
+        settings_from(document("kiteward.tokenExchange.roles", ["svc=viewer", entry]))
+
+
+def test_no_service_may_hand_out_anything_by_default() -> None:
+    assert Settings().exchange_rules.roles == settings_from({}).exchange_rules.roles == {}
