@@ -201,7 +201,7 @@ async def test_a_key_that_is_gone_from_the_file_is_refused_after_the_next_readin
     issuer.rotate(keep=0)
     publish(issuer, file)
     (key_set,) = platform.key_sets
-    later = key_set._clock() + max(REFRESH, WINDOW) + 1  # noqa: SLF001  a test does not wait for it
+    later = key_set._clock() + max(REFRESH, WINDOW) + 1  # a test does not wait for it
     monkeypatch.setattr(key_set, "_clock", lambda: later)
     await key_set.refresh()
     await platform.refused(before, "does not publish")
@@ -214,7 +214,7 @@ async def test_a_file_that_is_broken_for_a_while_refuses_nobody_who_was_accepted
     await platform.user(token)
     (platform.folder / "0.json").write_text("{", encoding="utf-8")
     (key_set,) = platform.key_sets
-    await key_set._fetched()  # noqa: SLF001  as the next refresh does
+    await key_set._fetched()  # as the next refresh does
     platform.harness.authenticator.forget_all()
     assert await platform.user(token) == "k8s_search_indexer"
 

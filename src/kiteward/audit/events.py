@@ -117,6 +117,7 @@ class AuditEvent(NamedTuple):
     outcome: Outcome
     request_id: str = ""
     principal: str = ""
+    actor: str = ""
     presented_user: str = ""
     credential: str = ""
     address: str = ""
@@ -136,7 +137,6 @@ class AuditEvent(NamedTuple):
     roles: tuple[str, ...] = ()
     stored: int = 0
     line: int = 0
-    actor: str = ""
 
 
 def shortened(event: AuditEvent) -> tuple[AuditEvent, int]:

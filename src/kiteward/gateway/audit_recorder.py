@@ -260,6 +260,7 @@ class Recorder:
             outcome,
             call.request_id,
             principal.user_name if principal is not None else "",
+            principal.actor if principal is not None else "",
             presented_user,
             credential,
             call.address,
@@ -276,7 +277,6 @@ class Recorder:
             details,
             roles=_roles(principal) if principal is not None and decision is not None else (),
             stored=recording.stored,
-            actor=principal.actor if principal is not None else "",
         )
 
 

@@ -110,7 +110,7 @@ def of_tokens(issuer: str, user_name: str | None, issued_before: float | None) -
     return or_(*sides)
 
 
-def count_live(actor: str, now: float) -> Select[tuple[int]]:
+def count_live(actor: str, now: float) -> Select[Any]:
     """Return the statement that counts the keys of a service that have not expired."""
     live = and_(by(actor), or_(_keys.expires_at.is_(None), _keys.expires_at > now))
     return select(func.count()).select_from(schema.api_keys).where(live)

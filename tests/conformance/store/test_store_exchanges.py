@@ -25,9 +25,9 @@ async def exchanged(transaction: Transaction) -> None:
     await transaction.keys.add(key("ka", "maker"))
     await transaction.keys.add(key("ks", "svc", made_by_key="ka"))
     await transaction.keys.add(key("ku"))
-    own = {"expires_at": 1900.0, "roles": ("viewer",), "made_by_key": "ku"}
-    await transaction.keys.add(key("x1", exchange=BY_KEY, **own))
-    await transaction.keys.add(key("x2", exchange=Exchange("svc"), **own))
+    for key_id, exchange in (("x1", BY_KEY), ("x2", Exchange("svc"))):
+        parts = key(key_id, expires_at=1900.0, roles=("viewer",), made_by_key="ku", exchange=exchange)
+        await transaction.keys.add(parts)
     await transaction.keys.add(key("x3", expires_at=1100.0, roles=(), exchange=BY_TOKENS))
     await transaction.keys.add(key("other", "bob", expires_at=1900.0, exchange=Exchange("alice")))
 

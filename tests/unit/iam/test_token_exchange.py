@@ -283,7 +283,7 @@ async def test_a_service_has_a_number_of_keys_at_a_time_and_expired_ones_are_rem
         await exchange()
     with pytest.raises(LimitReached, match="svc has 3 keys by token exchange already"):
         await exchange()
-    exchange.harness.store._clock = lambda: 10_000_000_000.0  # type: ignore[method-assign]
+    exchange.harness.store._clock = lambda: 10_000_000_000.0
     await exchange()
     listed = await exchange.own("ListApiKeys", userName="alice")
     assert len([each for each in listed["keys"] if each["actor"] == "svc"]) == 1

@@ -104,7 +104,6 @@ def _of_form(endpoint: Endpoint[Any], schemas: _Schemas) -> Schema:
     done = {"description": "Done.", "headers": _HEADERS, "content": {_JSON: {"schema": schemas.of(endpoint.data)}}}
     refused = {"$ref": "#/components/responses/OAUTH"}
     return {
-        "security": [*_SECURITY, {}],
         "requestBody": {"required": True, "content": {oauth.FORM: {"schema": schemas.of(endpoint.body)}}},
         "responses": {
             str(int(HTTPStatus.OK)): done,

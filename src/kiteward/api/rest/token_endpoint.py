@@ -15,7 +15,7 @@ _BEARER: Final = "Bearer"
 _REQUESTABLE: Final = (TokenType.API_KEY, TokenType.ACCESS_TOKEN)
 
 
-class TokenForm(msgspec.Struct, kw_only=True):
+class TokenForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The parameters of a request (RFC 8693, 2.1).
 
     The service authenticates with an `Authorization` header or with `actor_token`. `scope` are roles, separated by

@@ -88,7 +88,7 @@ LIMITED = errors.RequestsLimited("too many", kind="rate", retry_after=1.2)
 )
 def test_a_failure_is_reported_as_oauth_has_it(error: errors.KitewardError, http: int, code: str) -> None:
     response = oauth.failed(error)
-    assert (response.status_code, json.loads(response.body)) == (
+    assert (response.status_code, json.loads(bytes(response.body))) == (
         http,
         {"error": code, "error_description": str(error)},
     )
@@ -99,12 +99,12 @@ def test_who_is_limited_is_told_when_to_come_back() -> None:
 
 
 def test_a_description_holds_only_characters_that_it_may_hold() -> None:
-    body = json.loads(oauth.failed(errors.InvalidArgument('é "quoted" \\ line\n')).body)
+    body = json.loads(bytes(oauth.failed(errors.InvalidArgument('é "quoted" \\ line\n')).body))
     assert body["error_description"] == "' 'quoted' ' line'"
-    assert json.loads(oauth.failed(errors.InvalidArgument("")).body)["error_description"] == "invalid_request"
+    assert json.loads(bytes(oauth.failed(errors.InvalidArgument("")).body))["error_description"] == "invalid_request"
 
 
 def test_secrets_are_revealed_in_a_success_and_nowhere_cached() -> None:
     response = oauth.succeeded({"access_token": Secret("kw_x")})
-    assert json.loads(response.body) == {"access_token": "kw_x"}
+    assert json.loads(bytes(response.body)) == {"access_token": "kw_x"}
     assert response.headers["Pragma"] == "no-cache"
