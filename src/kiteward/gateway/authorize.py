@@ -278,7 +278,7 @@ class Authorizer:
             raise unknown_operation(call.operation)
         snapshot = self._policy_cache.current()
         begun = perf_counter()
-        self._require_allowed(recording, row.decide(principal), begun)
+        self._require_allowed(recording, row.decide(principal, snapshot), begun)
         return AuthorizedRequest(_PROOF, row, call, principal, snapshot, NOTHING_RESOLVED, False, None)
 
     async def require_reach(self, recording: Recording, *, size: int) -> Principal:
@@ -299,7 +299,7 @@ class Authorizer:
                 require_reach(principal, row.privilege, snapshot, visibility_is_enough=row.visibility_is_enough)
             else:
                 own = recording.row
-                require_reach(principal, own.large_for if isinstance(own, AdminOperation) else None, snapshot)
+                require_reach(principal, own.privilege if isinstance(own, AdminOperation) else None, snapshot)
         except AccessDenied:
             recording.details = {"request_bytes": size}
             raise

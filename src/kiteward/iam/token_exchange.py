@@ -14,8 +14,6 @@ from kiteward.authn import api_keys
 from kiteward.authn.exchanges import Accepted
 from kiteward.authn.user_cache import fingerprint
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE
-from kiteward.authz.policy import Condition, decide
-from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, AuthenticationError, InvalidArgument, LimitReached
 from kiteward.domain.identity import (
@@ -48,9 +46,6 @@ class Credentials(Protocol):
             AuthenticationError: it is not accepted.
         """
         ...
-
-
-_PRIVILEGE: Final = PRIVILEGES["ExchangeToken"]
 
 
 class TokenType(StrEnum):
@@ -107,12 +102,12 @@ async def exchange_token(
 
     Args:
         services: what services work with.
-        caller: the service.
+        caller: the service, which holds ExchangeToken.
         wanted: what it asks for.
         credentials: accepts the credentials of the user and of the caller.
 
     Raises:
-        AccessDenied: the caller lacks ExchangeToken, or may hand out no role, or authenticated with such a key itself.
+        AccessDenied: the caller may hand out no role, or authenticated with such a key itself.
         InvalidArgument: the credential of the user is not accepted or ends now, or the service asks for a role or a tag
             that the user does not have or that it may not hand out.
         LimitReached: the service has as many such keys as it may have.
@@ -178,13 +173,12 @@ def presented_as(token: Secret, kind: str, *, field: str = "subject_token_type")
 
 
 def _require_service(services: Services, caller: Caller) -> None:
-    """Require that the caller may exchange credentials of users, by the policy and by the settings.
+    """Require that the caller, who holds ExchangeToken, may exchange credentials by the settings and by its own.
 
     Raises:
         AccessDenied: it may not.
     """
     principal = caller.principal
-    decide(principal, (Condition(_PRIVILEGE),), caller.snapshot).require_allowed()
     if principal.actor:
         raise AccessDenied(
             f"permission deny to {principal.user_name}: the key of a token exchange exchanges nothing",

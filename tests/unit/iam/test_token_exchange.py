@@ -1,6 +1,9 @@
 """Token exchange: which key a service gets for a user's credential, and what ends it at once."""
 
+import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,8 +11,11 @@ from tests.support.gateway import GatewayHarness, opened, quick_directory
 from tests.unit.iam.json_api.conftest import Own, key
 
 from kiteward.audit.events import Event, Outcome
+from kiteward.audit.reader import AuditReader
+from kiteward.audit.writer import AuditWriter
 from kiteward.domain.errors import AccessDenied, InvalidArgument, KeyRejected, LimitReached, RoleNotFound
 from kiteward.domain.identity import Secret
+from kiteward.gateway.audit_recorder import Recorder
 from kiteward.iam.services import ExchangeRules
 from kiteward.iam.token_exchange import TokenType, WantedKey
 
@@ -313,6 +319,33 @@ async def test_both_names_are_in_the_audit_trail_of_the_exchange_and_of_every_us
     assert (refused.principal, refused.actor, refused.outcome) == ("alice", "svc", Outcome.REFUSED)
     await exchange.harness.call("ListDatabases", by=key(made["key"]))
     assert {(each.principal, each.actor) for each in exchange.harness.trail.events if each.actor} == {("alice", "svc")}
+
+
+async def test_the_line_of_an_exchange_tells_the_privilege_that_allowed_it(exchange: Exchange) -> None:
+    await exchange()
+    event = [each for each in exchange.harness.trail.events if each.operation == "ExchangeToken"][-1]
+    assert (event.privilege, event.decision) == ("ExchangeToken", "allowed")
+    await exchange.harness.revoke("exchangers", "ExchangeToken", "*", "*")
+    with pytest.raises(AccessDenied):
+        await exchange()
+    refused = exchange.harness.trail.events[-1]
+    assert (refused.event, refused.privilege, refused.decision) == (Event.REFUSAL, "ExchangeToken", "refused")
+
+
+async def test_an_exchange_uses_its_grant_and_its_key_is_not_listed_as_unused(
+    exchange: Exchange, tmp_path: Path
+) -> None:
+    harness, since = exchange.harness, datetime.fromtimestamp(time.time() - 60, UTC).isoformat()
+    trail = AuditWriter.open(tmp_path / "audit")
+    harness.recorder = Recorder(trail)
+    harness.configure(trail=AuditReader(tmp_path / "audit"))
+    made = await exchange()
+    await trail.close()
+    harness.recorder = Recorder(AuditWriter.open(tmp_path / "other"))
+    harness.configure()
+    unused = await exchange.own("ListUnusedAccess", since=since)
+    assert "ExchangeToken" not in [grant["privilege"] for grant in unused["grants"]]
+    assert made["keyId"] not in [each["keyId"] for each in unused["keys"]]
 
 
 async def test_explanations_and_lists_name_the_service(exchange: Exchange) -> None:

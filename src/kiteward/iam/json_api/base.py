@@ -15,7 +15,14 @@ import msgspec
 
 from kiteward.audit.events import DETAILS_LIMIT, Event
 from kiteward.authn.exchanges import Accepted
-from kiteward.authz.policy import Decision, PolicySnapshot, decide_administrator, decide_authenticated
+from kiteward.authz.policy import (
+    Condition,
+    Decision,
+    PolicySnapshot,
+    decide,
+    decide_administrator,
+    decide_authenticated,
+)
 from kiteward.authz.privileges import Privilege
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
@@ -138,7 +145,8 @@ class AdminOperation:
         event: the kind of audit event; None for what is recorded only when refused.
         details_limit: bytes of a request that are recorded in full; a larger change is refused.
         unrecorded_results: fields of the outcome that are not recorded because they do not report the change itself.
-        large_for: the privilege whose holders may send a large request, besides administrators; None for these alone.
+        privilege: the privilege of the cluster that callers need, whose holders may send a large request too; None
+            where `administrators`, or `run`, decides.
         counted: whose requests count against the limits of their caller.
         one_time_password: whether it may be called with a one-time password.
         while_unrecorded: whether this administrative read is answered while the audit trail cannot be written, because
@@ -158,13 +166,15 @@ class AdminOperation:
     event: Event | None = Event.ADMINISTRATIVE_READ
     details_limit: int = DETAILS_LIMIT
     unrecorded_results: frozenset[str] = frozenset()
-    large_for: Privilege | None = None
+    privilege: Privilege | None = None
     counted: Counted = Counted.EVERYBODY
     one_time_password: bool = False
     while_unrecorded: bool = False
 
-    def decide(self, principal: Principal) -> Decision:
-        """Decide whether a principal may call this, with the credential of its request."""
+    def decide(self, principal: Principal, snapshot: PolicySnapshot) -> Decision:
+        """Decide whether a principal may call this, with the credential of its request, by the policy in force."""
+        if self.privilege is not None:
+            return decide(principal, (Condition(self.privilege),), snapshot, credential=self.credential)
         return (
             decide_administrator(principal) if self.administrators else decide_authenticated(principal, self.credential)
         )

@@ -58,6 +58,6 @@ ADMIN_OPERATIONS: Final = (
         credential=CredentialReach.ANY,
         rest=False,
         event=Event.KEY_CHANGE,
-        large_for=PRIVILEGES["ExchangeToken"],
+        privilege=PRIVILEGES["ExchangeToken"],
     ),
 )
