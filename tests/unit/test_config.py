@@ -10,6 +10,7 @@ import pytest
 from tests.docs import settings_table
 
 from kiteward.audit.exports.settings import ExportTls, OtlpSettings, SyslogSettings
+from kiteward.authn.oidc.issuers import Issuer, NameRule
 from kiteward.config.keys import KEYS as TABLE
 from kiteward.config.loading import explain, load, settings_from, unknown_environment
 from kiteward.config.settings import Settings
@@ -31,6 +32,7 @@ def document(key: str, value: Any) -> Any:
     return value
 
 
+PROVIDER = {"issuer": "https://idp.example", "audience": "a", "userPrefix": "i_"}
 SYSLOG = SyslogSettings("logs.example", 6514, "logs.example")
 
 # key -> (value, where it lands in the settings, its value there)
@@ -111,6 +113,7 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.metrics.enabled": (False, "metrics.enabled", False),
     "kiteward.metrics.host": ("::1", "metrics.host", "::1"),
     "kiteward.metrics.port": (9191, "metrics.port", 9191),
+    "kiteward.oidc": ([PROVIDER], "issuers", (Issuer("https://idp.example", frozenset({"a"}), NameRule("i_{sub}")),)),
     "kiteward.rest.maxBodyBytes": (2048, "rest.max_body", 2048),
     "kiteward.engine.forwardedFields": ("QueryRequest.27", "admission.forwarded_fields", frozenset()),
     "kiteward.engine.providers": ("", "admission.providers", frozenset()),

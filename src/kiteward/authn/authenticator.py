@@ -18,7 +18,14 @@ from kiteward.authn.system_events import SystemEventRecorder
 from kiteward.authn.throttle import Throttle
 from kiteward.authn.user_cache import CachedUser
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import AccessDenied, AuthenticationError, KeyRejected, PasswordRejected, SessionEnded
+from kiteward.domain.errors import (
+    AccessDenied,
+    AuthenticationError,
+    KeyRejected,
+    PasswordRejected,
+    SessionEnded,
+    TokenRejected,
+)
 from kiteward.domain.identity import (
     ROOT,
     KeyCredential,
@@ -105,16 +112,13 @@ class Authenticator:
             clock: returns seconds since the epoch.
             capacity: most verified passwords in the cache; the oldest are removed first.
         """
-        self._store = store
+        self._store, self.tokens, self._clock = store, tokens, clock
         limits = _limits(throttle or Throttle(alone=attempts is None), attempts)
         self._passwords = PasswordVerifier(store, hasher, limits=limits, clock=clock, capacity=capacity)
         self._root_bypass, self._local, self._open_to_anybody = root_bypass, local, open_to_anybody
         self.sessions: Sessions = sessions or MemorySessions(clock=clock)
-        self.tokens = tokens
-        self._clock = clock
         self._known: dict[str, CachedUser] = {}
-        self._known_keys = KeyCache()
-        self._forgets = 0
+        self._known_keys, self._forgets = KeyCache(), 0
         self._users_seen: dict[str, float] = {}
         self._keys_seen: dict[str, float] = {}
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
@@ -147,8 +151,8 @@ class Authenticator:
         Raises:
             CredentialMissing, CredentialMalformed: as found by the transport.
             PasswordRejected: unknown user, wrong password, throttled, or the user is disabled or locked.
-            KeyRejected: not a valid API key, or the key is disabled, expired or not allowed from this address; or a
-                token that is not accepted.
+            KeyRejected: not a valid API key, or the key is disabled, expired or not allowed from this address.
+            TokenRejected: a token that is not accepted.
             SessionEnded: no such session, or it has ended.
             StoreUnavailable: users cannot be read.
         """
@@ -332,7 +336,7 @@ class Authenticator:
         if principal is None:
             try:
                 principal, result = await self.tokens.authenticate(text, sign_up=sign_up), "verified"
-            except KeyRejected:
+            except TokenRejected:
                 self.counts["token", "refused"] += 1
                 raise
         self._users_seen[principal.user_name] = self._clock()

@@ -9,6 +9,7 @@ KitewardError
 │   ├── CredentialMalformed          what was presented cannot be read
 │   ├── PasswordRejected             unknown user or wrong password, deliberately one fact
 │   ├── KeyRejected                  a credential without a colon that no verifier accepts
+│   │   └── TokenRejected            a token of an identity provider that is not accepted
 │   └── SessionEnded                 a session of the console that has ended, or never was
 ├── AccessDenied                     the caller is authenticated and lacks the privilege
 ├── OperationRefused                 an operation that Kiteward closes on purpose
@@ -109,6 +110,10 @@ class PasswordRejected(AuthenticationError):
 
 class KeyRejected(AuthenticationError):
     """A presented credential without a colon, which no verifier accepts."""
+
+
+class TokenRejected(KeyRejected):
+    """A token of an identity provider that is not accepted. The message says why: the caller has it and can read it."""
 
 
 class SessionEnded(AuthenticationError):

@@ -1,5 +1,6 @@
 """Federated users, cut-offs and roles of groups: what is bound stays so, and what ends tokens is announced."""
 
+import functools
 from dataclasses import replace
 
 import pytest
@@ -104,6 +105,10 @@ async def federated_alice_again(transaction: Transaction) -> None:
     await transaction.identities.add("idp_alice", IDP, "sub-1")
 
 
+async def granted(mapping: GroupRole, transaction: Transaction) -> None:
+    await transaction.identities.grant_role(mapping)
+
+
 async def test_roles_of_groups_are_granted_revoked_and_go_with_the_role(store: Store, change: Transact) -> None:
     mapping = GroupRole(IDP, "searchers", False, "reader")
 
@@ -113,10 +118,9 @@ async def test_roles_of_groups_are_granted_revoked_and_go_with_the_role(store: S
 
     await change(roles)
     for each in (mapping, replace(mapping, is_pattern=True), replace(mapping, issuer="scim", role="writer")):
-        assert (await change(lambda t, each=each: t.identities.grant_role(each))).changes == (
-            Change(Subject.ISSUER, each.issuer),
-        )
-        assert (await change(lambda t, each=each: t.identities.grant_role(each))).changes == ()
+        grant = functools.partial(granted, each)
+        assert (await change(grant)).changes == (Change(Subject.ISSUER, each.issuer),)
+        assert (await change(grant)).changes == ()
     assert await store.group_roles(IDP) == [mapping, replace(mapping, is_pattern=True)]
     assert len(await store.group_roles(None)) == 3
     assert (await change(lambda t: t.identities.revoke_role(mapping))).changes == (Change(Subject.ISSUER, IDP),)

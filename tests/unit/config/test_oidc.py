@@ -21,18 +21,18 @@ def issuers(*entries: dict[str, Any]) -> tuple[Issuer, ...]:
     return settings_from({"kiteward": {"oidc": list(entries)}}).issuers
 
 
-def test_nothing_is_accepted_by_default():
+def test_nothing_is_accepted_by_default() -> None:
     assert settings_from({}).issuers == ()
 
 
-def test_what_is_not_given_is_closed():
+def test_what_is_not_given_is_closed() -> None:
     (issuer,) = issuers(LEAST)
     assert issuer == Issuer("https://idp.example", frozenset({"kiteward"}), NameRule("idp_{sub}"))
     assert issuer.sign_up is SignUp.INVITED
     assert (issuer.groups_claim, issuer.roles_claim, issuer.client) == ("", "", None)
 
 
-def test_every_key_of_an_entry_is_read(tmp_path: Path):
+def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("s3cret\n")
     given: dict[str, Any] = {
@@ -121,7 +121,7 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path):
         ({"clientId": "a", "clientSecretFile": "/nowhere"}, "[0].clientSecretFile must name a readable text file"),
     ],
 )
-def test_a_wrong_entry_is_refused_with_its_place(changed: dict[str, Any], words: str):
+def test_a_wrong_entry_is_refused_with_its_place(changed: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         issuers({**LEAST, **changed})
     assert words in str(refused.value)
@@ -141,28 +141,28 @@ def test_a_wrong_entry_is_refused_with_its_place(changed: dict[str, Any], words:
         ),
     ],
 )
-def test_two_entries_that_overlap_are_refused(other: dict[str, Any], words: str):
+def test_two_entries_that_overlap_are_refused(other: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         issuers(LEAST, {**LEAST, **other})
 
 
-def test_several_issuers_with_prefixes_of_their_own_are_read_in_order():
+def test_several_issuers_with_prefixes_of_their_own_are_read_in_order() -> None:
     found = issuers(LEAST, {**LEAST, "issuer": "http://127.0.0.1:1/x", "userPrefix": "ci_"})
     assert [each.name for each in found] == ["https://idp.example", "http://127.0.0.1:1/x"]
 
 
-def test_an_issuer_with_keys_in_a_file_needs_no_address():
+def test_an_issuer_with_keys_in_a_file_needs_no_address() -> None:
     (issuer,) = issuers({**LEAST, "issuer": "kubernetes/serviceaccount", "jwksFile": "/keys.json"})
     assert (issuer.name, issuer.keys) == ("kubernetes/serviceaccount", KeySource(file=Path("/keys.json")))
 
 
 @pytest.mark.parametrize("value", ["x", ["x"], "{", 5])
-def test_what_is_no_list_of_sections_is_refused(value: object):
+def test_what_is_no_list_of_sections_is_refused(value: object) -> None:
     with pytest.raises(ConfigurationError, match=r"kiteward\.oidc must be a list of sections"):
         settings_from({"kiteward": {"oidc": value}})
 
 
-def test_the_environment_holds_the_list_and_nothing_of_it_is_shown():
+def test_the_environment_holds_the_list_and_nothing_of_it_is_shown() -> None:
     text = (
         f'[{{issuer: "https://idp.example", audience: a, userPrefix: i_, clientId: c, clientSecret: {SECRET_LOOKING}}}]'
     )
@@ -172,5 +172,5 @@ def test_the_environment_holds_the_list_and_nothing_of_it_is_shown():
     assert [(each.shown, each.origin) for each in in_force if each.key == "kiteward.oidc"] == [("set", "KITEWARD_OIDC")]
 
 
-def test_all_algorithms_are_accepted_by_default():
+def test_all_algorithms_are_accepted_by_default() -> None:
     assert issuers(LEAST)[0].algorithms == frozenset(ALGORITHMS)

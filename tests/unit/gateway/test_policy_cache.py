@@ -120,7 +120,7 @@ async def test_users_are_forgotten_before_their_change_is_acknowledged(
     await harness.role("reader")
     await harness.user("alice")
     forgotten: list[str] = []
-    monkeypatch.setattr(harness.authenticator, "forget", lambda users, _keys: forgotten.extend(users))
+    monkeypatch.setattr(harness.authenticator, "forget", lambda users, *_others: forgotten.extend(users))
     async with harness.policy_cache.change() as transaction:
         await transaction.roles.bind("alice", "reader")
     assert forgotten == ["alice"]

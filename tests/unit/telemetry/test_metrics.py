@@ -80,7 +80,7 @@ async def test_whatever_is_called_the_labels_are_few_and_none_is_made_by_a_calle
         "outcome": {str(outcome) for outcome in Outcome},
         "decision": {"allowed", "refused"},
         "kind": {
-            *("password", "api_key", "none"),
+            *("password", "api_key", "token", "none"),
             *("grpc", "http", "undecided"),
             *("unauthenticated", "authenticated"),
         },

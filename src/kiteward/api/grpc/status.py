@@ -72,6 +72,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.CredentialMalformed: GrpcStatus(StatusCode.UNAUTHENTICATED),
     errors.PasswordRejected: GrpcStatus(StatusCode.UNAUTHENTICATED),
     errors.KeyRejected: GrpcStatus(StatusCode.UNAUTHENTICATED),
+    errors.TokenRejected: GrpcStatus(StatusCode.UNAUTHENTICATED),
     errors.SessionEnded: GrpcStatus(StatusCode.UNAUTHENTICATED),
     errors.AccessDenied: GrpcStatus(StatusCode.PERMISSION_DENIED),
     errors.OperationRefused: _NOT_OFFERED,

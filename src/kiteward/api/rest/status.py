@@ -107,6 +107,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.CredentialMalformed: _NOT_AUTHENTICATED,
     errors.PasswordRejected: _NOT_AUTHENTICATED,
     errors.KeyRejected: _NOT_AUTHENTICATED,
+    errors.TokenRejected: Row(NOT_AUTHENTICATED, HTTPStatus.UNAUTHORIZED),
     errors.SessionEnded: _NOT_AUTHENTICATED,
     errors.AccessDenied: Row(UNEXPECTED, HTTPStatus.FORBIDDEN, prefix="rpc error: code = PermissionDenied desc = "),
     errors.OperationRefused: _UNIMPLEMENTED,

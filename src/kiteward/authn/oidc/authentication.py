@@ -112,7 +112,7 @@ class TokenAuthenticator:
             sign_up: whether somebody who signs in for the first time may become a user, which takes a transaction.
 
         Raises:
-            KeyRejected: it is not accepted.
+            TokenRejected: it is not accepted.
             KitewardError: as `SignUps.sign_up`.
         """
         verified = await self.verifier.verify(token)
@@ -134,7 +134,7 @@ class TokenAuthenticator:
             sign_up: as of `authenticate`.
 
         Raises:
-            KeyRejected, KitewardError: as of `authenticate`.
+            TokenRejected, KitewardError: as of `authenticate`.
         """
         issuer = verified.issuer
         record, mapping = await self._read(identity)
@@ -197,7 +197,7 @@ class TokenAuthenticator:
         """Require that a user may sign in by a token now.
 
         Raises:
-            KeyRejected: the user may not, or the token is too old for the user.
+            TokenRejected: the user may not, or the token is too old for the user.
         """
         if not record.enabled:
             raise refusals.refused(

@@ -10,7 +10,7 @@ from kiteward.authn.oidc import refusals
 from kiteward.authn.oidc.issuers import Issuer, NameRule
 from kiteward.authn.oidc.tokens import VerifiedToken, claim, texts_of
 from kiteward.domain.error_codes import ErrorCode
-from kiteward.domain.errors import InvalidArgument, KeyRejected
+from kiteward.domain.errors import InvalidArgument, TokenRejected
 from kiteward.domain.identity import ROOT
 from kiteward.domain.naming import NamingRules
 from kiteward.domain.tags import check_tag_value
@@ -53,7 +53,7 @@ def identity_of(token: VerifiedToken, naming: NamingRules) -> FederatedIdentity:
         naming: the rules of user names.
 
     Raises:
-        KeyRejected: a claim is missing or unusable, or no user can have such a name.
+        TokenRejected: a claim is missing or unusable, or no user can have such a name.
     """
     issuer, claims = token.issuer, token.claims
     return FederatedIdentity(
@@ -65,7 +65,7 @@ def fill(rule: NameRule, claims: Mapping[str, Any]) -> str:
     """Return the name that a rule makes from claims.
 
     Raises:
-        KeyRejected: a claim of the rule is missing, empty, or neither text nor number.
+        TokenRejected: a claim of the rule is missing, empty, or neither text nor number.
     """
 
     def value(place: "re.Match[str]") -> str:
@@ -91,7 +91,7 @@ def _user_name(rule: NameRule, claims: Mapping[str, Any], naming: NamingRules) -
     return name
 
 
-def _no_name(why: str, details: str) -> KeyRejected:
+def _no_name(why: str, details: str) -> TokenRejected:
     return refusals.refused(
         ErrorCode.TOKEN_USER_NAME,
         f"the user name that is made from its claims cannot be used ({why}): see userClaim and userReplace",
@@ -109,7 +109,7 @@ def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """Return the texts of a claim with a list of names, sorted; none where it is not there.
 
     Raises:
-        KeyRejected: it has more than are read.
+        TokenRejected: it has more than are read.
     """
     value = claim(claims, name) if name else None
     if value is None:
@@ -129,7 +129,7 @@ def _tags(issuer: Issuer, claims: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the tags that the claims give; a claim that is missing gives none.
 
     Raises:
-        KeyRejected: a value is none that a tag can have: without the tag, it could see other rows.
+        TokenRejected: a value is none that a tag can have: without the tag, it could see other rows.
     """
     values = {key: claim(claims, name) for key, name in sorted(issuer.tag_claims.items())}
     return {key: _tag(key, issuer.tag_claims[key], value) for key, value in values.items() if value is not None}

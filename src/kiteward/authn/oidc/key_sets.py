@@ -139,7 +139,7 @@ class KeySet:
             At least one key.
 
         Raises:
-            KeyRejected: there is none, or the keys cannot be fetched.
+            TokenRejected: there is none, or the keys cannot be fetched.
         """
         found = self._found(key_id, algorithm)
         if not found:

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import KeyRejected
+from kiteward.domain.errors import TokenRejected
 
 
-def refused(code: ErrorCode, message: str, *, reason: str = "", **parameters: str | int) -> KeyRejected:
+def refused(code: ErrorCode, message: str, *, reason: str = "", **parameters: str | int) -> TokenRejected:
     """Return the refusal of a token.
 
     Args:
@@ -15,7 +15,7 @@ def refused(code: ErrorCode, message: str, *, reason: str = "", **parameters: st
         reason: what operators learn beyond it, for the audit trail.
         parameters: of the code.
     """
-    return KeyRejected(f"the token is refused: {message}", ErrorDetail(code, parameters), reason=reason or message)
+    return TokenRejected(f"the token is refused: {message}", ErrorDetail(code, parameters), reason=reason or message)
 
 
 def shown_time(seconds: float) -> str:
@@ -26,30 +26,30 @@ def shown_time(seconds: float) -> str:
         return "an impossible time"
 
 
-def malformed(what: str) -> KeyRejected:
+def malformed(what: str) -> TokenRejected:
     """Return the refusal of a token that cannot be read."""
     return refused(ErrorCode.TOKEN_MALFORMED, f"it cannot be read ({what})")
 
 
-def unknown_issuer() -> KeyRejected:
+def unknown_issuer() -> TokenRejected:
     """Return the refusal of a token of somebody else."""
     return refused(
         ErrorCode.TOKEN_ISSUER_UNKNOWN, "its issuer (`iss`) is none of those that this server accepts (kiteward.oidc)"
     )
 
 
-def missing_claim(name: str) -> KeyRejected:
+def missing_claim(name: str) -> TokenRejected:
     """Return the refusal of a token without a claim that it must have, or with an unusable value of it."""
     return refused(ErrorCode.TOKEN_CLAIM_MISSING, f"it has no usable claim `{name}`", name=name)
 
 
-def expired(at: float) -> KeyRejected:
+def expired(at: float) -> TokenRejected:
     """Return the refusal of a token that has expired."""
     since = shown_time(at)
     return refused(ErrorCode.TOKEN_EXPIRED, f"it expired at {since}: request a new one", time=since)
 
 
-def cut_off(at: float) -> KeyRejected:
+def cut_off(at: float) -> TokenRejected:
     """Return the refusal of a token that was issued before the cut-off of its user or issuer."""
     since = shown_time(at)
     return refused(

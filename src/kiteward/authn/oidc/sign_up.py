@@ -10,7 +10,7 @@ from kiteward.authn.oidc.claims import FederatedIdentity
 from kiteward.authn.oidc.issuers import Issuer, SignUp
 from kiteward.authn.system_events import SystemEventRecorder
 from kiteward.domain.error_codes import ErrorCode
-from kiteward.domain.errors import KeyRejected
+from kiteward.domain.errors import TokenRejected
 from kiteward.store.base import Store
 from kiteward.store.identities import NO_PASSWORD
 from kiteward.store.records import UserRecord
@@ -45,7 +45,7 @@ class SignUps:
         """Bind an identity that signs in nobody yet.
 
         Raises:
-            KeyRejected: no user is open for it.
+            TokenRejected: no user is open for it.
             KitewardError: as `PolicyCache.change`.
         """
         # Nobody who cannot become a user makes others wait for a transaction.
@@ -81,7 +81,7 @@ def _require_open(issuer: Issuer, identity: FederatedIdentity, record: UserRecor
         record: the user of that name, or None.
 
     Raises:
-        KeyRejected: it may not.
+        TokenRejected: it may not.
     """
     if record is None:
         if issuer.sign_up is not SignUp.CREATE:
@@ -97,7 +97,7 @@ def _require_open(issuer: Issuer, identity: FederatedIdentity, record: UserRecor
         )
 
 
-def _nobody(identity: FederatedIdentity) -> KeyRejected:
+def _nobody(identity: FederatedIdentity) -> TokenRejected:
     return refusals.refused(
         ErrorCode.IDENTITY_NOT_INVITED,
         "nobody has invited its user: ask an administrator for an invitation",

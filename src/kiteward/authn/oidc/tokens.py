@@ -107,7 +107,7 @@ class TokenVerifier:
             use: what it is presented for.
 
         Raises:
-            KeyRejected: it is not accepted; the message says why, and shows no part of it.
+            TokenRejected: it is not accepted; the message says why, and shows no part of it.
         """
         unverified = _read(token)
         name = unverified.claims.get("iss")
@@ -136,7 +136,7 @@ class TokenVerifier:
         """Require that a key of the issuer has signed a token.
 
         Raises:
-            KeyRejected: none has.
+            TokenRejected: none has.
         """
         keys = await key_set.find(unverified.key_id, unverified.algorithm)
         if _is_signed(self._jws, unverified, keys):
@@ -161,7 +161,7 @@ def _read(token: str) -> _Unverified:
     """Read a token without verifying it.
 
     Raises:
-        KeyRejected: it is none, or has what is not understood here.
+        TokenRejected: it is none, or has what is not understood here.
     """
     if len(token) > LONGEST:
         raise refusals.refused(
@@ -210,7 +210,7 @@ def _require_claims(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse, no
     """Require that the claims of a token make it acceptable.
 
     Raises:
-        KeyRejected: they do not.
+        TokenRejected: they do not.
     """
     _require_times(issuer, claims, now)
     _require_audience(issuer, claims, use)

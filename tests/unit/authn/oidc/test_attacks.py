@@ -40,7 +40,7 @@ def known_to_all(key: SigningKey) -> list[bytes]:
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
-async def test_a_public_key_is_no_shared_secret(idp: Issuer, algorithm: str):
+async def test_a_public_key_is_no_shared_secret(idp: Issuer, algorithm: str) -> None:
     key = idp.rotate(algorithm)
     async with verifier_of(configured(idp)) as verifier:
         await verifier.verify(idp.token())
@@ -54,7 +54,7 @@ async def test_a_public_key_is_no_shared_secret(idp: Issuer, algorithm: str):
 @pytest.mark.parametrize(
     "name", ["none", "None", "NONE", "nOnE", "", "null", None, 0, ["ES256"], "ES256K", "RSA1_5", "dir"]
 )
-async def test_a_token_without_a_signature_is_refused(idp: Issuer, name: object):
+async def test_a_token_without_a_signature_is_refused(idp: Issuer, name: object) -> None:
     async with verifier_of(configured(idp)) as verifier:
         for signature in ("", encoded(b"x" * 64)):
             token = f"{encoded({'alg': name, 'kid': idp.keys[0].key_id})}.{encoded(idp.claims())}.{signature}"
@@ -62,7 +62,7 @@ async def test_a_token_without_a_signature_is_refused(idp: Issuer, name: object)
     assert idp.requests == []
 
 
-async def test_an_algorithm_of_another_kind_of_key_is_refused(idp: Issuer):
+async def test_an_algorithm_of_another_kind_of_key_is_refused(idp: Issuer) -> None:
     keys = {name: SigningKey("same", name, private_key(name)) for name in ("RS256", "ES256", "ES384", "EdDSA")}
     async with verifier_of(configured(idp)) as verifier:
         for name, key in keys.items():
@@ -77,7 +77,7 @@ async def test_an_algorithm_of_another_kind_of_key_is_refused(idp: Issuer):
 
 
 @pytest.mark.parametrize("signature", [b"", b"\0" * 64, b"\0" * 63 + b"\1", b"\xff" * 64])
-async def test_a_signature_of_zeros_is_refused(idp: Issuer, signature: bytes):
+async def test_a_signature_of_zeros_is_refused(idp: Issuer, signature: bytes) -> None:
     """CVE-2022-21449."""
     async with verifier_of(configured(idp)) as verifier:
         head, claims, _ = idp.token().split(".")
@@ -101,7 +101,7 @@ async def test_a_signature_of_zeros_is_refused(idp: Issuer, signature: bytes):
         1,
     ],
 )
-async def test_a_key_id_is_compared_and_nothing_else(idp: Issuer, key_id: object):
+async def test_a_key_id_is_compared_and_nothing_else(idp: Issuer, key_id: object) -> None:
     async with verifier_of(configured(idp)) as verifier:
         token = idp.token(headers={"kid": key_id})
         error = await refusal(verifier, token)
@@ -109,7 +109,7 @@ async def test_a_key_id_is_compared_and_nothing_else(idp: Issuer, key_id: object
     assert set(idp.requests) <= {"/keys", "/.well-known/openid-configuration"}
 
 
-async def test_keys_in_the_header_are_not_used_and_their_addresses_not_asked(idp: Issuer):
+async def test_keys_in_the_header_are_not_used_and_their_addresses_not_asked(idp: Issuer) -> None:
     with running_issuer() as other:
         own = other.keys[0]
         for headers in (
@@ -126,25 +126,25 @@ async def test_keys_in_the_header_are_not_used_and_their_addresses_not_asked(idp
 
 
 @pytest.mark.parametrize("crit", [["b64"], ["exp"], [], "b64", None, ["https://x.example"]])
-async def test_extensions_that_must_be_understood_are_refused(idp: Issuer, crit: object):
+async def test_extensions_that_must_be_understood_are_refused(idp: Issuer, crit: object) -> None:
     header = {"alg": "ES256", "kid": "key-1", "crit": crit, "b64": False}
     async with verifier_of(configured(idp)) as verifier:
         token = f"{encoded(header)}.{encoded(idp.claims())}.{encoded(b'x' * 64)}"
         assert (await refusal(verifier, token)).code is ErrorCode.TOKEN_CRITICAL_HEADER
 
 
-async def test_a_payload_that_is_not_encoded_is_refused(idp: Issuer):
+async def test_a_payload_that_is_not_encoded_is_refused(idp: Issuer) -> None:
     async with verifier_of(configured(idp)) as verifier:
         assert (await refusal(verifier, idp.token(headers={"b64": False}))).code is ErrorCode.TOKEN_SIGNATURE
 
 
-async def test_a_wrong_issuer_with_the_right_key_is_refused(idp: Issuer):
+async def test_a_wrong_issuer_with_the_right_key_is_refused(idp: Issuer) -> None:
     async with verifier_of(configured(idp)) as verifier:
         for name in ("https://evil.example", f"{idp.url}/", idp.url.upper(), f" {idp.url}", f"{idp.url}#", [idp.url]):
             assert (await refusal(verifier, idp.token(iss=name))).code is ErrorCode.TOKEN_ISSUER_UNKNOWN
 
 
-async def test_the_right_issuer_with_the_key_of_another_issuer_is_refused(idp: Issuer):
+async def test_the_right_issuer_with_the_key_of_another_issuer_is_refused(idp: Issuer) -> None:
     with running_issuer() as other:
         async with verifier_of(configured(idp), configured(other)) as verifier:
             await verifier.verify(other.token())
@@ -153,7 +153,7 @@ async def test_the_right_issuer_with_the_key_of_another_issuer_is_refused(idp: I
                 assert (await refusal(verifier, token)).code is ErrorCode.TOKEN_SIGNATURE
 
 
-async def test_metadata_of_another_issuer_is_not_believed(idp: Issuer):
+async def test_metadata_of_another_issuer_is_not_believed(idp: Issuer) -> None:
     with running_issuer() as other:
         idp.metadata = {"issuer": other.url, "jwks_uri": f"{other.url}/keys"}
         async with verifier_of(configured(idp)) as verifier:
@@ -164,7 +164,7 @@ async def test_metadata_of_another_issuer_is_not_believed(idp: Issuer):
 
 
 @pytest.mark.parametrize("address", ["http://idp.example/keys", "file:///etc/passwd", "ftp://x/", "/keys", "", 5, None])
-async def test_an_unsafe_address_of_keys_is_not_asked(idp: Issuer, address: object):
+async def test_an_unsafe_address_of_keys_is_not_asked(idp: Issuer, address: object) -> None:
     idp.metadata = {"jwks_uri": address}
     async with verifier_of(configured(idp)) as verifier:
         error = await refusal(verifier, idp.token())
@@ -172,7 +172,7 @@ async def test_an_unsafe_address_of_keys_is_not_asked(idp: Issuer, address: obje
     assert "jwks_uri" in error.reason
 
 
-async def test_a_nested_token_is_refused(idp: Issuer):
+async def test_a_nested_token_is_refused(idp: Issuer) -> None:
     inner = idp.token()
     async with verifier_of(configured(idp)) as verifier:
         for payload in (inner.encode(), json.dumps(inner).encode()):
@@ -182,29 +182,30 @@ async def test_a_nested_token_is_refused(idp: Issuer):
         assert (await refusal(verifier, wrapped)).code is ErrorCode.TOKEN_ISSUER_UNKNOWN
 
 
-async def test_an_encrypted_token_is_refused(idp: Issuer):
+async def test_an_encrypted_token_is_refused(idp: Issuer) -> None:
     async with verifier_of(configured(idp)) as verifier:
         token = ".".join([encoded({"alg": "RSA-OAEP", "enc": "A256GCM"}), *("eA" for _ in range(4))])
         assert (await refusal(verifier, token)).code is ErrorCode.TOKEN_MALFORMED
 
 
-async def test_a_token_from_the_future_is_refused_whatever_claim_says_so(idp: Issuer):
+async def test_a_token_from_the_future_is_refused_whatever_claim_says_so(idp: Issuer) -> None:
     later = int(time.time()) + 3600
     async with verifier_of(configured(idp)) as verifier:
-        for claims in ({"iat": later}, {"nbf": later}, {"iat": later, "nbf": later, "exp": later + 60}):
+        future: list[dict[str, Any]] = [{"iat": later}, {"nbf": later}, {"iat": later, "nbf": later, "exp": later + 60}]
+        for claims in future:
             assert (await refusal(verifier, idp.token(**claims))).code is ErrorCode.TOKEN_NOT_YET_VALID
 
 
 @pytest.mark.parametrize(
     "audience", [["kiteward.example"], "kiteward ", "Kiteward", "kite,ward", ["kitewar", "d"], [["kiteward"]]]
 )
-async def test_an_audience_is_compared_as_a_whole(idp: Issuer, audience: object):
+async def test_an_audience_is_compared_as_a_whole(idp: Issuer, audience: object) -> None:
     async with verifier_of(configured(idp)) as verifier:
         error = await refusal(verifier, idp.token(aud=audience))
     assert error.code in (ErrorCode.TOKEN_AUDIENCE, ErrorCode.TOKEN_CLAIM_MISSING)
 
 
-async def test_a_signed_token_is_not_accepted_with_another_encoding_of_its_parts(idp: Issuer):
+async def test_a_signed_token_is_not_accepted_with_another_encoding_of_its_parts(idp: Issuer) -> None:
     head, claims, signature = idp.token().split(".")
     async with verifier_of(configured(idp)) as verifier:
         for token in (
@@ -219,7 +220,7 @@ async def test_a_signed_token_is_not_accepted_with_another_encoding_of_its_parts
 # An identity provider that misbehaves
 
 
-async def test_an_issuer_that_responds_slowly_is_given_up_in_time(idp: Issuer):
+async def test_an_issuer_that_responds_slowly_is_given_up_in_time(idp: Issuer) -> None:
     idp.delay = 1.5
     async with verifier_of(configured(idp), patience=0.2) as verifier:
         error = await refusal(verifier, idp.token())
@@ -228,7 +229,7 @@ async def test_an_issuer_that_responds_slowly_is_given_up_in_time(idp: Issuer):
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_to_another_host_is_not_followed(idp: Issuer, status: int):
+async def test_a_redirect_to_another_host_is_not_followed(idp: Issuer, status: int) -> None:
     with running_issuer() as other:
 
         def redirect(_method: str, _target: str, _headers: Mapping[str, str], _body: bytes) -> Response:
@@ -253,7 +254,7 @@ async def test_a_redirect_to_another_host_is_not_followed(idp: Issuer, status: i
         (b"\x1f\x8b", "not JSON"),
     ],
 )
-async def test_what_is_no_key_set_is_refused(idp: Issuer, body: bytes, words: str):
+async def test_what_is_no_key_set_is_refused(idp: Issuer, body: bytes, words: str) -> None:
     idp.routes["/keys"] = lambda *_: (200, {"content-encoding": "gzip"}, body)
     async with verifier_of(configured(idp)) as verifier:
         error = await refusal(verifier, idp.token())
@@ -261,7 +262,7 @@ async def test_what_is_no_key_set_is_refused(idp: Issuer, body: bytes, words: st
     assert words in error.reason
 
 
-async def test_an_issuer_that_is_down_is_reported_without_its_address_to_the_client(idp: Issuer):
+async def test_an_issuer_that_is_down_is_reported_without_its_address_to_the_client(idp: Issuer) -> None:
     gone = configured(idp, keys=KeySource(uri=f"{HTTP}:1/keys"))
     async with verifier_of(gone) as verifier:
         error = await refusal(verifier, idp.token())
@@ -270,6 +271,6 @@ async def test_an_issuer_that_is_down_is_reported_without_its_address_to_the_cli
     assert "cannot be reached" in error.reason
 
 
-def test_only_algorithms_with_published_keys_can_be_configured():
+def test_only_algorithms_with_published_keys_can_be_configured() -> None:
     assert not any(name.startswith("HS") or name.lower() == "none" for name in ALGORITHMS)
     assert set(ALGORITHMS) <= set(jwt.algorithms.get_default_algorithms())

@@ -58,7 +58,7 @@ async def code_of(keys: KeySet, key_id: str) -> ErrorCode:
     return refused.value.code
 
 
-async def test_ten_thousand_unknown_key_ids_cause_two_fetches_a_minute():
+async def test_ten_thousand_unknown_key_ids_cause_two_fetches_a_minute() -> None:
     clock, publisher = Clock(), Publisher(key("a"))
     keys = KeySet(ISSUER, publisher, clock=clock)
     for number in range(10_000):
@@ -73,7 +73,7 @@ async def test_ten_thousand_unknown_key_ids_cause_two_fetches_a_minute():
     assert publisher.fetches <= 2 * (1 + 160 // int(WINDOW))
 
 
-async def test_many_tokens_with_a_new_key_share_one_fetch():
+async def test_many_tokens_with_a_new_key_share_one_fetch() -> None:
     clock, publisher = Clock(), Publisher(key("a"))
     keys = KeySet(ISSUER, publisher, clock=clock)
     await keys.find("a", "ES256")
@@ -83,7 +83,7 @@ async def test_many_tokens_with_a_new_key_share_one_fetch():
     assert publisher.fetches == 2
 
 
-async def test_a_caller_that_gives_up_does_not_end_the_fetch_of_others():
+async def test_a_caller_that_gives_up_does_not_end_the_fetch_of_others() -> None:
     publisher = Publisher(key("a"))
     keys = KeySet(ISSUER, publisher)
     first, second = (asyncio.ensure_future(keys.find("a", "ES256")) for _ in range(2))
@@ -93,7 +93,7 @@ async def test_a_caller_that_gives_up_does_not_end_the_fetch_of_others():
     assert publisher.fetches == 1
 
 
-async def test_a_third_key_within_a_minute_is_waited_for(monkeypatch: pytest.MonkeyPatch):
+async def test_a_third_key_within_a_minute_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, publisher = Clock(), Publisher(key("a"))
     keys = KeySet(ISSUER, publisher, clock=clock)
     await keys.find("a", "ES256")
@@ -106,11 +106,11 @@ async def test_a_third_key_within_a_minute_is_waited_for(monkeypatch: pytest.Mon
     async def sleep(seconds: float) -> None:
         clock.now += seconds
 
-    monkeypatch.setattr(key_sets.asyncio, "sleep", sleep)
+    monkeypatch.setattr("kiteward.authn.oidc.key_sets.asyncio.sleep", sleep)
     assert (await keys.find("c", "ES256"))[0].key_id == "c"
 
 
-async def test_keys_are_refreshed_in_time_and_a_withdrawn_one_ends_what_it_verified():
+async def test_keys_are_refreshed_in_time_and_a_withdrawn_one_ends_what_it_verified() -> None:
     clock, publisher = Clock(), Publisher(key("a"), key("b"))
     keys = KeySet(ISSUER, publisher, clock=clock)
     await keys.refresh()
@@ -126,7 +126,7 @@ async def test_keys_are_refreshed_in_time_and_a_withdrawn_one_ends_what_it_verif
     assert await code_of(keys, "a") is ErrorCode.TOKEN_KEY_UNKNOWN
 
 
-async def test_an_added_key_ends_nothing():
+async def test_an_added_key_ends_nothing() -> None:
     clock, publisher = Clock(), Publisher(key("a"))
     keys = KeySet(ISSUER, publisher, clock=clock)
     await keys.refresh()
@@ -138,7 +138,7 @@ async def test_an_added_key_ends_nothing():
     assert (keys.generation, len(await keys.find("b", "ES256"))) == (before, 1)
 
 
-async def test_the_last_keys_are_used_while_the_issuer_is_down_up_to_a_limit():
+async def test_the_last_keys_are_used_while_the_issuer_is_down_up_to_a_limit() -> None:
     clock, publisher = Clock(), Publisher(key("a"))
     keys = KeySet(ISSUER, publisher, clock=clock)
     await keys.refresh()
@@ -151,7 +151,7 @@ async def test_the_last_keys_are_used_while_the_issuer_is_down_up_to_a_limit():
     assert await code_of(keys, "a") is ErrorCode.TOKEN_KEYS_UNAVAILABLE
 
 
-async def test_a_failed_fetch_is_repeated_sooner_than_a_successful_one():
+async def test_a_failed_fetch_is_repeated_sooner_than_a_successful_one() -> None:
     clock, publisher = Clock(), Publisher()
     publisher.keys = None
     keys = KeySet(ISSUER, publisher, clock=clock)
@@ -164,14 +164,14 @@ async def test_a_failed_fetch_is_repeated_sooner_than_a_successful_one():
     assert keys.state() == key_sets.KeySetState(1, 0.0, "")
 
 
-async def test_keys_of_two_kinds_with_one_id_are_chosen_by_the_algorithm():
+async def test_keys_of_two_kinds_with_one_id_are_chosen_by_the_algorithm() -> None:
     publisher = Publisher(key("same", "RS256"), key("same", "ES256"), key("same", "ES384"))
     keys = KeySet(ISSUER, publisher)
     for algorithm in ("RS256", "ES256", "ES384"):
         assert [sorted(each.algorithms) for each in await keys.find("same", algorithm)] == [[algorithm]]
 
 
-async def test_a_token_without_a_key_id_is_verified_by_any_key_of_its_kind(idp: Issuer):
+async def test_a_token_without_a_key_id_is_verified_by_any_key_of_its_kind(idp: Issuer) -> None:
     idp.keys = [key("a"), key("b"), key("c", "RS256"), key(None)]
     async with verifier_of(configured(idp)) as verifier:
         for each in idp.keys:
@@ -181,7 +181,7 @@ async def test_a_token_without_a_key_id_is_verified_by_any_key_of_its_kind(idp: 
     assert idp.fetches == 2
 
 
-async def test_a_key_that_takes_the_place_of_another_with_its_id_is_found(idp: Issuer):
+async def test_a_key_that_takes_the_place_of_another_with_its_id_is_found(idp: Issuer) -> None:
     async with verifier_of(configured(idp)) as verifier:
         await verifier.verify(idp.token())
         idp.keys = [key(idp.keys[0].key_id)]
@@ -203,24 +203,24 @@ async def test_a_key_that_takes_the_place_of_another_with_its_id_is_found(idp: I
         {"kid": 7},
     ],
 )
-def test_an_unusable_key_is_left_out(members: dict[str, Any]):
+def test_an_unusable_key_is_left_out(members: dict[str, Any]) -> None:
     good = key("good").jwk()
     assert [each.key_id for each in public_keys({"keys": [{**key("bad").jwk(), **members}, "x", good]})] == ["good"]
 
 
-def test_a_short_rsa_key_is_left_out():
+def test_a_short_rsa_key_is_left_out() -> None:
     breakable = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505  that is the point
     short = SigningKey("short", "RS256", breakable)
     assert [each.key_id for each in public_keys({"keys": [short.jwk(), key("good").jwk()]})] == ["good"]
 
 
 @pytest.mark.parametrize("found", [{}, {"keys": {}}, {"keys": []}, {"keys": [{"kty": "oct", "k": "AA"}]}])
-def test_a_set_without_a_usable_key_is_a_failed_fetch(found: dict[str, Any]):
+def test_a_set_without_a_usable_key_is_a_failed_fetch(found: dict[str, Any]) -> None:
     with pytest.raises(FetchFailed):
         public_keys(found)
 
 
-async def test_keys_are_read_from_a_file_and_again_when_it_changes(idp: Issuer, tmp_path: Path):
+async def test_keys_are_read_from_a_file_and_again_when_it_changes(idp: Issuer, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     file.write_text(json.dumps({"keys": [each.jwk() for each in idp.keys]}))
     async with verifier_of(configured(idp, keys=KeySource(file=file))) as verifier:
@@ -234,7 +234,7 @@ async def test_keys_are_read_from_a_file_and_again_when_it_changes(idp: Issuer, 
     assert idp.requests == []
 
 
-async def test_keys_are_read_from_a_given_address_without_discovery(idp: Issuer):
+async def test_keys_are_read_from_a_given_address_without_discovery(idp: Issuer) -> None:
     async with verifier_of(configured(idp, keys=KeySource(uri=f"{idp.url}/keys"))) as verifier:
         assert (await verifier.verify(idp.token())).subject == "subject-1"
     assert idp.requests == ["/keys"]

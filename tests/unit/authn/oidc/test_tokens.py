@@ -16,7 +16,7 @@ from kiteward.domain.identity import Secret
 NOW = 1_800_000_000
 
 
-async def test_a_token_of_a_configured_issuer_is_verified_with_its_claims(idp: Issuer):
+async def test_a_token_of_a_configured_issuer_is_verified_with_its_claims(idp: Issuer) -> None:
     async with verifier_of(configured(idp)) as verifier:
         verified = await verifier.verify(idp.token("alice", groups=["a"]))
     assert (verified.issuer.name, verified.subject) == (idp.url, "alice")
@@ -25,19 +25,19 @@ async def test_a_token_of_a_configured_issuer_is_verified_with_its_claims(idp: I
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-async def test_each_accepted_algorithm_is_verified(idp: Issuer, algorithm: str):
+async def test_each_accepted_algorithm_is_verified(idp: Issuer, algorithm: str) -> None:
     idp.rotate(algorithm)
     async with verifier_of(configured(idp)) as verifier:
         assert (await verifier.verify(idp.token())).subject == "subject-1"
 
 
-async def test_ed448_is_verified_as_eddsa(idp: Issuer):
+async def test_ed448_is_verified_as_eddsa(idp: Issuer) -> None:
     idp.keys = [SigningKey("448", "EdDSA", private_key("EdDSA", curve="Ed448"))]
     async with verifier_of(configured(idp)) as verifier:
         assert (await verifier.verify(idp.token())).subject == "subject-1"
 
 
-async def test_an_algorithm_that_is_not_configured_is_refused(idp: Issuer):
+async def test_an_algorithm_that_is_not_configured_is_refused(idp: Issuer) -> None:
     async with verifier_of(configured(idp, algorithms=frozenset({"RS256"}))) as verifier:
         error = await refusal(verifier, idp.token())
     assert error.code is ErrorCode.TOKEN_ALGORITHM
@@ -72,7 +72,9 @@ CLAIMS: list[tuple[dict[str, Any], ErrorCode, str]] = [
 
 
 @pytest.mark.parametrize(("claims", "code", "words"), CLAIMS, ids=[json.dumps(each[0])[:40] for each in CLAIMS])
-async def test_a_refusal_says_which_claim_was_wrong(idp: Issuer, claims: dict[str, Any], code: ErrorCode, words: str):
+async def test_a_refusal_says_which_claim_was_wrong(
+    idp: Issuer, claims: dict[str, Any], code: ErrorCode, words: str
+) -> None:
     async with verifier_of(configured(idp), clock=lambda: NOW) as verifier:
         error = await refusal(verifier, idp.signed({**idp.claims(iat=NOW, exp=NOW + 60), **claims}))
     assert error.code is code
@@ -82,15 +84,15 @@ async def test_a_refusal_says_which_claim_was_wrong(idp: Issuer, claims: dict[st
 @pytest.mark.parametrize(
     "claims", [{"exp": NOW - 29}, {"iat": NOW + 30}, {"nbf": NOW + 30}, {"aud": ["x", "kiteward"]}]
 )
-async def test_what_the_leeway_and_a_list_of_audiences_allow_is_accepted(idp: Issuer, claims: dict[str, Any]):
+async def test_what_the_leeway_and_a_list_of_audiences_allow_is_accepted(idp: Issuer, claims: dict[str, Any]) -> None:
     async with verifier_of(configured(idp), clock=lambda: NOW) as verifier:
         verified = await verifier.verify(idp.signed({**idp.claims(iat=NOW, exp=NOW + 60), **claims}))
     assert verified.expires_at == claims.get("exp", NOW + 60) + 30
 
 
-async def test_required_claims_must_be_there_with_an_accepted_value(idp: Issuer):
+async def test_required_claims_must_be_there_with_an_accepted_value(idp: Issuer) -> None:
     rules = {"email_verified": frozenset({"true"}), "realm_access/roles": frozenset({"x"}), "acr": frozenset[str]()}
-    right = {"email_verified": True, "realm_access": {"roles": ["w", "x"]}, "acr": "any"}
+    right: dict[str, Any] = {"email_verified": True, "realm_access": {"roles": ["w", "x"]}, "acr": "any"}
     async with verifier_of(configured(idp, required_claims=rules)) as verifier:
         assert (await verifier.verify(idp.token(**right))).claims["acr"] == "any"
         for name, wrong in (
@@ -102,17 +104,19 @@ async def test_required_claims_must_be_there_with_an_accepted_value(idp: Issuer)
         assert (await refusal(verifier, idp.token(**{**right, "acr": None}))).code is ErrorCode.TOKEN_CLAIM_MISSING
 
 
-async def test_a_token_of_another_client_is_refused_where_parties_are_listed(idp: Issuer):
+async def test_a_token_of_another_client_is_refused_where_parties_are_listed(idp: Issuer) -> None:
     async with verifier_of(configured(idp, authorized_parties=frozenset({"app"}))) as verifier:
         assert (await verifier.verify(idp.token(azp="app"))).subject == "subject-1"
         for other in ("other", None, ["app"]):
             assert (await refusal(verifier, idp.token(azp=other))).code is ErrorCode.TOKEN_PARTY
 
 
-async def test_a_claim_of_the_exact_name_wins_over_a_path(idp: Issuer):
+async def test_a_claim_of_the_exact_name_wins_over_a_path(idp: Issuer) -> None:
     rules = {"https://x.example/tenant": frozenset({"a"})}
     async with verifier_of(configured(idp, required_claims=rules)) as verifier:
-        token = idp.token(**{"https://x.example/tenant": "a", "https:": {"": {"x.example": {"tenant": "b"}}}})
+        nested = {"": {"x.example": {"tenant": "b"}}}
+        claims: dict[str, Any] = {"https://x.example/tenant": "a", "https:": nested}
+        token = idp.token(**claims)
         assert (await verifier.verify(token)).subject == "subject-1"
 
 
@@ -129,19 +133,19 @@ async def test_a_claim_of_the_exact_name_wins_over_a_path(idp: Issuer):
         f"{encoded([])}.{encoded({})}.",
     ],
 )
-async def test_what_is_no_token_is_refused(idp: Issuer, token: str):
+async def test_what_is_no_token_is_refused(idp: Issuer, token: str) -> None:
     async with verifier_of(configured(idp)) as verifier:
         assert (await refusal(verifier, token)).code is ErrorCode.TOKEN_MALFORMED
     assert idp.requests == []
 
 
 @pytest.mark.parametrize("payload", [b"[" * 4000, b'{"exp": NaN}', b'{"iss": 1, "iss": 2}', b"\xff", b'{"a": ' * 2000])
-async def test_claims_that_are_no_json_are_refused(idp: Issuer, payload: bytes):
+async def test_claims_that_are_no_json_are_refused(idp: Issuer, payload: bytes) -> None:
     async with verifier_of(configured(idp)) as verifier:
         assert (await refusal(verifier, idp.signed(payload))).code is ErrorCode.TOKEN_MALFORMED
 
 
-async def test_a_token_of_the_greatest_length_is_accepted_and_a_longer_one_is_not(idp: Issuer):
+async def test_a_token_of_the_greatest_length_is_accepted_and_a_longer_one_is_not(idp: Issuer) -> None:
     async with verifier_of(configured(idp)) as verifier:
         short = len(idp.token(filler=""))
         longest = idp.token(filler="x" * ((LONGEST - short) * 3 // 4 - 2))
@@ -152,7 +156,7 @@ async def test_a_token_of_the_greatest_length_is_accepted_and_a_longer_one_is_no
     assert str(LONGEST) in str(error)
 
 
-async def test_a_changed_token_is_refused(idp: Issuer):
+async def test_a_changed_token_is_refused(idp: Issuer) -> None:
     token = idp.token()
     head, claims, signature = token.split(".")
     other = {**json.loads(base64.urlsafe_b64decode(claims + "==")), "sub": "somebody"}
@@ -165,9 +169,9 @@ async def test_a_changed_token_is_refused(idp: Issuer):
             assert (await refusal(verifier, wrong)).code is ErrorCode.TOKEN_SIGNATURE
 
 
-async def test_a_token_for_one_use_is_refused_for_another(idp: Issuer):
+async def test_a_token_for_one_use_is_refused_for_another(idp: Issuer) -> None:
     own = configured(idp, client=Client("console", Secret("")))
-    logout = {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}
+    logout: dict[str, Any] = {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}
     tokens = {
         TokenUse.ACCESS: idp.token(headers={"typ": "at+jwt"}),
         TokenUse.ID: idp.token(aud="console", headers={"typ": "ID+JWT"}),
