@@ -141,7 +141,7 @@ def described(server: RunningServer, below: str = MILVUS, *, takes: str = "appli
 
     Args:
         server: the server.
-        below: how the paths begin.
+        below: the prefix of the paths.
         takes: the content type of their bodies.
     """
     document = httpx.get(f"{server.uri}/openapi.json").json()

@@ -1,4 +1,4 @@
-"""Tokens of workloads, by the settings of docs/workload-identity.md as they stand there.
+"""Tokens of workloads, by the settings in docs/workload-identity.md, unchanged.
 
 The tokens have the claims that Kubernetes, GitHub and GitLab document; a small issuer signs them.
 """

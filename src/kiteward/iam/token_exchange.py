@@ -176,7 +176,7 @@ def _require_service(services: Services, caller: Caller) -> None:
     """Require that the caller, who holds ExchangeToken, may exchange credentials by the settings and by its own.
 
     Raises:
-        AccessDenied: it may not.
+        AccessDenied: it is not allowed to.
     """
     principal = caller.principal
     if principal.actor:

@@ -52,7 +52,7 @@ async def list_unused(services: Services, caller: Caller, since: datetime) -> Un
         uses, recorded_since = await asyncio.to_thread(_uses, services.trail, since)
     used = await asyncio.to_thread(_used_grants, uses, roles, services.operations, caller.snapshot)
     unused = [grant for role in caller.snapshot.roles.values() for grant in role.grants if grant not in used]
-    stored = [key for key in await services.store.keys() if key.exchange is None]  # the others end by themselves
+    stored = [key for key in await services.store.keys() if key.exchange is None]  # the others expire soon
     keys = [key for key in stored if (key.used_at or 0.0) < since.timestamp()]
     return UnusedAccess(sorted(unused, key=lambda grant: (grant.role, grant.key)), keys, recorded_since)
 

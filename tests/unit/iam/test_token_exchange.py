@@ -278,7 +278,7 @@ async def test_a_service_with_a_password_loses_its_keys_with_that_password(excha
     await exchange.own("ResetPassword", userName="svc", newPassword="Another-password-1", keepOldFor=60)
     assert not await exchange.works(made)
     again = await exchange(by="svc")
-    assert again["expiresIn"] <= 60, "no longer than the former password, which the service presented"
+    assert again["expiresIn"] <= 60, "no longer than the previous password, which the service presented"
     await exchange.own("EndOldPassword", userName="svc")
     assert not await exchange.works(again)
 

@@ -35,7 +35,7 @@ class TokenForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class TokenResponse(msgspec.Struct, kw_only=True):
-    """A key (RFC 8693, 2.2.1) and what it is narrowed to. It is presented as any API key is."""
+    """A key (RFC 8693, 2.2.1) and what it is restricted to. It is presented as any API key is."""
 
     access_token: Secret
     issued_token_type: str

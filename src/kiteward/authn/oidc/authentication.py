@@ -94,7 +94,7 @@ class TokenAuthenticator:
         return Accepted(known.principal, known.expires_at - issuer.leeway, issued, known.identity.rights)
 
     async def with_rights(self, principal: Principal, issuer: str, rights: ClaimedRights) -> Principal | None:
-        """Return the principal of a user with what a token said, by the mapping of now; None if no such issuer is known.
+        """Return the principal of a user with what a token said, by the current mapping; None without the issuer.
 
         Args:
             principal: that of the user.

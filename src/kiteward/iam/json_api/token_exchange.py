@@ -13,7 +13,7 @@ from kiteward.iam.token_exchange import WantedKey, exchange_token
 
 
 class TokenExchange(Arguments):
-    """The credential of a user with its type, and what the key is to be narrowed to. See `WantedKey`."""
+    """The credential of a user with its type, and what the key is to be restricted to. See `WantedKey`."""
 
     subject_token: Secret
     subject_token_type: str
