@@ -222,7 +222,7 @@ class PolicyCache:
         async with self.change() as transaction:
             user = await transaction.users.get(user_name)
             # A disabled user cannot sign in anyway; a lock would have to be removed as well when the user is enabled.
-            # A federated user has no password that could be guessed, and could be kept out by others.
+            # A federated user has no password that could be guessed, and others could lock it at will.
             locked = user is not None and user.enabled and user.locked_at is None and user.identity is None
             if locked:
                 await transaction.users.lock(user_name)

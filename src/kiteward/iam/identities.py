@@ -62,7 +62,11 @@ async def invite(services: Services, caller: Caller, invitation: Invitation) -> 
     services.naming.check_user_description(invitation.description)
     _require_prefix(issuer, name)
     if len(invitation.subject) > LONGEST_SUBJECT:
-        raise InvalidArgument(f"a subject has at most {LONGEST_SUBJECT} characters", field="subject")
+        raise InvalidArgument(
+            f"a subject has at most {LONGEST_SUBJECT} characters",
+            ErrorDetail(ErrorCode.NAME_TOO_LONG, {"limit": LONGEST_SUBJECT}),
+            field="subject",
+        )
     async with caller.change() as transaction:
         holder = invitation.subject and await transaction.identities.user_of(issuer.name, invitation.subject)
         if holder:

@@ -119,9 +119,7 @@ class TokenAuthenticator:
         identity = identity_of(verified, self._naming)
         principal = await self.principal(verified, identity, sign_up=sign_up)
         keys = self.verifier.key_set(identity.issuer)
-        cached = CachedToken(
-            principal, identity, verified.expires_at, keys, verified.generation, verified.issued_at
-        )
+        cached = CachedToken(principal, identity, verified.expires_at, keys, verified.generation, verified.issued_at)
         self._cache.put(self._cache.digest(token), cached)
         return principal
 

@@ -56,7 +56,7 @@ class NameRule:
 
     Attributes:
         template: a text in which `{claim}` stands for the value of a claim, as `idp_{preferred_username}`.
-        replaced: text in those values -> what stands in its place.
+        replaced: text in those values -> what replaces it.
     """
 
     template: str

@@ -94,7 +94,7 @@ class KeySetState:
 class KeySet:
     """The public keys of one issuer.
 
-    INVARIANT: within any `WINDOW` seconds, at most `MOST_FETCHES` fetches begin.
+    INVARIANT: at most `MOST_FETCHES` fetches are begun within any `WINDOW` seconds.
 
     Attributes:
         issuer: the issuer.
@@ -187,13 +187,13 @@ class KeySet:
         return self._fetched_at is not None and self._clock() - self._fetched_at <= LONGEST_UNSEEN
 
     def _wait(self) -> float:
-        """Return the seconds until the next fetch may begin."""
+        """Return the seconds until the next fetch is allowed."""
         if len(self._begun) < MOST_FETCHES:
             return 0.0
         return max(0.0, self._begun[0] + WINDOW - self._clock())
 
     async def _wait_for_fetch(self) -> None:
-        """Return after the next fetch; at once where too many tokens wait for it to begin, or it may not begin soon."""
+        """Return after the next fetch; at once where too many tokens wait for it, or it is not due soon."""
         wait = 0.0 if self._running is not None else self._wait()
         if wait > _LONGEST_WAIT or (wait and self._waiting >= _MOST_WAITING):
             return

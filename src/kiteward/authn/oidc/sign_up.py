@@ -81,7 +81,7 @@ def _require_open(issuer: Issuer, identity: FederatedIdentity, record: UserRecor
         record: the user of that name, or None.
 
     Raises:
-        TokenRejected: it may not.
+        TokenRejected: somebody else has the name, or nobody was invited.
     """
     if record is None:
         if issuer.sign_up is not SignUp.CREATE:

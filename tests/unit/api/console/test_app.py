@@ -29,6 +29,7 @@ from kiteward.domain.errors import EngineUnavailable, KitewardError, RequestRefu
 from kiteward.engine.base import EngineHealth
 from kiteward.iam.services import Servers
 from kiteward.milvus import messages
+from kiteward.store.identities import NO_PASSWORD
 from kiteward.store.records import ListedReplica, ReplicaRecord
 
 CLASSES = [
@@ -197,6 +198,25 @@ async def test_a_defect_is_logged_and_reported_by_its_number_alone(caplog: pytes
         assert "something private" not in answer.text
         assert answer.headers["x-request-id"] in answer.text
         assert answer.headers["x-request-id"] in caplog.text
+
+
+async def test_a_federated_user_is_shown_with_issuer_and_subject_and_without_a_password() -> None:
+    async with browsing() as browser:
+        await browser.harness.user("alice")
+        async with browser.harness.policy_cache.change() as transaction:
+            await transaction.users.add("idp_bob", NO_PASSWORD)
+            await transaction.identities.add("idp_bob", "https://idp.example", "sub-bob")
+            await transaction.roles.bind("idp_bob", "admin")
+        await browser.sign_in()
+        shown = (await browser.open("users/idp_bob")).text
+        assert "https://idp.example" in shown
+        assert "sub-bob" in shown
+        assert "/console/users/idp_bob/reset" not in shown
+        local = (await browser.open("users/alice")).text
+        assert "/console/users/alice/reset" in local
+        assert "Subject" not in local
+        explained = await browser.open("explain?user=idp_bob&privilege=Search")
+        assert "sub-bob of https://idp.example" in explained.text
 
 
 async def test_a_locked_user_is_shown_as_such_and_unlocked() -> None:

@@ -447,3 +447,14 @@ async def test_a_password_change_of_a_federated_user_is_refused(federation: Open
             await own.harness.succeed(
                 "UpdateCredential", by="root", username="idp_alice", newPassword=encoded("Password-2")
             )
+
+
+async def test_a_backup_leaves_federated_users_out_and_can_be_restored(federation: Open) -> None:
+    async with federation() as own:
+        await own.harness.user("local")
+        await own.principal(own.token())
+        taken = await own.harness.succeed("BackupRBAC")
+        assert [each.user for each in taken.RBAC_meta.users] == ["local"]
+        await own.harness.succeed("DeleteCredential", username="local")
+        await own.harness.succeed("RestoreRBAC", RBAC_meta=taken.RBAC_meta)
+        assert await own.harness.store.user_names() == ["idp_alice", "local", "root"]
