@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from kiteward.authn.key_cache import StoredKey
 from kiteward.domain.errors import KeyRejected
 from kiteward.domain.identity import PresentedCredential, Principal, TokenCredential
+from kiteward.store.exchange_records import IssuedToken
 from kiteward.store.identity_records import ClaimedRights
-from kiteward.store.records import IssuedToken
 
 if TYPE_CHECKING:  # both are built on this module
     from kiteward.authn.authenticator import Authenticator

@@ -133,8 +133,7 @@ async def cut_off(
     if issuer:
         configured(services, issuer)
     async with caller.change() as transaction:
-        if user_name:
-            issuer = _identity(await require_user(transaction, user_name)).issuer
+        issuer = issuer or _identity(await require_user(transaction, user_name)).issuer
         before = await transaction.identities.cut_off(issuer, user_name, moment)
         await transaction.keys.end_exchanges_by_tokens(issuer, user_name=user_name or None, issued_before=moment)
         caller.record(issuer=issuer, before=before, after=moment)

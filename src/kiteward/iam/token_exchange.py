@@ -28,7 +28,8 @@ from kiteward.iam.api_keys import is_covered
 from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_role, require_user
 from kiteward.iam.services import EVERY_ROLE, Services
-from kiteward.store.records import Exchange, KeyRecord, UserRecord
+from kiteward.store.exchange_records import Exchange
+from kiteward.store.records import KeyRecord, UserRecord
 from kiteward.store.transaction import Transaction
 
 
@@ -126,20 +127,9 @@ async def exchange_token(
         await transaction.keys.remove_expired_exchanges()
         await _require_room(services, caller, transaction)
         ends_at, lifetime = _end(services, actor, subject, await require_user(transaction, _name(caller)))
+        roles = await _roles(services, transaction, wanted, user, actor.principal)
         tags = _tags(wanted, user, actor.principal)
-        key = KeyRecord(
-            minted.key_id,
-            user.user_name,
-            minted.digest,
-            "",
-            0.0,
-            _name(caller),
-            expires_at=ends_at,
-            roles=await _roles(services, transaction, wanted, user, actor.principal),
-            networks=_networks(user, actor.principal),
-            made_by_key=None if user.key is None else user.key.key_id,
-            exchange=_exchange(actor, subject, tags),
-        )
+        key = _new_key(minted, actor, subject, ends_at=ends_at, roles=roles, tags=tags)
         await transaction.keys.add(key)
     caller.record(keyId=key.key_id)
     return ExchangedKey(key, minted.key, lifetime, tags)
@@ -320,6 +310,31 @@ def _networks(subject: Principal, actor: Principal) -> tuple[str, ...]:
         return first or second
     found = {each for each in first if is_covered(each, second)}
     return tuple(sorted(found | {each for each in second if is_covered(each, first)}))
+
+
+def _new_key(
+    minted: api_keys.MintedKey,
+    actor: Accepted,
+    subject: Accepted,
+    *,
+    ends_at: float,
+    roles: tuple[str, ...],
+    tags: Mapping[str, str],
+) -> KeyRecord:
+    user = subject.principal
+    return KeyRecord(
+        minted.key_id,
+        user.user_name,
+        minted.digest,
+        "",
+        0.0,
+        actor.principal.user_name,
+        expires_at=ends_at,
+        roles=roles,
+        networks=_networks(user, actor.principal),
+        made_by_key=None if user.key is None else user.key.key_id,
+        exchange=_exchange(actor, subject, tags),
+    )
 
 
 def _exchange(actor: Accepted, subject: Accepted, tags: Mapping[str, str]) -> Exchange:

@@ -7,9 +7,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from kiteward.store import schema, tags
+from kiteward.store.exchange_records import Exchange, IssuedToken
 from kiteward.store.identities import read_rights, stored_rights
 from kiteward.store.identity_records import ClaimedRights
-from kiteward.store.records import Exchange, IssuedToken
 
 _keys = schema.api_keys.c
 _exchanges = schema.exchanged_keys.c

@@ -5,7 +5,8 @@ from tests.conformance.store.harness import Clock, Transact, Work, changed_since
 
 from kiteward.authz.model import Role
 from kiteward.store.base import Store
-from kiteward.store.records import Change, Exchange, IssuedToken, KeyRecord, Subject
+from kiteward.store.exchange_records import Exchange, IssuedToken
+from kiteward.store.records import Change, KeyRecord, Subject
 from kiteward.store.transaction import Transaction
 
 ISSUER = "https://idp.example"

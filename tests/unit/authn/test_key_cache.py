@@ -2,7 +2,8 @@
 
 from kiteward.authn.key_cache import CachedKey, KeyCache, StoredKey
 from kiteward.domain.identity import Principal
-from kiteward.store.records import Exchange, KeyRecord, UserRecord
+from kiteward.store.exchange_records import Exchange
+from kiteward.store.records import KeyRecord, UserRecord
 
 
 def user(name: str) -> UserRecord:

@@ -20,8 +20,9 @@ from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import NamingRules
 from kiteward.store.base import Store
+from kiteward.store.exchange_records import IssuedToken
 from kiteward.store.identity_records import ClaimedRights
-from kiteward.store.records import IssuedToken, UserRecord
+from kiteward.store.records import UserRecord
 from kiteward.store.transaction import Transaction
 
 CAPACITY: Final = 100_000
