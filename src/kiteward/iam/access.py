@@ -155,8 +155,7 @@ async def explain_access(services: Services, caller: Caller, question: AccessQue
         InvalidArgument: there is no such privilege or operation, or not exactly one of both is given.
         AccessDenied, NotFound: as of `find_principal`.
     """
-    state, key_id = await find_principal(services, caller, question.who)
-    administrator = is_administrator(caller)
+    (state, key_id), administrator = await find_principal(services, caller, question.who), is_administrator(caller)
     database, given = question.database or DEFAULT_DATABASE, question.collection or ANY
     privilege, visibility_is_enough = _needed(services, question)
     on_user = privilege is not None and privilege.object_type is ObjectType.USER
