@@ -56,7 +56,7 @@ _OWN_ROWS: Final = {
         ListServers ViewAsUser
         MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
         SetTags DeleteTags ListTaggedUsers PreviewRows
-        SetLimits DeleteLimits ListLimits
+        SetLimits DeleteLimits ListLimits ExchangeToken
         EndSessionsByProvider
         ListScimUsers GetScimUser CreateScimUser ReplaceScimUser PatchScimUser DeleteScimUser HandOverToScim
         ListScimGroups GetScimGroup CreateScimGroup ReplaceScimGroup PatchScimGroup DeleteScimGroup TakeBackFromScim
@@ -119,7 +119,7 @@ class Holder:
         """Return the mark of an operation of our own for a kind of credential, with new objects."""
         session_id = await self.sign_in()
         key = await self.own("CreateApiKey", presented(USER))
-        arguments = msgspec.to_builtins(least_arguments(operation))
+        arguments = msgspec.to_builtins(least_arguments(operation), enc_hook=Secret.reveal)
         arguments |= {"keyId": key["keyId"]} if operation.endswith("ApiKey") and operation != "CreateApiKey" else {}
         named = {"userName": USER}
         arguments |= {

@@ -136,10 +136,20 @@ def _failures(recorder: ScenarioRecorder) -> Iterator[str]:
                 yield f"{recorder.label}: {check.name}: {check.failure_info.failure}\n{check.failure_info.code_sample}"
 
 
-def described(server: RunningServer, below: str = MILVUS) -> OpenApiSchema:
-    """Return what the document of a running server says of the paths below one, with values that we know in it."""
+def described(server: RunningServer, below: str = MILVUS, *, takes: str = "application/json") -> OpenApiSchema:
+    """Return what the document of a running server says of paths, with values that we know in it.
+
+    Args:
+        server: the server.
+        below: the prefix of the paths.
+        takes: the content type of their bodies.
+    """
     document = httpx.get(f"{server.uri}/openapi.json").json()
-    document["paths"] = {path: item for path, item in document["paths"].items() if path.startswith(below)}
+    document["paths"] = {
+        path: item
+        for path, item in document["paths"].items()
+        if path.startswith(below) and takes in item["post"]["requestBody"]["content"]
+    }
     for component in document["components"]["schemas"].values():
         for name, member in component.get("properties", {}).items():
             if name in KNOWN:
@@ -235,6 +245,20 @@ def test_root_is_answered_as_the_document_says(fresh: RunningServer, below: str,
     assert forbidden_and_done(schema, run) == []
     # What it lists, it also revokes in the end: of our own endpoints the server's life is all that is asked.
     assert raw_grpc.accepts(fresh.uri, token) or below == OWN
+    assert "unexpectedly" not in fresh.log()
+
+
+@pytest.mark.parametrize("token", [ROOT_TOKEN, None])
+def test_forms_are_answered_as_the_document_says(fresh: RunningServer, token: str | None) -> None:
+    """Nobody has a role to hand out here, so that every form is refused."""
+    schema = described(fresh, OWN, takes="application/x-www-form-urlencoded")
+    assert list(paths(schema)) == [f"POST {OWN}token"]
+    run = tried(schema, token=token, border_cases=True)
+    # A form that the document allows is refused all the same.
+    assert [each for each in run.failures if "positive_data_acceptance" not in each] == []
+    statuses = {status for _, _, status in run.answers()}
+    assert statuses <= {400, 401, 404}
+    assert statuses & ({400} if token else {401})
     assert "unexpectedly" not in fresh.log()
 
 

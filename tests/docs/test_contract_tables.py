@@ -25,8 +25,8 @@ BEYOND_PINNED: Final = {"CreateRowPolicyRequest"}
 OF_MASTER: Final = {"ManageRLS", "ViewRLS", "SkipRLS"}
 """Privileges of proto master that the product has (decision 0043)."""
 
-OF_KITEWARD: Final = {"CallProvider", "ProvisionUsers"}
-"""Privileges that no Milvus has (decisions 0050 and 0065)."""
+OF_KITEWARD: Final = {"CallProvider", "ProvisionUsers", "ExchangeToken"}
+"""Privileges that no Milvus has (decisions 0050, 0065 and 0066)."""
 
 NONE: Final = "—"
 NOT_READ: Final = "not read"

@@ -138,6 +138,9 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.store.passwordFile": ("/password", "store", None),
     "kiteward.store.timeout": (2, "store", None),
     "kiteward.store.url": ("postgresql://kiteward@db/store", "store.hosts", (("db", 5432),)),
+    "kiteward.tokenExchange.roles": ("svc=viewer, svc=*", "exchange_rules.roles", {"svc": frozenset({"viewer", "*"})}),
+    "kiteward.tokenExchange.maxLifetime": (60, "exchange_rules.longest", 60),
+    "kiteward.tokenExchange.maxKeysPerService": (7, "exchange_rules.per_service", 7),
     "kiteward.workers": (1, "workers", 1),
     "proxy.http.enabled": (False, "rest.enabled", False),
     "proxy.http.requestTimeoutMs": (1500, "rest.request_timeout", 1.5),
@@ -788,3 +791,13 @@ def test_workers_need_a_remote_engine_and_a_database() -> None:
 def test_number_of_workers_has_limits(workers: int) -> None:
     with pytest.raises(ConfigurationError, match=r"kiteward\.workers must be"):
         settings_from({"kiteward": {**CLUSTER, "workers": workers}})
+
+
+@pytest.mark.parametrize("entry", ["svc", "=viewer", "svc=", "svc:viewer"])
+def test_a_role_that_may_be_handed_out_needs_its_service(entry: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"kiteward\.tokenExchange\.roles takes pairs of a service and a role"):
+        settings_from(document("kiteward.tokenExchange.roles", ["svc=viewer", entry]))
+
+
+def test_no_service_may_hand_out_anything_by_default() -> None:
+    assert Settings().exchange_rules.roles == settings_from({}).exchange_rules.roles == {}

@@ -90,6 +90,7 @@ class AuditEvent(NamedTuple):
         outcome: how it ended.
         request_id: the id of the request, which logs and responses carry too.
         principal: the user it ran as.
+        actor: the service that acted for that user, with the key of a token exchange.
         presented_user: the user name that came with a credential that was not accepted; the caller chose it.
         credential: what the principal was verified by, in a form that reveals nothing.
         address: the client's, as `host:port`.
@@ -116,6 +117,7 @@ class AuditEvent(NamedTuple):
     outcome: Outcome
     request_id: str = ""
     principal: str = ""
+    actor: str = ""
     presented_user: str = ""
     credential: str = ""
     address: str = ""

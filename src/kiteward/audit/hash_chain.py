@@ -158,6 +158,7 @@ class _Document(msgspec.Struct, omit_defaults=True, gc=False):
     replica: str = ""
     request_id: str = ""
     principal: str = ""
+    actor: str = ""
     presented_user: str = ""
     credential: str = ""
     address: str = ""
@@ -190,6 +191,7 @@ def _document(event: AuditEvent, seq: int, replica: str) -> _Document:
         replica,
         event.request_id,
         event.principal,
+        event.actor,
         event.presented_user,
         event.credential,
         event.address,

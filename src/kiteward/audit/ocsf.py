@@ -109,7 +109,9 @@ _WORD: Final = re.compile(r"[A-Z][a-z]+")
 _NAMES: Final = ("roleName", "role", "groupName", "keyId", "policyName", "userName", "user", "object", "objectName")
 """Keys under which the details of a change name what it is about, the most specific first."""
 
-_ITS_OWN: Final = frozenset({"seq", "time", "chain", "request_id", "principal", "address", "operation", "replica"})
+_ITS_OWN: Final = frozenset(
+    {"seq", "time", "chain", "request_id", "principal", "actor", "address", "operation", "replica"}
+)
 """Fields of a line that an event holds elsewhere."""
 
 
@@ -183,6 +185,8 @@ def _parties(entry: Entry) -> dict[str, Any]:
         actor["user"] = _user(entry["principal"])
         if "credential" in entry:
             actor["user"]["credential_uid"] = entry["credential"]
+    if "actor" in entry:
+        actor["invoked_by"] = entry["actor"]
     if "decision" in entry:
         decided = {"decision": entry["decision"], "policy": {"name": entry.get("privilege") or "unnamed"}}
         actor["authorizations"] = [decided]

@@ -30,8 +30,8 @@ class AuditQuery:
     """Selects lines; a line has to match every condition that is given.
 
     Attributes:
-        user: the principal, the user name that was presented, or a user that the details name at any depth, such
-            as the one whose password was reset.
+        user: the principal, the service that acted for it, the user name that was presented, or a user that the details
+            name at any depth, such as the one whose password was reset.
         collection: one of the resources, or a collection that the details name at any depth, such as in a grant.
         database: the database of the request, or one that the details name at any depth.
         operation: name of the RPC or of the operation of our own.
@@ -75,7 +75,7 @@ class AuditQuery:
         told, database = {*entry.get("resources", ())}, entry.get("database")
         return (
             (
-                self.user in ("", entry.get("principal"), entry.get("presented_user"))
+                self.user in ("", entry.get("principal"), entry.get("actor"), entry.get("presented_user"))
                 or _holds(details, _USERS, self.user)
             )
             and (not self.collection or self.collection in told or _holds(details, _COLLECTIONS, self.collection))

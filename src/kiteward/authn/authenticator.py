@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from kiteward.authn import api_keys
 from kiteward.authn.console_sign_in import ConsoleSignIn, SignInRules
+from kiteward.authn.exchanges import owner_of
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.key_cache import CachedKey, KeyCache, rejection_reason
 from kiteward.authn.password_verifier import OVERLOADED, THROTTLED, WRONG_PASSWORD, PasswordVerifier, Proof
@@ -177,10 +178,9 @@ class Authenticator:
             self._known.pop(name, None)
         if issuers:
             self._known.clear()  # it is not known here whose identity is theirs
-        if SCIM_ISSUER in issuers:
-            self._known_keys.clear()  # nor who is in the groups of SCIM, whatever signs in
-            if self.tokens is not None:
-                self.tokens.forget_all()
+            self._known_keys.clear()
+        if SCIM_ISSUER in issuers and self.tokens is not None:
+            self.tokens.forget_all()  # nor who is in the groups of SCIM, whatever signs in
         self.sessions.forget(user_names)
         self._known_keys.forget(user_names, key_ids)
         if self.tokens is not None:
@@ -310,12 +310,12 @@ class Authenticator:
         while before != self._forgets:
             before = self._forgets
             found = await read_key(self._store, key_id)
+            owner = None if found is None else await owner_of(found, self._principal(found.owner), self.tokens)
         if found is None:
             return None
-        lineage, owners = found
-        principal = self._principal(owners[lineage[0].owner])
-        known = CachedKey.of(lineage, principal, closed=block_of_key(lineage, owners) is not None)
-        self._known_keys.remember(known, lineage)
+        closed = owner is None or block_of_key(found.lineage, found.users) is not None
+        known = CachedKey.of(found.lineage, owner or self._principal(found.owner), closed=closed)
+        self._known_keys.remember(known, found)
         return known
 
     # Tokens

@@ -10,7 +10,7 @@ from typing import Self
 from kiteward.authz.model import ADMIN_ROLE
 from kiteward.domain.identity import KeyScope, Principal
 from kiteward.domain.request_limits import HeldLimits, RequestLimits
-from kiteward.store.records import KeyRecord
+from kiteward.store.records import KeyRecord, UserRecord
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -38,7 +38,7 @@ class CachedKey:
         Args:
             lineage: the key as stored, then those that it descends from.
             owner: the current principal of its owner's own credential.
-            closed: whether the key, one that it descends from, or the owner of one of them is blocked.
+            closed: whether the key, one that it descends from, or a user that it depends on is blocked.
         """
         record, tags = lineage[0], _tags_of(lineage)
         owner = replace(owner, limits=_limits_of(lineage, owner))
@@ -67,11 +67,30 @@ class CachedKey:
         return principal if not self.networks or _within(address, self.networks) else None
 
 
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """An API key with everything that its principal depends on.
+
+    Attributes:
+        lineage: the key, then those that it descends from.
+        users: their owners, and the service that got it in an exchange, by name.
+    """
+
+    lineage: Sequence[KeyRecord]
+    users: Mapping[str, UserRecord]
+
+    @property
+    def owner(self) -> UserRecord:
+        """The owner of the key."""
+        return self.users[self.lineage[0].owner]
+
+
 class KeyCache:
-    """Cached keys, indexed by everything whose change removes them: the keys that they descend from, and the owners."""
+    """Cached keys, indexed by everything whose change removes them: the keys that they descend from, and the users."""
 
     def __init__(self) -> None:
         self._known: dict[str, CachedKey] = {}
+        self._depends_on: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._of_user: dict[str, set[str]] = {}
         self._of_key: dict[str, set[str]] = {}
 
@@ -79,36 +98,71 @@ class KeyCache:
         """Return the cache entry of a key, or None."""
         return self._known.get(key_id)
 
-    def remember(self, known: CachedKey, lineage: Sequence[KeyRecord]) -> None:
+    def remember(self, known: CachedKey, stored: StoredKey) -> None:
         """Add a key.
 
         Args:
             known: its cache entry.
-            lineage: the key, then those that it descends from.
+            stored: what the entry was made of.
         """
-        key_id = lineage[0].key_id
-        self._known[key_id] = known
-        for record in lineage:
-            self._of_user.setdefault(record.owner, set()).add(key_id)
-            self._of_key.setdefault(record.key_id, set()).add(key_id)
+        key_id = stored.lineage[0].key_id
+        self._drop(key_id)
+        users, keys = tuple(stored.users), tuple(record.key_id for record in stored.lineage)
+        self._known[key_id], self._depends_on[key_id] = known, (users, keys)
+        for user_name in users:
+            self._of_user.setdefault(user_name, set()).add(key_id)
+        for each in keys:
+            self._of_key.setdefault(each, set()).add(key_id)
 
     def forget(self, user_names: Iterable[str], key_ids: Iterable[str]) -> None:
-        """Remove the keys of these users, these keys, and all their descendants."""
-        named = [self._of_user.pop(name, ()) for name in user_names]
-        named += [self._of_key.pop(key_id, ()) for key_id in key_ids]
-        for key_id in (each for keys in named for each in keys):
-            self._known.pop(key_id, None)
+        """Remove the keys of these users, these keys, and all that depend on them."""
+        named = [self._of_user.get(name, ()) for name in user_names]
+        named += [self._of_key.get(key_id, ()) for key_id in key_ids]
+        for key_id in {each for keys in named for each in keys}:
+            self._drop(key_id)
 
     def clear(self) -> None:
         """Remove every key."""
         self._known.clear()
+        self._depends_on.clear()
         self._of_user.clear()
         self._of_key.clear()
+
+    def _drop(self, key_id: str) -> None:
+        self._known.pop(key_id, None)
+        users, keys = self._depends_on.pop(key_id, ((), ()))
+        _discard(self._of_user, users, key_id)
+        _discard(self._of_key, keys, key_id)
+
+
+def _discard(index: dict[str, set[str]], names: Iterable[str], key_id: str) -> None:
+    """Remove a key from an index, and names that are left without any: keys of exchanges come and go all the time."""
+    for name in names:
+        index[name].discard(key_id)
+        if not index[name]:
+            del index[name]
 
 
 def _tags_of(lineage: Sequence[KeyRecord]) -> Mapping[str, str]:
     """Return the tags of a key: those of the keys that it descends from, then its own in their place."""
     return {key: value for record in reversed(lineage) for key, value in record.tags.items()}
+
+
+def _effective(tags: Mapping[str, str], owner: Principal, record: KeyRecord) -> Mapping[str, str]:
+    """Return the tags by which the rows of a key are chosen: those of its owner, then those of the key in their place.
+
+    That of an exchange has only the tags that it kept then, and none whose value has changed since.
+
+    Args:
+        tags: those of the key, as of `_tags_of`.
+        owner: its owner.
+        record: the key.
+    """
+    found = {**owner.tags, **tags}
+    if record.exchange is None:
+        return found
+    kept = {key: value for key, value in record.exchange.kept_tags.items() if found.get(key) == value}
+    return {**kept, **record.tags}
 
 
 def _limits_of(lineage: Sequence[KeyRecord], owner: Principal) -> HeldLimits | None:
@@ -122,8 +176,10 @@ def _restricted(owner: Principal, record: KeyRecord, tags: Mapping[str, str]) ->
 
     The keys of an unrestricted owner may hold any role. Those of other owners hold only roles that the owner holds.
     """
-    scope = KeyScope(record.key_id, record.roles is not None, record.expires_at, record.networks, bool(tags))
-    key = replace(owner, credential=f"key:{record.key_id}", key=scope, tags={**owner.tags, **tags})
+    actor = "" if record.exchange is None else record.exchange.actor
+    scope = KeyScope(record.key_id, record.roles is not None, record.expires_at, record.networks, bool(tags), actor)
+    effective = _effective(tags, owner, record)
+    key = replace(owner, credential=f"key:{record.key_id}", key=scope, tags=effective)
     if record.roles is None:
         return key
     roles = frozenset(record.roles)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kiteward.authn.key_cache import CachedKey
+from kiteward.authn.key_cache import CachedKey, StoredKey
 from kiteward.authn.oidc.group_mapping import GroupMapping
 from kiteward.authn.oidc.issuers import Issuer
 from kiteward.authn.oidc.rights import with_rights
@@ -12,6 +12,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.identity import ROOT, FederatedName, Principal
 from kiteward.domain.request_limits import HeldLimits
 from kiteward.store.base import Store
+from kiteward.store.identity_records import ClaimedRights
 from kiteward.store.records import KeyRecord, UserRecord
 
 
@@ -66,17 +67,18 @@ def block_of_user(record: UserRecord) -> AccessBlock | None:
     return None
 
 
-def block_of_key(lineage: Sequence[KeyRecord], owners: Mapping[str, UserRecord]) -> AccessBlock | None:
+def block_of_key(lineage: Sequence[KeyRecord], users: Mapping[str, UserRecord]) -> AccessBlock | None:
     """Return why an API key cannot authenticate, or None. Its expiry and networks are not checked.
 
-    A key is accepted only while every key that it descends from, and every owner of one, is not blocked.
+    A key is accepted only while every key that it descends from, and every owner of one, is not blocked; that of an
+    exchange only while the service is not blocked either.
 
     Args:
         lineage: the key, then those that it descends from.
-        owners: their owners by name.
+        users: as of `StoredKey`.
     """
     for record in lineage:
-        closed = block_of_user(owners[record.owner])
+        closed = block_of_user(users[record.owner])
         if closed is None and not record.enabled:
             closed = AccessBlock(
                 "the API key is disabled", "EnableApiKey", record.key_id, (ErrorDetail(ErrorCode.API_KEY_DISABLED),)
@@ -89,15 +91,25 @@ def block_of_key(lineage: Sequence[KeyRecord], owners: Mapping[str, UserRecord])
             )
         if closed is not None:
             return closed
-    return None
+    exchange = lineage[0].exchange
+    closed = None if exchange is None else block_of_user(users[exchange.actor])
+    if exchange is None or closed is None:
+        return None
+    return replace(
+        closed,
+        reason=f"of the service {exchange.actor}, which acts with it: {closed.reason}",
+        details=(ErrorDetail(ErrorCode.EXCHANGE_SERVICE_BLOCKED, {"name": exchange.actor}), *closed.details),
+    )
 
 
-async def read_key(store: Store, key_id: str) -> tuple[Sequence[KeyRecord], dict[str, UserRecord]] | None:
-    """Return an API key with those that it descends from, and their owners by name; None if it does not exist."""
+async def read_key(store: Store, key_id: str) -> StoredKey | None:
+    """Return an API key with everything that its principal depends on; None if it does not exist."""
     lineage = await store.lineage(key_id)
-    owners = {name: await store.user(name) for name in {record.owner for record in lineage}}
-    found = {name: owner for name, owner in owners.items() if owner is not None}
-    return (lineage, found) if lineage and len(found) == len(owners) else None
+    names = {record.owner for record in lineage}
+    names |= {record.exchange.actor for record in lineage[:1] if record.exchange is not None}
+    users = {name: await store.user(name) for name in names}
+    found = {name: user for name, user in users.items() if user is not None}
+    return StoredKey(lineage, found) if lineage and len(found) == len(users) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,26 +155,37 @@ class PrincipalLookup:
         found = await read_key(self._store, key_id)
         if found is None:
             return None
-        lineage, owners = found
-        record, closed = lineage[0], block_of_key(lineage, owners)
+        record, closed = found.lineage[0], block_of_key(found.lineage, found.users)
         if closed is None and record.expires_at is not None and self._clock() >= record.expires_at:
             closed = AccessBlock("the API key has expired", details=(ErrorDetail(ErrorCode.API_KEY_EXPIRED),))
-        return PrincipalState(self.of_key(lineage, owners[record.owner]), closed)
+        owner, exchange = principal_of(found.owner, root_bypass=self._root_bypass), record.exchange
+        if exchange is not None and exchange.subject_token is not None:
+            issuer = exchange.subject_token.issuer
+            owner, unknown = await self._with_rights(owner, issuer, exchange.subject_rights)
+            closed = closed or unknown
+        return PrincipalState(CachedKey.of(found.lineage, owner, closed=False).principal, closed)
 
     async def of_user(self, record: UserRecord) -> PrincipalState:
         """Return the state of a user; of a federated user with the groups, roles and tags of the last sign-in."""
         principal, closed = principal_of(record, root_bypass=self._root_bypass), block_of_user(record)
-        identity = record.identity
-        if identity is None:
+        if record.identity is None:
             return PrincipalState(principal, closed)
-        issuer = self._issuers.get(identity.issuer)
+        principal, unknown = await self._with_rights(principal, record.identity.issuer, record.identity.rights)
+        return PrincipalState(principal, closed or unknown)
+
+    async def _with_rights(
+        self, principal: Principal, name: str, rights: ClaimedRights
+    ) -> tuple[Principal, AccessBlock | None]:
+        """Return the principal of a user with what a token said; or unchanged, and that its issuer is not known."""
+        issuer = self._issuers.get(name)
         if issuer is None:
-            unknown = ErrorDetail(ErrorCode.ISSUER_NOT_CONFIGURED, {"name": identity.issuer})
-            reason = f"the identity provider of the user is not configured: {identity.issuer}"
-            return PrincipalState(principal, closed or AccessBlock(reason, details=(unknown,)))
-        if issuer.name not in self._mappings:
-            self._mappings[issuer.name] = GroupMapping.of(await self._store.group_roles(issuer.name))
-        return PrincipalState(with_rights(principal, identity.rights, issuer, self._mappings[issuer.name]), closed)
+            unknown = ErrorDetail(ErrorCode.ISSUER_NOT_CONFIGURED, {"name": name})
+            return principal, AccessBlock(
+                f"the identity provider of the user is not configured: {name}", details=(unknown,)
+            )
+        if name not in self._mappings:
+            self._mappings[name] = GroupMapping.of(await self._store.group_roles(name))
+        return with_rights(principal, rights, issuer, self._mappings[name]), None
 
     def of_key(self, lineage: Sequence[KeyRecord], owner: UserRecord) -> Principal:
         """Return the principal of an API key, whether or not the key can authenticate.

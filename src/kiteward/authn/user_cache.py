@@ -33,8 +33,8 @@ class CachedUser:
         """Return the cache entry of a user with this principal."""
         credential_id = record.credential_id if block_of_user(record) is None else None
         previous = record.previous
-        current = replace(principal, credential=_fingerprint(record.credential_id), one_time=record.one_time)
-        before = replace(principal, credential=_fingerprint(previous.credential_id)) if previous else current
+        current = replace(principal, credential=fingerprint(record.credential_id), one_time=record.one_time)
+        before = replace(principal, credential=fingerprint(previous.credential_id)) if previous else current
         return cls(credential_id, previous, current, before, record.identity)
 
     def principal_for(self, credential_id: str, clock: Callable[[], float]) -> Principal | None:
@@ -47,6 +47,6 @@ class CachedUser:
         return self.before if clock() < previous.valid_until else None
 
 
-def _fingerprint(credential_id: str) -> str:
+def fingerprint(credential_id: str) -> str:
     """Return a short text that differs between the passwords of a user and reveals nothing about them."""
     return f"password:{credential_id[:8]}"

@@ -1,6 +1,6 @@
 """The privilege catalogue: every privilege of Milvus 3.0 with its object type and level, and the built-in groups.
 
-CallProvider and ProvisionUsers are of this product alone (decisions 0050 and 0065).
+CallProvider, ProvisionUsers and ExchangeToken are of this product alone (decisions 0050, 0065 and 0066).
 
 Source: contract 4.4 (privileges, levels), contract 4.5 (groups). API names are case-sensitive and carry no `Privilege`
 prefix. Each privilege owns one bit, so that a set of privileges is an integer and a decision is an `&`.
@@ -104,7 +104,7 @@ _ROWS: Final = (
     ("CollectionAdmin", "Global", False, "ManageRLS ViewRLS"),
     # In no group.
     ("Collection", "Global", False, "SkipRLS CallProvider"),
-    ("Cluster", "Global", False, "ProvisionUsers"),
+    ("Cluster", "Global", False, "ProvisionUsers ExchangeToken"),
 )
 
 _GROUP_RANKS: Final = ("ReadOnly", "ReadWrite", "Admin")
@@ -136,7 +136,7 @@ def mask_of(names: Iterable[str]) -> int:
     return mask
 
 
-CLUSTER_BY_NAME: Final = mask_of(("ProvisionUsers",))
+CLUSTER_BY_NAME: Final = mask_of(("ProvisionUsers", "ExchangeToken"))
 COLLECTION_BY_NAME: Final = mask_of(("SkipRLS", "CallProvider"))
 BY_NAME_ONLY: Final = CLUSTER_BY_NAME | COLLECTION_BY_NAME
 """Privileges that `All` and `*` do not stand for: they are granted by their names, or in a custom group."""

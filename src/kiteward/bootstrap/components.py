@@ -210,6 +210,7 @@ def make_services(
         root_bypass=settings.root_bypass,
         key_rules=settings.key_rules,
         scim=settings.scim,
+        exchange_rules=settings.exchange_rules,
         trail=AuditReader(settings.audit.place(settings.data_dir)) if settings.audit.enabled else None,
         shared_trail=SharedTrail(access.store) if access.store.shared and settings.audit.enabled else None,
         audit=recorder.state,

@@ -99,6 +99,8 @@ def _recorded_and_current(answer: Any) -> str:
 
 def _explained(answer: Any) -> str:
     lines = [f"{'allowed' if answer['allowed'] else 'refused'}: {answer['reason']}"]
+    if answer["actor"]:
+        lines.append(f"  the service {answer['actor']} acts for {answer['userName']} with this key, by token exchange")
     lines += _about_existence(answer, "  ")
     lines += _remedy(answer)
     lines += [f"  through {_grant(way)}, held by the role {way['role']}" for way in answer["ways"]]

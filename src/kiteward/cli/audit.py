@@ -255,6 +255,7 @@ def _text(entry: Entry) -> str:
         entry.get("operation", entry["kind"]),
         f"part {entry['part']} of {entry['parts']}" if "parts" in entry else "",
         who,
+        f"through {entry['actor']}" if "actor" in entry else "",
         about,
         " ".join(f"{name}={shown(value)}" for name, value in entry.get("details", {}).items()),
         entry.get("address", ""),

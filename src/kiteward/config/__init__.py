@@ -1,8 +1,8 @@
 """Configuration: Milvus' own keys and those under `kiteward:`, read once into one frozen `Settings`.
 
 - `settings.py`: `Settings`, with a field for everything that can be configured.
-- `keys.py`, `engine_keys.py`, `store_keys.py`: a row for each key, with its type, default and meaning; the table in the
-  documents is generated from it.
+- `keys.py`, `engine_keys.py`, `store_keys.py`, `exchange_keys.py`: a row for each key, with its type, default and
+  meaning; the table in the documents is generated from it.
 - `kinds.py`: the types of values, with their validation.
 - `sources.py`: the configuration file, a Helm values file, the environment.
 - `reader.py`: reads the values of keys and records the origin of each.

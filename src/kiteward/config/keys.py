@@ -7,7 +7,16 @@ from typing import Any, Final
 
 from kiteward.api.rest.settings import LARGEST_BODY
 from kiteward.authn.password_policy import POLICIES
-from kiteward.config import console_keys, engine_keys, export_keys, limit_keys, oidc_keys, scim_keys, store_keys
+from kiteward.config import (
+    console_keys,
+    engine_keys,
+    exchange_keys,
+    export_keys,
+    limit_keys,
+    oidc_keys,
+    scim_keys,
+    store_keys,
+)
 from kiteward.config.key import Key
 from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
@@ -349,6 +358,9 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     store_keys.STORE_PASSWORD_FILE,
     store_keys.STORE_TIMEOUT,
     store_keys.STORE_URL,
+    exchange_keys.KEYS_PER_SERVICE,
+    exchange_keys.LIFETIME,
+    exchange_keys.ROLES,
     TRACING_ENDPOINT,
     TRACING_PERCENT,
     WORKERS,

@@ -13,7 +13,7 @@ from kiteward.api.health import HealthSettings
 from kiteward.api.rest.settings import RestSettings
 from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
-from kiteward.config import engine_keys, exports, keys, limit_keys, oidc, scim, scim_keys, store_keys
+from kiteward.config import engine_keys, exports, keys, limit_keys, oidc, scim, scim_keys, store_keys, token_exchange
 from kiteward.config.console import console
 from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
@@ -119,6 +119,7 @@ def _build_settings(reader: Reader) -> Settings:
             per_user=reader.get(keys.API_KEYS_PER_USER), default_lifetime=reader.get(keys.API_KEY_EXPIRY) or None
         ),
         scim=scim.scim(reader, issuers, served=rest.enabled and authorization),
+        exchange_rules=token_exchange.exchange_rules(reader),
         passwords=_password_policy(reader),
         engine=engine,
         sync_mode=reader.get(engine_keys.SYNC_MODE),

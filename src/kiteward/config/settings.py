@@ -17,7 +17,7 @@ from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.replicas.settings import ReplicaSettings
 from kiteward.iam.scim.settings import ScimSettings
-from kiteward.iam.services import KeyRules, Limits
+from kiteward.iam.services import ExchangeRules, KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
 from kiteward.net.tls import TlsSettings
@@ -46,6 +46,7 @@ class Settings:
         limits: `proxy.maxUserNum`, `proxy.maxRoleNum`.
         key_rules: `kiteward.apiKeys.maxPerUser` and `defaultExpiry`.
         scim: `kiteward.scim.enabled`, `issuer`, `userPrefix` and `userReplace`.
+        exchange_rules: `kiteward.tokenExchange.roles`, `maxLifetime` and `maxKeysPerService`.
         passwords: `kiteward.passwordPolicy`, overridden by `proxy.minPasswordLength` and `proxy.maxPasswordLength`.
         engine: the remote engine, `kiteward.engine.address`, `tls`, `user`, `password`, `passwordFile` and `timeout`;
             None for the embedded one.
@@ -89,6 +90,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     key_rules: KeyRules = field(default_factory=KeyRules)
     scim: ScimSettings = field(default_factory=ScimSettings)
+    exchange_rules: ExchangeRules = field(default_factory=ExchangeRules)
     passwords: PasswordPolicy = POLICIES["standard"]
     engine: RemoteEngineSettings | None = None
     sync_mode: SyncMode = "batch"

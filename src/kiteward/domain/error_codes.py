@@ -257,6 +257,19 @@ class ErrorCode(StrEnum):
     KEY_ROLES_EXCEEDED = auto()
     KEY_NETWORKS_EXCEEDED = auto()
 
+    # Token exchange.
+    EXCHANGE_CLOSED = auto()
+    EXCHANGE_SERVICE_BLOCKED = auto()
+    EXCHANGE_SUBJECT_REJECTED = auto()
+    EXCHANGE_SUBJECT_UNUSABLE = auto()
+    EXCHANGE_TOKEN_TYPE = auto()
+    EXCHANGE_ROLE_NOT_HANDED_OUT = auto()
+    EXCHANGE_WITHOUT_ROLE = auto()
+    EXCHANGE_TAG_NOT_HELD = auto()
+    EXCHANGE_TOO_LATE = auto()
+    EXCHANGED_KEYS_LIMIT = auto()
+    EXCHANGED_KEY_LIMITED = auto()
+
     # Tokens of identity providers, and whom they sign in.
     TOKEN_MALFORMED = auto()
     TOKEN_TOO_LONG = auto()

@@ -175,6 +175,7 @@ class KeyScope:
         expires_at: when it expires, in seconds since the epoch, or None.
         networks: the networks from which it is accepted, in CIDR form; empty for any.
         tagged: whether it, or a key that it descends from, has tags of its own.
+        actor: the service that got it in an exchange, and acts with it for its owner; empty for none.
     """
 
     key_id: str
@@ -182,6 +183,7 @@ class KeyScope:
     expires_at: float | None = None
     networks: tuple[str, ...] = ()
     tagged: bool = False
+    actor: str = ""
 
     @property
     def limited(self) -> bool:
@@ -246,6 +248,11 @@ class Principal:
     withheld_roles: frozenset[str] = frozenset()
     limits: HeldLimits | None = field(default=None, compare=False)
     identity: FederatedName | None = field(default=None, compare=False)
+
+    @property
+    def actor(self) -> str:
+        """The service that acts for the user, with the key of an exchange; empty where the user acts itself."""
+        return "" if self.key is None else self.key.actor
 
     @property
     def limited(self) -> bool:

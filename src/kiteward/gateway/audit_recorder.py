@@ -248,7 +248,7 @@ class Recorder:
         reason: str = "",
         ended: bool = True,
     ) -> AuditEvent:
-        call, operation = recording.call, recording.operation
+        call, row, operation = recording.call, recording.row, recording.operation
         principal, resolved, decision = recording.principal, recording.resolved, recording.decision
         details = recording.details or _in_short(recording)
         if recording.result:
@@ -260,15 +260,16 @@ class Recorder:
             outcome,
             call.request_id,
             principal.user_name if principal is not None else "",
+            principal.actor if principal is not None else "",
             presented_user,
             credential,
             call.address,
             self._clients.get(call.client_id, call.client) if call.client_id else call.client,
             call.transport,
-            call.operation if recording.row is not None else "unknown",
+            call.operation if row is not None else "unknown",
             resolved.database if resolved is not None and operation is not None and operation.database else "",
             _resources(operation, resolved) if operation is not None and resolved is not None else (),
-            operation.privilege.name if operation is not None and operation.privilege is not None else "",
+            "" if row is None or row.privilege is None else row.privilege.name,
             "" if decision is None else ("allowed" if decision.allowed else "refused"),
             reason if decision is None else f"{decision.reason}{HIDDEN if recording.hidden else ''}",
             error,

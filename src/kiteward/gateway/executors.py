@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
+from kiteward.authn.exchanges import Accepted
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import EngineRejected, EngineUnavailable
-from kiteward.domain.identity import Principal, Secret
+from kiteward.domain.errors import AuthenticationError, EngineRejected, EngineUnavailable
+from kiteward.domain.identity import PresentedCredential, Principal, Secret
 from kiteward.engine.base import Engine
 from kiteward.gateway import row_properties
 from kiteward.gateway.audit_details import details_of, result_of
@@ -263,6 +264,12 @@ class AdminExecutor:
         async def end_by_provider() -> Sequence[str]:
             return await self._context.authenticator.end_by_provider(call.credential)
 
+        async def accept(presented: PresentedCredential | None, sign_up: bool) -> Accepted:
+            credential = call.credential if presented is None else presented
+            if isinstance(credential, AuthenticationError):
+                raise credential
+            return await self._context.authenticator.accept(credential, address=call.address, sign_up=sign_up)
+
         return AdminRequest(
             request.principal,
             request.snapshot,
@@ -270,6 +277,7 @@ class AdminExecutor:
             caller_now,
             begin_session=begin_session,
             end_by_provider=end_by_provider,
+            accept=accept,
             root_bypass=self._context.services.root_bypass,
             record=recording.result.update,
         )

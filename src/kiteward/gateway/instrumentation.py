@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 from kiteward.authn.authenticator import Authenticator
+from kiteward.authn.exchanges import Accepted, accept
 from kiteward.domain.errors import AuthenticationError
 from kiteward.domain.identity import PasswordCredential, PresentedCredential, Principal, Secret
 from kiteward.engine.base import Engine, EngineHealth
@@ -29,6 +30,10 @@ class InstrumentedAuthenticator:
             return await self._authenticator.authenticate(presented, address=address, sign_up=sign_up)
         finally:
             self._telemetry.observe(Stage.AUTHENTICATE, begun)
+
+    async def accept(self, presented: PresentedCredential, *, address: str, sign_up: bool) -> Accepted:
+        """Return a presented credential that is accepted. See `kiteward.authn.exchanges.accept`."""
+        return await accept(self._authenticator, presented, address=address, sign_up=sign_up)
 
     async def verify_password(self, presented: PasswordCredential, *, address: str) -> str:
         """Verify a password for another purpose. See `Authenticator.verify_password`."""

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from kiteward.audit.events import MOST_VALUES, AuditEvent, Event, Outcome
 from kiteward.audit.writer import AuditSink
@@ -15,6 +15,14 @@ WINDOW: Final = 60.0
 
 _MOST_CALLERS: Final = 10_000
 """Callers that are told apart; the requests of further ones are recorded together."""
+
+
+class _Caller(NamedTuple):
+    """A user with one of its credentials, and the service that acts with it; all empty for callers together."""
+
+    user_name: str = ""
+    credential: str = ""
+    actor: str = ""
 
 
 class _Window:
@@ -48,7 +56,7 @@ class LimitedCallers:
             clock: returns seconds and never goes back.
         """
         self._clock = clock
-        self._windows: dict[tuple[str, str], _Window] = {}
+        self._windows: dict[_Caller, _Window] = {}
 
     def add(self, principal: Principal, operation: str, error: RequestsLimited) -> None:
         """Count a refused request.
@@ -58,9 +66,9 @@ class LimitedCallers:
             operation: its operation, which exists.
             error: the refusal.
         """
-        caller = (principal.user_name, principal.credential)
+        caller = _Caller(principal.user_name, principal.credential, principal.actor)
         if caller not in self._windows and len(self._windows) >= _MOST_CALLERS:
-            caller = ("", "")
+            caller = _Caller()
         window = self._windows.get(caller)
         if window is None:
             window = self._windows[caller] = _Window(self._clock())
@@ -77,23 +85,24 @@ class LimitedCallers:
         """Record all callers, also those whose windows are not over."""
         self._record(sink, list(self._windows))
 
-    def _record(self, sink: AuditSink, callers: list[tuple[str, str]]) -> None:
+    def _record(self, sink: AuditSink, callers: list[_Caller]) -> None:
         for caller in callers:
-            sink.record(_event(*caller, self._windows.pop(caller)))
+            sink.record(_event(caller, self._windows.pop(caller)))
 
 
-def _event(user_name: str, credential: str, window: _Window) -> AuditEvent:
+def _event(caller: _Caller, window: _Window) -> AuditEvent:
     return AuditEvent(
         Event.REQUESTS_LIMITED,
         window.time,
         Outcome.REFUSED,
-        principal=user_name,
-        credential=credential,
-        reason=window.sentence if user_name else "",
+        principal=caller.user_name,
+        credential=caller.credential,
+        reason=window.sentence if caller.user_name else "",
         error=RequestsLimited.__name__,
         details={
             "requests": window.kinds.total(),
             "limits": dict(window.kinds),
             "operations": dict(window.operations.most_common(MOST_VALUES)),
         },
+        actor=caller.actor,
     )

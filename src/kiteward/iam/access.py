@@ -85,6 +85,7 @@ class AccessExplanation:
     Attributes:
         user_name: the user.
         key_id: its API key, or None.
+        actor: the service that acts with the API key for the user, by token exchange; empty for none.
         privilege: the required privilege, or None where none is required.
         database: the database.
         collection: the collection: administrators get the one behind an alias, others the name that they gave.
@@ -97,6 +98,7 @@ class AccessExplanation:
 
     user_name: str
     key_id: str | None
+    actor: str
     privilege: str | None
     database: str
     collection: str
@@ -153,8 +155,7 @@ async def explain_access(services: Services, caller: Caller, question: AccessQue
         InvalidArgument: there is no such privilege or operation, or not exactly one of both is given.
         AccessDenied, NotFound: as of `find_principal`.
     """
-    state, key_id = await find_principal(services, caller, question.who)
-    administrator = is_administrator(caller)
+    (state, key_id), administrator = await find_principal(services, caller, question.who), is_administrator(caller)
     database, given = question.database or DEFAULT_DATABASE, question.collection or ANY
     privilege, visibility_is_enough = _needed(services, question)
     on_user = privilege is not None and privilege.object_type is ObjectType.USER
@@ -173,6 +174,7 @@ async def explain_access(services: Services, caller: Caller, question: AccessQue
     return AccessExplanation(
         user_name=state.principal.user_name,
         key_id=key_id,
+        actor=state.principal.actor,
         privilege=privilege.name if privilege is not None else None,
         database=database,
         collection=name if administrator else given,

@@ -144,12 +144,18 @@ async def rotate_key(caller: Caller, key_id: str, *, grace_period: int) -> Issue
 
     Raises:
         InvalidArgument: the grace period is negative or too long.
-        NotFound, AccessDenied: as of `enable_key`.
+        NotFound, AccessDenied: as of `enable_key`; AccessDenied also for the key of a token exchange.
     """
     until = grace_period_end(grace_period)
     minted = api_keys.mint(key_id)
     async with caller.change() as transaction:
         record = _enabling(caller, key_id, await transaction.keys.lineage(key_id))
+        if record.exchange is not None:
+            # Whoever else used it would be recorded as the service.
+            raise AccessDenied(
+                "the key of a token exchange is not rotated: exchange again",
+                ErrorDetail(ErrorCode.EXCHANGED_KEY_LIMITED),
+            )
         if until is not None and record.expires_at is not None:
             until = min(until, record.expires_at)
         await transaction.keys.rotate(record.key_id, minted.digest, former_until=until)
@@ -271,6 +277,10 @@ def _within(key: KeyRecord, caller: Caller, maker: KeyScope) -> KeyRecord:
         AccessDenied: it would exceed a limit, which the error names.
     """
     principal = caller.principal
+    if maker.actor:
+        raise AccessDenied(
+            "the key of a token exchange cannot create keys", ErrorDetail(ErrorCode.EXCHANGED_KEY_LIMITED)
+        )
     if key.owner != principal.user_name and maker.limited:
         raise AccessDenied(
             "a limited API key can create keys for its own user only", ErrorDetail(ErrorCode.LIMITED_KEY_OWNER)
@@ -291,7 +301,7 @@ def _within(key: KeyRecord, caller: Caller, maker: KeyScope) -> KeyRecord:
             )
     if maker.networks:
         networks = networks or maker.networks
-        if not all(_covered(network, maker.networks) for network in networks):
+        if not all(is_covered(network, maker.networks) for network in networks):
             raise AccessDenied(
                 "an API key cannot create a key for networks from which it may not be used itself",
                 ErrorDetail(ErrorCode.KEY_NETWORKS_EXCEEDED),
@@ -351,7 +361,8 @@ def _networks(given: Sequence[str]) -> tuple[str, ...]:
         ) from None
 
 
-def _covered(network: str, by: tuple[str, ...]) -> bool:
+def is_covered(network: str, by: tuple[str, ...]) -> bool:
+    """Return whether a network is within one of others, all in CIDR form."""
     inner = ipaddress.ip_network(network)
     return any(
         inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.network_address in outer

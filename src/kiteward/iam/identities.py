@@ -104,7 +104,7 @@ async def cut_off(
 ) -> float:
     """Accept tokens of a user, or of all users of an identity provider, only if they were issued since a moment.
 
-    Console sessions that began before end too. API keys stay.
+    Console sessions that began before end too, and API keys that services got for such tokens. Other API keys stay.
 
     Args:
         services: what services work with.
@@ -134,9 +134,9 @@ async def cut_off(
     if issuer:
         configured(services, issuer)
     async with caller.change() as transaction:
-        if user_name:
-            issuer = _identity(await require_user(transaction, user_name)).issuer
+        issuer = issuer or _identity(await require_user(transaction, user_name)).issuer
         before = await transaction.identities.cut_off(issuer, user_name, moment)
+        await transaction.keys.end_exchanges_by_tokens(issuer, user_name=user_name or None, issued_before=moment)
         caller.record(issuer=issuer, before=before, after=moment)
     return moment
 

@@ -194,6 +194,26 @@ class KeyRules:
     default_lifetime: int | None = None
 
 
+EVERY_ROLE: Final = "*"
+"""Stands for every role but `admin` among those that a service may hand out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRules:
+    """The rules for exchanging credentials of users for short-lived API keys.
+
+    Attributes:
+        roles: service -> the roles that it may hand out, `kiteward.tokenExchange.roles`; a service that is not in it
+            gets no key.
+        longest: most seconds until such a key expires, `kiteward.tokenExchange.maxLifetime`.
+        per_service: most keys of one service that have not expired, `kiteward.tokenExchange.maxKeysPerService`.
+    """
+
+    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    longest: int = 900
+    per_service: int = 1_000
+
+
 @dataclass(frozen=True, slots=True)
 class ComponentHealth:
     """The health of a component.
@@ -281,6 +301,7 @@ class Services:
         super_users: callers who change a password without the old one (`common.security.superUsers`).
         root_bypass: whether `root` needs no roles (`common.security.rootShouldBindRole` false).
         key_rules: the rules for new API keys.
+        exchange_rules: the rules for exchanging credentials for API keys.
         sessions: the console's sessions, shared with the authenticator.
         response_cache: responses of the current revision.
         trail: reads the audit trail; None where there is none.
@@ -305,6 +326,7 @@ class Services:
     root_bypass: bool = True
     key_rules: KeyRules = field(default_factory=KeyRules)
     scim: ScimSettings = field(default_factory=ScimSettings)
+    exchange_rules: ExchangeRules = field(default_factory=ExchangeRules)
     sessions: Sessions = field(default_factory=MemorySessions)
     response_cache: ResponseCache = field(default_factory=ResponseCache)
     trail: AuditReader | None = None

@@ -24,7 +24,7 @@ class UnusedAccess:
 
     Attributes:
         grants: grants that allowed no request, by role and key.
-        keys: API keys with which no request was made.
+        keys: API keys with which no request was made, without those of token exchanges.
         recorded_since: the time from which on requests are recorded; None if none are.
     """
 
@@ -52,7 +52,8 @@ async def list_unused(services: Services, caller: Caller, since: datetime) -> Un
         uses, recorded_since = await asyncio.to_thread(_uses, services.trail, since)
     used = await asyncio.to_thread(_used_grants, uses, roles, services.operations, caller.snapshot)
     unused = [grant for role in caller.snapshot.roles.values() for grant in role.grants if grant not in used]
-    keys = [key for key in await services.store.keys() if (key.used_at or 0.0) < since.timestamp()]
+    stored = [key for key in await services.store.keys() if key.exchange is None]  # the others expire soon
+    keys = [key for key in stored if (key.used_at or 0.0) < since.timestamp()]
     return UnusedAccess(sorted(unused, key=lambda grant: (grant.role, grant.key)), keys, recorded_since)
 
 
@@ -74,13 +75,13 @@ def _used_grants(
     used: set[Grant] = set()
     for use in uses:
         row = operations.get(use.operation)
-        if use.privilege not in PRIVILEGES or row is None:
+        if use.privilege not in PRIVILEGES:
             continue
         condition = condition_of(
             PRIVILEGES[use.privilege],
             use.database,
             use.collection,
-            visibility_is_enough=row.visibility_is_enough,
+            visibility_is_enough=row is not None and row.visibility_is_enough,
         )
         names = (*roles.get(use.user, ()), PUBLIC_ROLE)
         held = [snapshot.roles[name] for name in names if name in snapshot.roles]

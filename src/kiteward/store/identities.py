@@ -79,7 +79,7 @@ def stored_rights(rights: ClaimedRights) -> str:
 
 
 def read_rights(text: str) -> ClaimedRights:
-    """Return the rights that the column holds."""
+    """Return what a column holds that `stored_rights` was written to."""
     held = json.loads(text)
     return ClaimedRights(tuple(held["groups"]), tuple(held["roles"]), dict(held["tags"]))
 

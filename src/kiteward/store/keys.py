@@ -6,18 +6,20 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, delete, func, insert, literal, or_, select, update
 
-from kiteward.store import request_limits, schema, tags
+from kiteward.store import exchanges, request_limits, schema, tags
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import Rows, WriteTransaction
 from kiteward.store.records import KeyRecord, PreviousSecret, Subject
 
 _keys = schema.api_keys.c
 _roles = schema.api_key_roles.c
-_COLUMNS: Final = (*_keys, tags.of_key(_keys.key_id).label("tags"))
+_COLUMNS: Final = (*_keys, tags.of_key(_keys.key_id).label("tags"), *exchanges.COLUMNS)
 _WIDTH: Final = len(_COLUMNS)
 
 
-_WITH_ROLES: Final = schema.api_keys.outerjoin(schema.api_key_roles, _roles.key_id == _keys.key_id)
+_WITH_ROLES: Final = schema.api_keys.outerjoin(schema.api_key_roles, _roles.key_id == _keys.key_id).outerjoin(
+    schema.exchanged_keys, schema.exchanged_keys.c.key_id == _keys.key_id
+)
 
 
 def selected(
@@ -84,13 +86,15 @@ def records(rows: Rows) -> Iterator[KeyRecord]:
             made_by_key=held["made_by_key"],
             tags=tags.read(held["tags"]),
             limits=request_limits.read(held["limit_rate"], held["limit_burst"], held["limit_concurrent"]),
+            exchange=exchanges.read(held),
         )
 
 
 class Keys:
     """API keys inside a transaction. They go with their owner, and a removed role leaves the lists of all keys.
 
-    A key descends from the key that it was made with, and from whatever that one descends from.
+    A key descends from the key that it was made with, and from whatever that one descends from. The key of an exchange
+    also ends with the service, and with the credentials that both parties presented. Nothing is made with such a key.
     """
 
     def __init__(self, write_transaction: WriteTransaction, changes: Changes, clock: Callable[[], float]) -> None:
@@ -103,8 +107,8 @@ class Keys:
         return list(records(await self._write_transaction.rows(lineage_of(key_id))))
 
     async def count(self, owner: str) -> int:
-        """Return how many keys a user has."""
-        counted = select(func.count()).select_from(schema.api_keys).where(_keys.owner == owner)
+        """Return how many keys a user has, without those of exchanges."""
+        counted = select(func.count()).select_from(schema.api_keys).where(_keys.owner == owner, exchanges.CREATED)
         return int((await self._write_transaction.rows(counted))[0][0])
 
     async def add(self, key: KeyRecord) -> None:
@@ -128,40 +132,92 @@ class Keys:
         if key.roles:
             rows = [{"key_id": key.key_id, "role_name": role} for role in key.roles]
             await self._write_transaction.run(insert(schema.api_key_roles), rows)
+        if key.exchange is not None:
+            row = exchanges.written(key.key_id, key.exchange)
+            await self._write_transaction.run(insert(schema.exchanged_keys), row)
         self._changes.add(Subject.KEY, key.key_id)
 
     async def rotate(self, key_id: str, digest: str, *, former_until: float | None = None) -> None:
         """Replace the digest of an existing key; the present one stays accepted until then, or no longer.
 
-        What descends from the key ends with the present digest.
+        What descends from the key, or came of exchanges with it, ends with the present digest.
         """
         previous = _keys.digest if former_until is not None else None
         await self._update(key_id, digest=digest, former_digest=previous, former_until=former_until)
         made = _keys.made_by_key == key_id
         if former_until is None:
-            await self.remove_where(made)
+            await self._remove(_with_what_came_of(with_descendants(made), key_id))
             return
         later = or_(_keys.expires_at.is_(None), _keys.expires_at > former_until)
-        ending = update(schema.api_keys).where(_keys.key_id.in_(with_descendants(made)), later)
+        ending = update(schema.api_keys).where(_with_what_came_of(with_descendants(made), key_id), later)
         ended = ending.values(expires_at=former_until).returning(_keys.key_id)
         self._changes.add(Subject.KEY, *(each for (each,) in await self._write_transaction.rows(ended)))
 
     async def enable(self, key_id: str, enabled: bool) -> None:
-        """Enable or disable an existing key."""
+        """Enable or disable an existing key. What came of exchanges with a disabled key is removed."""
         await self._update(key_id, enabled=enabled)
+        if not enabled:
+            made = with_descendants(_keys.made_by_key == key_id)
+            await self._remove(or_(exchanges.among(made), _came_of(made, key_id)))
 
     async def remove(self, key_id: str) -> None:
-        """Remove a key and what descends from it; an unknown id does nothing."""
+        """Remove a key and what descends from it or came of exchanges with it; an unknown id does nothing."""
         await self.remove_where(_keys.key_id == key_id)
 
+    async def remove_of(self, user_name: str) -> None:
+        """Remove the keys of a user, those that it got in exchanges, and what descends from them or came of them."""
+        await self.remove_where(or_(_keys.owner == user_name, exchanges.by(user_name)))
+
     async def remove_where(self, where: ColumnElement[bool]) -> None:
-        """Remove some keys and what descends from them."""
+        """Remove some keys and what descends from them or came of exchanges with them."""
         found = with_descendants(where)
-        removed = [key_id for (key_id,) in await self._write_transaction.rows(found)]
+        await self._remove(or_(_keys.key_id.in_(found), exchanges.with_keys(found)))
+
+    async def count_exchanged(self, actor: str) -> int:
+        """Return how many keys a service has got in exchanges that have not expired."""
+        counted = exchanges.count_live(actor, self._clock())
+        return int((await self._write_transaction.rows(counted))[0][0])
+
+    async def remove_expired_exchanges(self) -> None:
+        """Remove the keys of exchanges that have expired, of every service."""
+        await self._remove(exchanges.expired(self._clock()))
+
+    async def end_exchanges_of(self, user_name: str) -> None:
+        """Remove the keys that came of exchanges in which this user took part, as their owner or as the service.
+
+        Those that came of a key that descends from one of the user's are removed too.
+        """
+        theirs = with_descendants(_keys.owner == user_name)
+        await self._remove(or_(exchanges.by(user_name), exchanges.among(theirs), exchanges.with_keys(theirs)))
+
+    async def end_exchanges_by_tokens(
+        self, issuer: str, *, user_name: str | None = None, issued_before: float | None = None
+    ) -> None:
+        """Remove the keys of exchanges in which either party presented certain tokens.
+
+        Args:
+            issuer: who issued the tokens.
+            user_name: whose tokens; None for everybody.
+            issued_before: only tokens that were issued before this moment, in seconds since the epoch; None for all.
+        """
+        await self._remove(exchanges.of_tokens(issuer, user_name, issued_before))
+
+    async def _remove(self, where: ColumnElement[bool]) -> None:
+        removed = [key_id for (key_id,) in await self._write_transaction.rows(select(_keys.key_id).where(where))]
         if removed:
-            await self._write_transaction.run(delete(schema.api_keys).where(_keys.key_id.in_(found)))
+            await self._write_transaction.run(delete(schema.api_keys).where(where))
             self._changes.add(Subject.KEY, *removed)
 
     async def _update(self, key_id: str, **values: Any) -> None:
         if await self._write_transaction.run(update(schema.api_keys).where(_keys.key_id == key_id).values(**values)):
             self._changes.add(Subject.KEY, key_id)
+
+
+def _came_of(made: Select[tuple[str]], key_id: str) -> ColumnElement[bool]:
+    """Return the condition that selects what came of exchanges with a key, or with what descends from it (`made`)."""
+    return or_(exchanges.with_keys(made), exchanges.with_key(key_id))
+
+
+def _with_what_came_of(made: Select[tuple[str]], key_id: str) -> ColumnElement[bool]:
+    """Return the condition that selects what descends from a key (`made`), and what came of exchanges with any."""
+    return or_(_keys.key_id.in_(made), _came_of(made, key_id))

@@ -8,6 +8,7 @@ from typing import Final
 from kiteward.authz.model import Grant, PrivilegeGroup, Role
 from kiteward.authz.row_policies import ProtectedCollection
 from kiteward.domain.request_limits import RequestLimits
+from kiteward.store.exchange_records import Exchange
 from kiteward.store.identity_records import ClaimedRights, IdentityRecord
 from kiteward.store.provider_records import ProviderSignIn
 
@@ -235,6 +236,7 @@ class KeyRecord:
         previous: the key before the last rotation, while it is still accepted.
         tags: its own tags, sorted by key, which take the place of those of its owner.
         limits: the limits of its requests, besides those of its owner.
+        exchange: the exchange that it came of; None for a key that was created.
     """
 
     key_id: str
@@ -252,6 +254,7 @@ class KeyRecord:
     made_by_key: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     limits: RequestLimits = field(default_factory=RequestLimits)
+    exchange: Exchange | None = None
 
     def __repr__(self) -> str:
         return f"KeyRecord(key_id={self.key_id!r})"

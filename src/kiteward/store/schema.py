@@ -22,7 +22,7 @@ from sqlalchemy import (
     true,
 )
 
-from kiteward.store import columns, federation_tables, scim_tables
+from kiteward.store import columns, federation_tables, scim_tables, session_tables
 
 REVISION_ROW: Final = 1
 """Key of the only row of `revision`."""
@@ -170,6 +170,27 @@ scim_users: Final = scim_tables.scim_users
 scim_groups: Final = scim_tables.scim_groups
 scim_members: Final = scim_tables.scim_members
 
+exchanged_keys: Final = Table(
+    # Which keys a service got in exchange for a credential of their owner, and by which credentials of both.
+    "exchanged_keys",
+    metadata,
+    Column("key_id", _name(), ForeignKey("api_keys.key_id", ondelete="CASCADE"), primary_key=True),
+    # The code removes the key with the service: without its row here, it would be an ordinary key of the owner.
+    Column("actor", _name(), ForeignKey("users.name"), nullable=False),
+    Column("actor_key", _name()),
+    Column("actor_issuer", Text()),
+    Column("actor_issued_at", Float()),
+    Column("subject_issuer", Text()),
+    Column("subject_issued_at", Float()),
+    # What the token that was presented for its owner said about rights, as in `federated_identities`; NULL without one.
+    Column("subject_rights", Text()),
+    # A JSON object: the tags of its owner that it has, each as long as the owner has it with this value.
+    Column("kept_tags", Text(), nullable=False),
+    Index("exchanged_keys_by_actor", "actor", "key_id"),
+    Index("exchanged_keys_by_actor_key", "actor_key", "key_id"),
+    sqlite_with_rowid=False,
+)
+
 protected_collections: Final = Table(
     "protected_collections",
     metadata,
@@ -300,55 +321,9 @@ replicas: Final = Table(
     sqlite_with_rowid=False,
 )
 
-sessions: Final = Table(
-    # Sessions of the console, where replicas share the store. A token is here under its digest alone.
-    "sessions",
-    metadata,
-    Column("token_digest", _name(), primary_key=True),
-    Column("session_id", _name(), nullable=False, unique=True),
-    Column("user_name", _name(), ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
-    Column("verified_id", Text(), nullable=False),
-    Column("current_id", Text(), nullable=False),
-    Column("address", Text(), nullable=False),
-    Column("description", Text(), nullable=False),
-    Column("began_at", Float(), nullable=False),
-    Column("used_at", Float(), nullable=False),
-    # Of a sign-in at an identity provider; empty for one with a password.
-    Column("issuer", _name(), nullable=False, server_default=""),
-    Column("subject", _name(), nullable=False, server_default=""),
-    Column("provider_session", _name(), nullable=False, server_default=""),
-    Column("issued_at", Float(), nullable=False, server_default="0"),
-    Column("rights", Text(), nullable=False, server_default=""),
-    Index("sessions_by_user", "user_name", "used_at"),
-    Index("sessions_by_subject", "issuer", "subject"),
-    Index("sessions_by_provider_session", "issuer", "provider_session"),
-    sqlite_with_rowid=False,
-)
-
-provider_logouts: Final = Table(
-    # Notices of identity providers that a user has signed out there: a sign-in that is in progress ends with it.
-    "provider_logouts",
-    metadata,
-    Column("issuer", _name(), primary_key=True),
-    Column("subject", _name(), primary_key=True),
-    Column("provider_session", _name(), primary_key=True),
-    Column("issued_at", Float(), primary_key=True),
-    Column("noted_at", Float(), nullable=False),
-    Index("provider_logouts_by_time", "noted_at"),
-    sqlite_with_rowid=False,
-)
-
-secrets_shown: Final = Table(
-    # Secrets that wait to be shown once, sealed for the browser of one session.
-    "secrets_shown",
-    metadata,
-    Column("ticket_digest", _name(), primary_key=True),
-    Column("session_id", _name(), ForeignKey("sessions.session_id", ondelete="CASCADE"), nullable=False),
-    Column("sealed", Text(), nullable=False),
-    Column("ends_at", Float(), nullable=False),
-    Index("secrets_shown_by_session", "session_id", "ends_at"),
-    sqlite_with_rowid=False,
-)
+sessions: Final = session_tables.sessions
+provider_logouts: Final = session_tables.provider_logouts
+secrets_shown: Final = session_tables.secrets_shown
 
 sign_in_failures: Final = Table(
     # Of a user at a source; of a user at all sources, where the source is empty; of a source, where the user is.

@@ -110,9 +110,13 @@ class Users:
         await self._write_transaction.run(update(schema.users).where(same).values(password_hash=password_hash))
 
     async def end_previous_secret(self, name: str) -> None:
-        """Stop accepting a user's previous password; without one nothing happens."""
+        """Stop accepting a user's previous password; without one nothing happens.
+
+        The keys of exchanges that the user took part in end too: some may have come of that password.
+        """
         kept = and_(_users.name == name, _users.former_until.is_not(None))
         await self._update(name, kept, former_hash=None, former_credential_id=None, former_until=None)
+        await self._keys.end_exchanges_of(name)
 
     async def enable(self, name: str, enabled: bool) -> None:
         """Enable or disable an existing user."""
@@ -149,15 +153,16 @@ class Users:
         Grants that are kept for the user go too. An unknown name does nothing.
         """
         # The foreign key removes the user's own keys, but not those of others that descend from them.
-        await self._keys.remove_where(schema.api_keys.c.owner == name)
+        await self._keys.remove_of(name)
         await self._grants.forget_kept_for(name)
         await self._identities.forget_user(name)
         if await self._write_transaction.run(delete(schema.users).where(_users.name == name)):
             self._changes.add(Subject.USER, name)
 
     async def _end_sessions(self, name: str) -> None:
-        """End the sessions of a user. Its change is announced anyway."""
+        """End the sessions of a user, and the keys of exchanges that it took part in; the caller announces a change."""
         await self._write_transaction.run(delete(schema.sessions).where(schema.sessions.c.user_name == name))
+        await self._keys.end_exchanges_of(name)
 
     async def _mark(
         self, name: str, where: ColumnElement[bool], locked_at: float | None, *, forgiven: bool = False

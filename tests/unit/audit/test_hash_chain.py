@@ -32,6 +32,11 @@ def test_line_holds_what_happened_and_nothing_empty() -> None:
     }
 
 
+def test_line_names_the_service_that_acted_after_the_user() -> None:
+    line, _ = encode(event(principal="alice", actor="svc"), 7, BEGINNING)
+    assert b'"principal":"alice","actor":"svc"' in line
+
+
 @given(text=st.text(st.characters(), max_size=60), name=st.text(max_size=10))
 def test_nothing_a_caller_chooses_breaks_out_of_its_line(text: str, name: str) -> None:
     line, chain = encode(event(presented_user=text, client=text, details={"user": [text], "x": name}), 1, BEGINNING)

@@ -58,6 +58,7 @@ def full(event: Event, outcome: Outcome, operation: str) -> AuditEvent:
         "request",
         "root",
         credential="password:0123",
+        actor="svc",
         address="192.0.2.1:4711",
         client="pymilvus 3.0.2",
         transport="grpc",
@@ -155,3 +156,9 @@ def test_account_and_entity_are_those_that_the_details_name() -> None:
 def test_address_of_version_6_is_an_ip() -> None:
     event = full(Event.SESSION, Outcome.SUCCEEDED, "BeginSession")._replace(address="[2001:db8::1]:443")
     assert ocsf(line(event))["src_endpoint"] == {"ip": "2001:db8::1", "port": 443}
+
+
+def test_service_that_acted_for_a_user_is_what_the_user_was_invoked_by() -> None:
+    event = ocsf(line(full(Event.DATA_READ, Outcome.SUCCEEDED, "Search")))
+    assert (event["actor"]["user"]["name"], event["actor"]["invoked_by"]) == ("root", "svc")
+    assert "actor" not in event["unmapped"]

@@ -105,6 +105,11 @@ def test_question_that_no_line_can_fit_is_refused(parts: dict[str, Any], told: s
         AuditQuery(**parts)
 
 
+def test_search_by_user_finds_what_a_service_did_for_others(tmp_path: Path) -> None:
+    reader = trail(tmp_path, event(1, principal="alice", actor="svc"), event(2, principal="alice"))
+    assert (ids(reader, user="svc"), ids(reader, user="alice")) == (["1"], ["2", "1"])
+
+
 def test_every_part_of_a_long_event_is_found(tmp_path: Path) -> None:
     long = event(1, principal="alice", operation="RestoreRBAC", details={"roles": ["x" * 100] * 2000})
     reader = trail(tmp_path, long, event(2))

@@ -20,7 +20,7 @@ from kiteward.authz.privileges import (
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.milvus import messages
 
-NOT_IN_THE_PROTOCOL = {"Expr", "ManageRLS", "ViewRLS", "SkipRLS", "CallProvider", "ProvisionUsers"}
+NOT_IN_THE_PROTOCOL = {"Expr", "ManageRLS", "ViewRLS", "SkipRLS", "CallProvider", "ProvisionUsers", "ExchangeToken"}
 """A privilege of the server's that no RPC needs, and those of later protocols for row policies (contract 4.4)."""
 
 ANNOTATED_OTHERWISE = {"CreateRowPolicy", "DropRowPolicy", "ListRowPolicies"}
@@ -70,7 +70,7 @@ def test_each_rank_of_a_level_holds_the_one_below_and_admin_holds_the_level() ->
         )
         assert read_only < read_write < admin
         of_level = {name for name, privilege in PRIVILEGES.items() if privilege.level is level}
-        assert admin == of_level - {"SkipRLS", "CallProvider", "ProvisionUsers"}
+        assert admin == of_level - {"SkipRLS", "CallProvider", "ProvisionUsers", "ExchangeToken"}
 
 
 def test_levels_do_not_cascade() -> None:

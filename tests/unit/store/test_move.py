@@ -51,6 +51,7 @@ YOUNGER = (
     "protected_collections",
     "user_tags",
     "api_key_tags",
+    "exchanged_keys",
     "replicas",
     "audit_events",
     "audit_head",

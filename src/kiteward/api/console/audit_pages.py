@@ -61,6 +61,7 @@ def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
         "decision": entry.get("decision", ""),
         "operation": entry.get("operation", entry["kind"]),
         "who": entry.get("principal", entry.get("presented_user", "")),
+        "actor": entry.get("actor", ""),
         "roles": entry.get("roles", []),
         "established": "principal" in entry,
         "where": entry.get("address", "").rpartition(":")[0],

@@ -29,7 +29,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from kiteward.api.rest import bodies, credentials, headers
+from kiteward.api.rest import bodies, credentials, headers, oauth
 from kiteward.api.rest.docs_page import public_documents
 from kiteward.api.rest.endpoint_table import TABLE
 from kiteward.api.rest.endpoints import OWN_PREFIX, Answer, RequestContext, Table
@@ -127,8 +127,7 @@ class RestApp:
     async def _answer_api(self, request: Request, request_id: str, *, is_scim: bool) -> Response:
         """Answer one request to the API, or to that of SCIM."""
         default = self._settings.request_timeout
-        detailed = request.scope["path"].startswith(OWN_PREFIX)
-        report = scim_responses.failed if is_scim else functools.partial(_reported, detailed=detailed)
+        report = scim_responses.failed if is_scim else self._reporter(request)
         run = self._run_scim if is_scim else self._run
         wrong: RestFailure | None = None
         try:
@@ -159,6 +158,14 @@ class RestApp:
         allow_int64 = headers.allow_int64(request, default=self._settings.allow_int64)
         return RequestContext(client, self._executor, allow_int64=allow_int64)
 
+    def _reporter(self, request: Request) -> Callable[[KitewardError | RestFailure], Response]:
+        """Return what makes the response to a failed request, in the form that its endpoint has."""
+        path = request.scope["path"]
+        endpoint = self._table.get(path)
+        if endpoint is not None and endpoint.oauth:
+            return oauth.failed
+        return functools.partial(_reported, detailed=path.startswith(OWN_PREFIX))
+
     async def _run(
         self, request: Request, context: RequestContext, wrong: RestFailure | None, *, patient: bool
     ) -> Response:
@@ -179,7 +186,11 @@ class RestApp:
         if patient:
             await context.establish()
         with contextlib.ExitStack() as held:
-            raw = await self._read(request, context, held)
+            if endpoint.oauth:
+                raw = await self._read(request, context, held, limit=min(oauth.LARGEST_FORM, self._settings.max_body))
+                form = oauth.decode(endpoint.body, raw, request.headers.get("content-type", ""))
+                return oauth.succeeded(await _unless_gone(request, endpoint.run(context, form)))
+            raw = await self._read(request, context, held, limit=self._settings.max_body)
             async with self._large if len(raw) > LARGE else contextlib.nullcontext():
                 read = functools.partial(bodies.decode, endpoint.body, raw)
                 body = read() if len(raw) <= ANYBODYS else await context.read_large(endpoint.large, read, size=len(raw))
@@ -195,19 +206,20 @@ class RestApp:
         if patient:
             await context.establish()
         with contextlib.ExitStack() as held:
-            raw = await self._read(request, context, held)
+            raw = await self._read(request, context, held, limit=self._settings.max_body)
             async with self._large if len(raw) > LARGE else contextlib.nullcontext():
                 return await _unless_gone(request, scim_service.answered(request, raw, context))
 
-    async def _read(self, request: Request, context: RequestContext, held: contextlib.ExitStack) -> bytearray:
+    async def _read(
+        self, request: Request, context: RequestContext, held: contextlib.ExitStack, *, limit: int
+    ) -> bytearray:
         """Return the body, once the memory budget has room for it; `held` releases that room.
 
         Raises:
-            RestFailure: 413, the body is too large.
+            RestFailure: 413, the body is larger than `limit` bytes.
             KitewardError: the body is larger than `FROM_ANYBODY`, and its caller is not authenticated or there is no
                 room.
         """
-        limit = self._settings.max_body
         declared = request.headers.get("content-length", "")
         if _LENGTH.fullmatch(declared) and int(declared) > limit:
             raise _too_large(limit)
@@ -313,6 +325,10 @@ def _succeeded(outcome: object) -> Response:
     answer = outcome if isinstance(outcome, Answer) else Answer(outcome)
     extra = {} if answer.extra is None else msgspec.to_builtins(answer.extra)
     return _json({"code": SUCCESS, "data": answer.data, **extra})
+
+
+def _reported(error: KitewardError | RestFailure, *, detailed: bool) -> Response:
+    return failed(error if isinstance(error, RestFailure) else failure_of(error), detailed=detailed)
 
 
 def failed(failure: RestFailure, *, detailed: bool = False) -> Response:

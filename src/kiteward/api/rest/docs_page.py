@@ -19,6 +19,8 @@ from kiteward.api.rest.endpoints import Table
 from kiteward.api.rest.openapi import Schema, document
 
 DOCUMENT_PATH: Final = "/openapi.json"
+_FAILURE: Final = {"$ref": "#/components/schemas/Failure"}
+"""The only response of an endpoint that is not served."""
 PAGE_PATH: Final = "/docs"
 
 _STYLE: Final = """
@@ -82,7 +84,8 @@ def _page(described: Schema) -> Iterator[str]:
 
 def _operation(path: str, operation: Schema, components: Schema) -> Iterator[str]:
     yield f"<details><summary><code>POST {escape(path)}</code>{escape(operation['summary'])}</summary>"
-    body = _resolved(operation["requestBody"]["content"]["application/json"]["schema"], components)
+    (taken,) = operation["requestBody"]["content"].values()
+    body = _resolved(taken["schema"], components)
     required = body.get("required", [])
     yield "<table><tr><th>field<th>type<th>"
     for name, member in body.get("properties", {}).items():
@@ -95,8 +98,10 @@ def _operation(path: str, operation: Schema, components: Schema) -> Iterator[str
 
 def _shape(outcome: Schema, components: Schema) -> Any:
     """Return an example of a successful response, with types in place of values."""
-    if "oneOf" not in outcome:
+    if outcome == _FAILURE:
         return {"code": "integer", "message": "string"}
+    if "oneOf" not in outcome:
+        return _example(outcome, components)
     return {
         name: member["const"] if "const" in member else _example(member, components)
         for name, member in outcome["oneOf"][0]["properties"].items()

@@ -19,6 +19,7 @@ from kiteward.api.rest import (
     privilege_groups,
     roles,
     searches,
+    token_endpoint,
     users,
 )
 from kiteward.api.rest.endpoints import Endpoint, Table
@@ -56,6 +57,7 @@ TABLE: Final = table_of(
         *jobs.ENDPOINTS,
         *cluster.ENDPOINTS,
         *admin_api.ENDPOINTS,
+        *token_endpoint.ENDPOINTS,
     )
 )
 """Every endpoint."""

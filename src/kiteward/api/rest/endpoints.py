@@ -45,11 +45,14 @@ import msgspec
 from kiteward.api.rest.status import UNIMPLEMENTED, RestFailure
 from kiteward.domain.errors import (
     AccessDenied,
+    CredentialMissing,
     EngineError,
+    InvalidArgument,
     OperationRefused,
     PayloadMalformed,
     RequestRefused,
 )
+from kiteward.domain.identity import PresentedCredential
 from kiteward.gateway.client import GatewayClient
 from kiteward.iam.json_api.base import Arguments, Outcome
 from kiteward.milvus import messages
@@ -190,6 +193,18 @@ class RequestContext:
         named = body.db_name if isinstance(body, Body) else ""
         self.database = named or (self._client.database if endpoint.database_header else "")
 
+    def present(self, credential: PresentedCredential) -> None:
+        """From now on call the gateway with a credential that the body holds instead of the header.
+
+        Raises:
+            InvalidArgument: the header holds one too.
+        """
+        if not isinstance(self._client.credential, CredentialMissing):
+            raise InvalidArgument(
+                "the caller presents two credentials: send either an `Authorization` header or one in the body"
+            )
+        self._client = self._client.with_credential(credential)
+
     async def establish(self) -> None:
         """Have the gateway authenticate this caller, unless it has done so for this request.
 
@@ -232,6 +247,8 @@ class Endpoint(Generic[_B]):
         database_header: whether `DB-Name` counts when the body names no database.
         served: false for an endpoint that is always refused.
         prefix: the prefix of the path.
+        oauth: whether it takes a form and answers as OAuth 2.0 does (`kiteward.api.rest.oauth`), not JSON as Milvus has
+            it.
         large: the RPC that a large body becomes: only callers who could be authorized for it may send one. The default
             restricts large bodies to administrators.
     """
@@ -245,6 +262,7 @@ class Endpoint(Generic[_B]):
     database_header: bool = True
     served: bool = True
     prefix: str = PREFIX
+    oauth: bool = False
     large: str = "GetVersion"
 
     @property

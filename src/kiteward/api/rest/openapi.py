@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from kiteward import __version__
-from kiteward.api.rest import headers
+from kiteward.api.rest import headers, oauth
 from kiteward.api.rest.endpoints import Endpoint, Table
 from kiteward.api.rest.status import DEFECT, NOT_AUTHENTICATED, TIMEOUT, TOO_LARGE, UNEXPECTED
 from kiteward.domain.error_codes import ErrorCode
@@ -50,9 +50,10 @@ def document(table: Table) -> Schema:
         "tags": [{"name": name} for name in dict.fromkeys(endpoint.tag for endpoint in table.values())],
         "paths": {path: {"post": _operation(endpoint, known)} for path, endpoint in table.items()},
         "components": {
-            "schemas": {**components, "Failure": _FAILURE},
+            "schemas": {**components, "Failure": _FAILURE, "OAuthFailure": _OAUTH_FAILURE},
             "parameters": _PARAMETERS,
-            "responses": {status.name: _failure(status) for status in _FAILURES} | {"BAD_REQUEST": _BAD_REQUEST},
+            "responses": {status.name: _failure(status) for status in _FAILURES}
+            | {"BAD_REQUEST": _BAD_REQUEST, "OAUTH": _OAUTH},
             "securitySchemes": _SCHEMES,
         },
     }
@@ -88,12 +89,32 @@ def _hook(kind: type) -> Schema:
 
 
 def _operation(endpoint: Endpoint[Any], schemas: _Schemas) -> Schema:
-    return {
-        "operationId": f"{endpoint.tag}/{endpoint.path.partition('/')[2]}".replace("/", "_"),
+    operation = {
+        "operationId": f"{endpoint.tag}/{endpoint.path.partition('/')[2]}".rstrip("/").replace("/", "_"),
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
         "security": _SECURITY,
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in _PARAMETERS],
+    }
+    return operation | (_of_form(endpoint, schemas) if endpoint.oauth else _of_json(endpoint, schemas))
+
+
+def _of_form(endpoint: Endpoint[Any], schemas: _Schemas) -> Schema:
+    """Return what an endpoint takes and answers as OAuth 2.0 does."""
+    done = {"description": "Done.", "headers": _HEADERS, "content": {_JSON: {"schema": schemas.of(endpoint.data)}}}
+    refused = {"$ref": "#/components/responses/OAUTH"}
+    return {
+        "requestBody": {"required": True, "content": {oauth.FORM: {"schema": schemas.of(endpoint.body)}}},
+        "responses": {
+            str(int(HTTPStatus.OK)): done,
+            str(int(HTTPStatus.FORBIDDEN)): {"$ref": "#/components/responses/FORBIDDEN"},
+            **{str(int(status)): refused for status in oauth.STATUSES},
+        },
+    }
+
+
+def _of_json(endpoint: Endpoint[Any], schemas: _Schemas) -> Schema:
+    return {
         "requestBody": {"required": True, "content": {_JSON: {"schema": schemas.of(endpoint.body)}}},
         "responses": {
             str(int(HTTPStatus.OK)): {
@@ -186,4 +207,19 @@ _FAILURE: Final[Schema] = {
 _BAD_REQUEST: Final[Schema] = {
     "description": "The request is not HTTP.",
     "content": {_TEXT: {"schema": {"type": "string"}}},
+}
+
+_OAUTH_FAILURE: Final[Schema] = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+    "required": ["error", "error_description"],
+    "additionalProperties": False,
+}
+
+_OAUTH: Final[Schema] = {
+    "description": "Refused or failed, as OAuth 2.0 says it (RFC 6749, 5.2); or the request is not HTTP.",
+    "content": {
+        _JSON: {"schema": {"$ref": "#/components/schemas/OAuthFailure"}},
+        _TEXT: {"schema": {"type": "string"}},
+    },
 }

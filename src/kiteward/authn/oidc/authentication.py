@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Final
 
+from kiteward.authn.exchanges import Accepted
 from kiteward.authn.oidc import refusals
 from kiteward.authn.oidc.claims import FederatedIdentity, credential_of, identity_of
 from kiteward.authn.oidc.group_mapping import GroupMapping
@@ -19,6 +20,7 @@ from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import NamingRules
 from kiteward.store.base import Store
+from kiteward.store.exchange_records import IssuedToken
 from kiteward.store.identity_records import ClaimedRights
 from kiteward.store.records import UserRecord
 from kiteward.store.transaction import Transaction
@@ -80,6 +82,29 @@ class TokenAuthenticator:
         known = self._cache.get(self._cache.digest(token))
         return None if known is None else known.principal
 
+    def accepted(self, token: str) -> Accepted | None:
+        """Return what is known of a token that was just accepted, or None if it has expired since.
+
+        Its expiry does not include the leeway of its issuer: what it is exchanged for does not outlive it.
+        """
+        known = self._cache.get(self._cache.digest(token))
+        if known is None:
+            return None
+        issuer = known.keys.issuer
+        issued = IssuedToken(issuer.name, known.issued_at)
+        return Accepted(known.principal, known.expires_at - issuer.leeway, issued, known.identity.rights)
+
+    async def with_rights(self, principal: Principal, issuer: str, rights: ClaimedRights) -> Principal | None:
+        """Return the principal of a user with what a token said, by the current mapping; None without the issuer.
+
+        Args:
+            principal: that of the user.
+            issuer: the name of the issuer of the token.
+            rights: what the token said about rights.
+        """
+        known = self.verifier.issuers.get(issuer)
+        return None if known is None else with_rights(principal, rights, known, await self.mapping(issuer))
+
     async def authenticate(self, token: str, *, sign_up: bool) -> Principal:
         """Verify a token and return its principal.
 
@@ -95,7 +120,7 @@ class TokenAuthenticator:
         identity = identity_of(verified, self._naming)
         principal = await self.principal(verified, identity, sign_up=sign_up)
         keys = self.verifier.key_set(identity.issuer)
-        cached = CachedToken(principal, identity, verified.expires_at, keys, verified.generation)
+        cached = CachedToken(principal, identity, verified.expires_at, keys, verified.generation, verified.issued_at)
         self._cache.put(self._cache.digest(token), cached)
         return principal
 

@@ -20,6 +20,7 @@ class CachedToken:
         expires_at: until when it is accepted, in seconds since the epoch.
         keys: the keys of its issuer.
         generation: that of these keys when it was verified.
+        issued_at: when it was issued, in seconds since the epoch.
     """
 
     principal: Principal
@@ -27,6 +28,7 @@ class CachedToken:
     expires_at: float
     keys: KeySet
     generation: int
+    issued_at: float
 
 
 class TokenCache:

@@ -23,6 +23,7 @@ from kiteward.iam.json_api import (
     server,
     sessions,
     tags,
+    token_exchange,
     unused,
     views,
 )
@@ -42,6 +43,7 @@ TOPICS: Final = (
     limits,
     keys,
     scim,
+    token_exchange,
     server,
     sessions,
     views,

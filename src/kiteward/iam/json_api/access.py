@@ -80,11 +80,13 @@ class Explained(Outcome):
     `held` says whether its roles allow it, whether or not it can authenticate; `ways` and `remedies` explain `held`.
     Only administrators get `remedies`, `opening`, whether the collection exists (null where that is not known), and the
     collection behind an alias; others get the name that they gave.
+    `actor` is the service that acts with the API key for its owner, by token exchange; null for any other.
     `issuer` and `subject` say who a federated user is at its identity provider, null for others.
     """
 
     user_name: str
     key_id: str | None
+    actor: str | None
     privilege: str | None
     db_name: str
     collection_name: str
@@ -158,12 +160,13 @@ class Reach(Outcome):
 class Reaches(Outcome):
     """All access of a user or API key. An administrator may do everything, and has no rows.
 
-    `limits` are all that its requests have to keep within.
+    `limits` are all that its requests have to keep within. `actor` is the service that acts with the API key, or null.
     `issuer` and `subject` say who a federated user is at its identity provider, null for others.
     """
 
     user_name: str
     key_id: str | None
+    actor: str | None
     administrator: bool
     collections: list[Reach]
     cluster: list[str]
@@ -223,6 +226,7 @@ async def reaches(services: Services, request: Request, arguments: OfSomebody) -
     return Reaches(
         user_name=found.state.principal.user_name,
         key_id=found.key_id,
+        actor=found.state.principal.actor or None,
         administrator=found.administrator,
         collections=[
             Reach(db_name=row[0], collection_name=row[1], privileges=list(privileges))
@@ -241,6 +245,7 @@ def explanation_shape(request: Request, found: AccessExplanation) -> Explained:
     return Explained(
         user_name=found.user_name,
         key_id=found.key_id,
+        actor=found.actor or None,
         privilege=found.privilege,
         db_name=found.database,
         collection_name=found.collection,

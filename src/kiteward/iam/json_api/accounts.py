@@ -18,7 +18,10 @@ from kiteward.store.records import UserRecord
 
 
 class Me(Outcome):
-    """The caller; `oneTimePassword` says that another password must be set before anything else."""
+    """The caller; `oneTimePassword` says that another password must be set before anything else.
+
+    `actor` is the service that acts for the user with the key of a token exchange; null for any other credential.
+    """
 
     user_name: str
     credential: str
@@ -28,6 +31,7 @@ class Me(Outcome):
     grants: list[HeldGrant]
     key_id: str | None = None
     expires_at: datetime | None = None
+    actor: str | None = None
 
 
 class Account(Outcome):
@@ -136,6 +140,7 @@ async def who_am_i(_services: Services, request: Request, _arguments: Arguments)
         grants=[HeldGrant.of(grant) for grant in grants_of(principal, request.snapshot)],
         key_id=key.key_id if key else None,
         expires_at=moment(key.expires_at) if key else None,
+        actor=principal.actor or None,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from kiteward.audit.events import DETAILS_LIMIT, Event
+from kiteward.authn.exchanges import Accepted
 from kiteward.authz.policy import (
     Condition,
     Decision,
@@ -25,7 +26,7 @@ from kiteward.authz.policy import (
 from kiteward.authz.privileges import Privilege
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
-from kiteward.domain.identity import CredentialReach, Principal, Secret
+from kiteward.domain.identity import CredentialReach, PresentedCredential, Principal, Secret
 from kiteward.domain.request_limits import Counted
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
@@ -75,6 +76,7 @@ class Request:
         *,
         begin_session: Callable[[str], Awaitable[Secret]],
         end_by_provider: Callable[[], Awaitable[Sequence[str]]],
+        accept: Callable[[PresentedCredential | None, bool], Awaitable[Accepted]],
         root_bypass: bool,
         record: Callable[..., None],
     ) -> None:
@@ -86,6 +88,7 @@ class Request:
         self.record = record
         self._begin_session = begin_session
         self._end_by_provider = end_by_provider
+        self._accept = accept
 
     async def begin_session(self, description: str) -> Secret:
         """Begin a session of the console for the caller, and return its token.
@@ -104,6 +107,18 @@ class Request:
             AccessDenied: the caller is no identity provider.
         """
         return await self._end_by_provider()
+
+    async def accept(self, presented: PresentedCredential | None = None, *, sign_up: bool = False) -> Accepted:
+        """Return another credential that is presented from the same address, or the caller's own, if it is accepted.
+
+        Args:
+            presented: the credential; None for the caller's.
+            sign_up: whether a token may make somebody a user, which takes a transaction: not while one is open.
+
+        Raises:
+            AuthenticationError: it is not accepted.
+        """
+        return await self._accept(presented, sign_up)
 
     @contextlib.asynccontextmanager
     async def change(self) -> AsyncIterator[Transaction]:
@@ -136,12 +151,13 @@ class AdminOperation:
         summary: one sentence for the API document.
         administrators: whether only administrators may call it; otherwise `run` checks the owner of the objects.
         credential: which credentials of a user are accepted; see `CredentialReach`.
-        privilege: the privilege on the cluster that it needs instead; administrators have it.
         changes: whether it changes anything; a change continues to its end when its caller is gone.
         rest: whether REST offers it too; the console has all of them.
         event: the kind of audit event; None for what is recorded only when refused.
         details_limit: bytes of a request that are recorded in full; a larger change is refused.
         unrecorded_results: fields of the outcome that are not recorded because they do not report the change itself.
+        privilege: the privilege of the cluster that callers need, whose holders may send a large request too, and which
+            administrators have; None where `administrators`, or `run`, decides.
         counted: whose requests count against the limits of their caller.
         one_time_password: whether it may be called with a one-time password.
         while_unrecorded: whether this administrative read is answered while the audit trail cannot be written, because
@@ -156,20 +172,20 @@ class AdminOperation:
     summary: str
     administrators: bool = True
     credential: CredentialReach = CredentialReach.FULL
-    privilege: Privilege | None = None
     changes: bool = True
     rest: bool = True
     event: Event | None = Event.ADMINISTRATIVE_READ
     details_limit: int = DETAILS_LIMIT
     unrecorded_results: frozenset[str] = frozenset()
+    privilege: Privilege | None = None
     counted: Counted = Counted.EVERYBODY
     one_time_password: bool = False
     while_unrecorded: bool = False
 
     def decide(self, principal: Principal, snapshot: PolicySnapshot) -> Decision:
-        """Decide whether a principal may call this, with the credential of its request, by a policy."""
+        """Decide whether a principal may call this, with the credential of its request, by the policy in force."""
         if self.privilege is not None:
-            return decide(principal, (Condition(self.privilege),), snapshot)
+            return decide(principal, (Condition(self.privilege),), snapshot, credential=self.credential)
         return (
             decide_administrator(principal) if self.administrators else decide_authenticated(principal, self.credential)
         )

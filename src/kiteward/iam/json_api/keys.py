@@ -51,6 +51,7 @@ class Key(Outcome):
     """A key, without its secret. `roles` is null for all roles of its owner.
 
     `madeByKey` is the key with which it was created: it is accepted only while that one is, and removed with it.
+    `actor` is the service that got it by token exchange, and acts with it for its owner; null for any other key.
     """
 
     key_id: str
@@ -62,6 +63,7 @@ class Key(Outcome):
     created_at: datetime | None
     created_by: str
     made_by_key: str | None
+    actor: str | None
     expires_at: datetime | None
     used_at: datetime | None
     old_key_valid_until: datetime | None
@@ -155,6 +157,7 @@ def _key(record: KeyRecord) -> Key:
         created_at=moment(record.created_at),
         created_by=record.created_by,
         made_by_key=record.made_by_key,
+        actor=None if record.exchange is None else record.exchange.actor,
         expires_at=moment(record.expires_at),
         used_at=moment(record.used_at),
         old_key_valid_until=moment(previous.valid_until) if previous and previous.valid_until > time.time() else None,

@@ -73,7 +73,7 @@ def members(key: Key, groups: Mapping[str, set[str]]) -> frozenset[str]:
     if name == ANY:
         return catalogue.OF_TYPE[key.kind]
     if name == "All":
-        return catalogue.SINGLE - {"SkipRLS", "CallProvider", "ProvisionUsers"}
+        return catalogue.SINGLE - {"SkipRLS", "CallProvider", "ProvisionUsers", "ExchangeToken"}
     for groups_of_the_server in (catalogue.BUILT_IN, catalogue.LEGACY):
         if name in groups_of_the_server:
             return groups_of_the_server[name]

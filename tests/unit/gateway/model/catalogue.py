@@ -17,7 +17,7 @@ GLOBAL_CLUSTER: Final = _names(
     FlushAll UpdateResourceGroups BackupRBAC RestoreRBAC CreatePrivilegeGroup DropPrivilegeGroup ListPrivilegeGroups
     OperatePrivilegeGroup AddFileResource RemoveFileResource ListFileResources UpdateReplicateConfiguration
     GetReplicateConfiguration PinSnapshotData UnpinSnapshotData RestoreExternalSnapshot ExportSnapshot Expr
-    ProvisionUsers
+    ProvisionUsers ExchangeToken
     """
 )
 USER_CLUSTER: Final = frozenset({"UpdateUser", "SelectUser"})
@@ -49,7 +49,7 @@ OF_TYPE: Final = {
 NOT_BY_V1: Final = frozenset(
     {
         *("AddFileResource", "RemoveFileResource", "ListFileResources", "GetReplicateConfiguration"),
-        *("ManageRLS", "ViewRLS", "SkipRLS", "CallProvider", "ProvisionUsers"),
+        *("ManageRLS", "ViewRLS", "SkipRLS", "CallProvider", "ProvisionUsers", "ExchangeToken"),
     }
 )
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: Final = "0021"
-down_revision: Final = "0018"
+down_revision: Final = "0019"
 
 
 def _name() -> sa.types.TypeEngine[str]:
