@@ -19,6 +19,9 @@ from kiteward.audit.events import AuditEvent
 from kiteward.audit.writer import AuditState
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import TESTING, PasswordHasher
+from kiteward.authn.second_factor.factors import SecondFactors
+from kiteward.authn.second_factor.sealing import FactorKey
+from kiteward.authn.shared_throttle import OwnLimits
 from kiteward.authn.throttle import Throttle
 from kiteward.authz.model import Policy
 from kiteward.bootstrap.first_start import bootstrap
@@ -117,7 +120,17 @@ class GatewayHarness:
         self.engine = engine
         self.throttle_clock = SteppingClock(3600.0)
         self.authenticator = Authenticator(
-            store, hasher, root_bypass=settings.root_bypass, local=True, throttle=Throttle(self.throttle_clock)
+            store,
+            hasher,
+            root_bypass=settings.root_bypass,
+            local=True,
+            throttle=Throttle(self.throttle_clock),
+            factors=SecondFactors(
+                store,
+                settings.console.factors,
+                key=FactorKey(Secret("a key for tests, of 32 characters")),
+                limits=OwnLimits(Throttle(self.throttle_clock)),
+            ),
         )
         self.trail = RecordedEvents()
         self.recorder = Recorder(self.trail)
@@ -134,6 +147,7 @@ class GatewayHarness:
             hasher,
             settings.passwords,
             OPERATIONS,
+            factors=self.authenticator.factors,
             naming=settings.naming,
             limits=settings.limits,
             super_users=settings.super_users,

@@ -11,8 +11,10 @@ from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.key_cache import CachedKey, KeyCache, rejection_reason
 from kiteward.authn.password_verifier import OVERLOADED, THROTTLED, WRONG_PASSWORD, PasswordVerifier, Proof
 from kiteward.authn.principals import block_of_key, principal_of, read_key
-from kiteward.authn.sessions import MemorySessions, OpenChange, Sessions, SignIn
+from kiteward.authn.second_factor.factors import SecondFactors
+from kiteward.authn.sessions import MemorySessions, OpenChange, Sessions
 from kiteward.authn.shared_throttle import AttemptLimits, OwnLimits, SharedLimits
+from kiteward.authn.sign_in import BegunSignIn, SignIn
 from kiteward.authn.throttle import Throttle
 from kiteward.authn.user_cache import CachedUser
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -26,7 +28,10 @@ from kiteward.domain.identity import (
     Principal,
     Secret,
     SessionCredential,
+    SignInStep,
+    SignInTicket,
 )
+from kiteward.domain.second_factors import FactorProof
 from kiteward.store.base import Attempts, Store
 from kiteward.store.records import LastUsed, UserRecord
 
@@ -63,6 +68,7 @@ class Authenticator:
 
     Attributes:
         sessions: the console's sessions.
+        factors: the second factors of the console's sign-in.
         counts: (kind, result) -> number of authentications. The result of a password or API key is `remembered` when
             nothing had to be read or hashed, `verified`, `refused`, or `throttled` when it was not verified. The result
             of a session is `verified` or `refused`. Anything else has the kind `none`.
@@ -79,6 +85,7 @@ class Authenticator:
         throttle: Throttle | None = None,
         attempts: Attempts | None = None,
         sessions: Sessions | None = None,
+        factors: SecondFactors | None = None,
         clock: Callable[[], float] = time.time,
         capacity: int = 100_000,
     ) -> None:
@@ -93,6 +100,7 @@ class Authenticator:
             throttle: limits guessing at this server; None for one without failures.
             attempts: counts guesses for all servers that share the store; None for a single server.
             sessions: the console's sessions; None for those of a single server, with the default rules.
+            factors: the second factors of the console's sign-in; None for the default rules, without a key for apps.
             clock: returns seconds since the epoch.
             capacity: most verified passwords in the cache; the oldest are removed first.
         """
@@ -101,6 +109,7 @@ class Authenticator:
         self._passwords = PasswordVerifier(store, hasher, limits=limits, clock=clock, capacity=capacity)
         self._root_bypass, self._local, self._open_to_anybody = root_bypass, local, open_to_anybody
         self.sessions: Sessions = sessions or MemorySessions(clock=clock)
+        self.factors = factors or SecondFactors(store, clock=clock)
         self._clock = clock
         self._known: dict[str, CachedUser] = {}
         self._known_keys = KeyCache()
@@ -118,6 +127,7 @@ class Authenticator:
         """
         self.sessions.change_by(change)
         self._passwords.on_lockout(lock)
+        self.factors.on_lockout(lock)
 
     async def authenticate(
         self, presented: PresentedCredential | AuthenticationError, *, address: str = ""
@@ -132,7 +142,7 @@ class Authenticator:
             CredentialMissing, CredentialMalformed: as found by the transport.
             PasswordRejected: unknown user, wrong password, throttled, or the user is disabled or locked.
             KeyRejected: not a valid API key, or the key is disabled, expired or not allowed from this address.
-            SessionEnded: no such session, or it has ended.
+            SessionEnded: no such session or ticket, or it has ended.
             StoreUnavailable: users cannot be read.
         """
         if self._open_to_anybody:
@@ -143,6 +153,8 @@ class Authenticator:
             return await self._by_key(presented, address)
         if isinstance(presented, SessionCredential):
             return await self._by_session(presented)
+        if isinstance(presented, SignInTicket):
+            return await self._by_ticket(presented)
         if isinstance(presented, LocalCredential) and self._local:
             return _OPERATOR
         self.counts["none", "refused"] += 1
@@ -297,8 +309,8 @@ class Authenticator:
 
     async def begin_session(
         self, presented: PresentedCredential | AuthenticationError, *, address: str, description: str
-    ) -> Secret:
-        """Begin a console session for a user who presents a password, and return its token.
+    ) -> BegunSignIn:
+        """Begin a console session for a user who presents a password, unless a second factor is to be presented too.
 
         Args:
             presented: what the caller sent.
@@ -318,10 +330,34 @@ class Authenticator:
         principal, credential_id = await self._prove(self._passwords.sign_in, presented, address)
         self._users_seen[principal.user_name] = self._clock()
         # Nothing is awaited in between, so the user is still cached with a current credential.
-        current_id = self._known[principal.user_name].credential_id or ""
-        return await self.sessions.begin(
-            SignIn(principal.user_name, credential_id, current_id, address=address, description=description)
-        )
+        known = self._known[principal.user_name]
+        sign_in = SignIn(principal.user_name, credential_id, known.credential_id or "", address, description)
+        if known.second_factor:
+            return BegunSignIn(ticket=await self.factors.begin(sign_in))
+        return BegunSignIn(token=await self.sessions.begin(sign_in))
+
+    async def finish_sign_in(
+        self, presented: PresentedCredential | AuthenticationError, proof: FactorProof, *, address: str
+    ) -> Secret:
+        """Begin a console session for a user who presents a second factor after the password, and return its token.
+
+        Raises:
+            AccessDenied: the credential is not a ticket.
+            KitewardError: as `SecondFactors.finish` and `begin_session`.
+        """
+        if not isinstance(presented, SignInTicket):
+            raise AccessDenied("a second factor follows a password", ErrorDetail(ErrorCode.SESSION_NEEDS_PASSWORD))
+        return await self.sessions.begin(await self.factors.finish(presented.token, proof, address=address))
+
+    async def _by_ticket(self, presented: SignInTicket) -> Principal:
+        ticket = await self.factors.ticket(presented.token)
+        held = ticket.sign_in
+        known = self._known.get(held.user_name) or await self._look_up(held.user_name)
+        principal = None if known is None else known.principal_for(held.verified_id, self._clock)
+        if known is None or principal is None or known.credential_id != held.current_id or not known.second_factor:
+            raise SessionEnded("the user was changed in the meantime: sign in again")
+        credential = f"sign-in:{ticket.ticket_id}"
+        return replace(principal, credential=credential, one_time=False, step=SignInStep.SECOND_FACTOR)
 
     async def _by_session(self, presented: SessionCredential) -> Principal:
         while True:
@@ -329,15 +365,24 @@ class Authenticator:
             known = self._known.get(session.user_name) or await self._look_up(session.user_name)
             if not session.ended:
                 break  # else it may have ended while the user was read
-        current = known is not None and known.credential_id == session.record.current_id
-        if known is None or not current or known.principal_for(session.record.verified_id, self._clock) is None:
+        record = session.record
+        current = known is not None and known.credential_id == record.current_id
+        if (
+            known is None
+            or not current
+            or known.principal_for(record.verified_id, self._clock) is None
+            # It began before its user had a second factor.
+            or (known.second_factor and not record.factor)
+        ):
             self.sessions.refuse(session)
             self.counts["session", "refused"] += 1
             raise SessionEnded("the session has ended: sign in again")
         self.sessions.touch(session)
         self._users_seen[session.user_name] = self._clock()
         self.counts["session", "verified"] += 1
-        return replace(known.principal, credential=f"session:{session.session_id}")
+        due = not record.factor and self.factors.rules.requires(known.principal)
+        step = SignInStep.ENROLMENT if due else SignInStep.COMPLETE
+        return replace(known.principal, credential=f"session:{session.session_id}", step=step)
 
 
 def _limits(throttle: Throttle, attempts: Attempts | None) -> AttemptLimits:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from kiteward.authn.password_verifier import WRONG_PASSWORD
+from kiteward.authn.sign_in import SignIn
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import LimitReached, PasswordRejected, SessionEnded
 from kiteward.domain.identity import Secret
@@ -18,7 +19,6 @@ from kiteward.store.records import SessionRecord
 from kiteward.store.transaction import Transaction
 
 _TOKEN_BYTES: Final = 32
-_MOST_DESCRIPTION: Final = 200
 _LAST_USE_IS_LATE: Final = 60.0
 """Seconds for which a stored session that is over is kept: other servers may have used it meanwhile."""
 
@@ -45,34 +45,6 @@ class SessionRules:
     def ends_at(self, session: "Session") -> float:
         """Return when a session expires if it is not used, in seconds since the epoch."""
         return min(session.used_at + self.idle, session.began_at + self.lifetime)
-
-
-@dataclass(frozen=True, slots=True)
-class SignIn:
-    """A sign-in with a password that was verified.
-
-    Attributes:
-        user_name, verified_id, current_id, address, description: as of `SessionRecord`.
-    """
-
-    user_name: str
-    verified_id: str
-    current_id: str
-    address: str
-    description: str
-
-    def begun(self, now: float) -> SessionRecord:
-        """Return a new session of it, with a random id."""
-        return SessionRecord(
-            secrets.token_hex(8),
-            self.user_name,
-            self.verified_id,
-            self.current_id,
-            self.address,
-            self.description[:_MOST_DESCRIPTION],
-            now,
-            now,
-        )
 
 
 @dataclass(slots=True)
@@ -290,7 +262,7 @@ class StoredSessions:
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
         async with self._change() as transaction:
             user = await transaction.users.get(sign_in.user_name)
-            if user is None or user.credential_id != sign_in.current_id:
+            if user is None or user.credential_id != sign_in.current_id or (user.second_factor and not sign_in.factor):
                 raise PasswordRejected(WRONG_PASSWORD, reason="the user was changed in the meantime")
             await transaction.sessions.remove_over(
                 used_before=now - self.rules.idle - _LAST_USE_IS_LATE,

@@ -18,12 +18,14 @@ class CachedUser:
         previous: the previous credential, while it is accepted.
         principal: the principal of the current credential.
         before: the principal of the previous credential.
+        second_factor: whether the user has a second factor for the console.
     """
 
     credential_id: str | None
     previous: PreviousSecret | None
     principal: Principal
     before: Principal
+    second_factor: bool = False
 
     @classmethod
     def of(cls, record: UserRecord, principal: Principal) -> Self:
@@ -32,7 +34,7 @@ class CachedUser:
         previous = record.previous
         current = replace(principal, credential=_fingerprint(record.credential_id), one_time=record.one_time)
         before = replace(principal, credential=_fingerprint(previous.credential_id)) if previous else current
-        return cls(credential_id, previous, current, before)
+        return cls(credential_id, previous, current, before, record.second_factor)
 
     def principal_for(self, credential_id: str, clock: Callable[[], float]) -> Principal | None:
         """Return the principal of a verified credential, or None if it is no longer one of the user's."""

@@ -33,6 +33,7 @@ from kiteward.bootstrap.first_start import (
     require_loopback_without_authorization,
 )
 from kiteward.bootstrap.ports import PublicPort, open_metrics
+from kiteward.bootstrap.second_factors import open_factors
 from kiteward.bootstrap.sharing import follow_catalog, join, open_sharing, state_of
 from kiteward.bootstrap.store import await_store
 from kiteward.bootstrap.workers.place import Place
@@ -232,6 +233,7 @@ async def _open_access_control(
         open_to_anybody=not settings.authorization,
         attempts=store.attempts if store.shared else None,
         sessions=(StoredSessions(store, rules) if store.shared else MemorySessions(rules)),
+        factors=open_factors(settings, store),
     )
     stack.push_async_callback(authenticator.close)
     sharing = open_sharing(stack, settings, store, telemetry)
@@ -372,6 +374,7 @@ def _settings_for_the_record(settings: Settings) -> dict[str, object]:
         "publicSeeds": settings.seed_public,
         "superUsers": sorted(settings.super_users),
         "passwordPolicy": settings.passwords.name,
+        "secondFactor": settings.console.factors.required_of,
         "tls": settings.tls is not None,
         "store": FILE if settings.store is None else str(settings.store),
         "engine": EMBEDDED if settings.engine is None else str(settings.engine.address),

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kiteward.api.rest.settings import LARGEST_BODY
 from kiteward.authn.password_policy import POLICIES
-from kiteward.config import engine_keys, export_keys, limit_keys, store_keys
+from kiteward.config import console_keys, engine_keys, export_keys, limit_keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
@@ -297,7 +297,12 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     export_keys.SYSLOG_TLS_KEY,
     export_keys.SYSLOG_TLS_SERVER_NAME,
     CONSOLE_ENABLED,
+    console_keys.FACTOR_KEY,
+    console_keys.FACTOR_KEY_FILE,
     CONSOLE_IDLE_TIMEOUT,
+    console_keys.PASSKEY_ORIGINS,
+    console_keys.PASSKEY_RP_ID,
+    console_keys.SECOND_FACTOR,
     CONSOLE_SESSION_LIFETIME,
     DATA_DIRECTORY,
     engine_keys.ENGINE_ADDRESS,

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from kiteward.api.console.settings import ConsoleSettings
 from kiteward.api.health import HealthSettings
 from kiteward.api.rest.settings import RestSettings
 from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
-from kiteward.authn.sessions import SessionRules
-from kiteward.config import engine_keys, exports, keys, limit_keys, store_keys
+from kiteward.config import console, engine_keys, exports, keys, limit_keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
 from kiteward.config.settings import Settings
@@ -124,7 +122,7 @@ def _build_settings(reader: Reader) -> Settings:
         metrics=_metrics(reader),
         audit=_audit(reader),
         rest=_rest(reader),
-        console=_console(reader),
+        console=console.console(reader, shared=store is not None),
         tls=_tls(reader),
         store=store,
         byte_limits=_byte_limits(reader),
@@ -367,15 +365,6 @@ def _rest(reader: Reader) -> RestSettings:
         allow_int64=reader.get(keys.ALLOW_INT64),
         max_body=reader.get(keys.MAX_BODY_BYTES),
         cors_origins=reader.get(keys.CORS_ORIGINS),
-    )
-
-
-def _console(reader: Reader) -> ConsoleSettings:
-    return ConsoleSettings(
-        enabled=reader.get(keys.CONSOLE_ENABLED),
-        sessions=SessionRules(
-            idle=reader.get(keys.CONSOLE_IDLE_TIMEOUT), lifetime=reader.get(keys.CONSOLE_SESSION_LIFETIME)
-        ),
     )
 
 

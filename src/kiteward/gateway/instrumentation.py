@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from time import perf_counter
 
 from kiteward.authn.authenticator import Authenticator
+from kiteward.authn.sign_in import BegunSignIn
 from kiteward.domain.errors import AuthenticationError
 from kiteward.domain.identity import PasswordCredential, PresentedCredential, Principal, Secret
+from kiteward.domain.second_factors import FactorProof
 from kiteward.engine.base import Engine, EngineHealth
 from kiteward.engine.metadata import REQUEST_ID, TRACE_KEYS
 from kiteward.telemetry import logs
@@ -36,9 +38,15 @@ class InstrumentedAuthenticator:
 
     async def begin_session(
         self, presented: PresentedCredential | AuthenticationError, *, address: str, description: str
-    ) -> Secret:
+    ) -> BegunSignIn:
         """Begin a session of the console. See `Authenticator.begin_session`."""
         return await self._authenticator.begin_session(presented, address=address, description=description)
+
+    async def finish_sign_in(
+        self, presented: PresentedCredential | AuthenticationError, proof: FactorProof, *, address: str
+    ) -> Secret:
+        """Begin a session of the console with a second factor. See `Authenticator.finish_sign_in`."""
+        return await self._authenticator.finish_sign_in(presented, proof, address=address)
 
 
 class InstrumentedEngine:

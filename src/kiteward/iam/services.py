@@ -11,6 +11,7 @@ from kiteward.audit.writer import AuditState
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.password_policy import PasswordPolicy
 from kiteward.authn.principals import PrincipalLookup
+from kiteward.authn.second_factor.factors import SecondFactors
 from kiteward.authn.sessions import MemorySessions, Sessions
 from kiteward.authz.privileges import Privilege
 from kiteward.authz.row_policies import BoundRule
@@ -273,6 +274,7 @@ class Services:
         hasher: hashes new passwords.
         passwords: the password policy.
         operations: the rules of every RPC by its name.
+        factors: the second factors of the console's sign-in, shared with the authenticator.
         naming: the naming rules.
         limits: the limits of users and roles.
         request_limits: the limits of the requests of each user that has no others, by the settings.
@@ -295,6 +297,7 @@ class Services:
     hasher: PasswordHasher
     passwords: PasswordPolicy
     operations: Mapping[str, OperationRules]
+    factors: SecondFactors
     naming: NamingRules = field(default_factory=NamingRules)
     limits: Limits = field(default_factory=Limits)
     request_limits: RequestLimits = field(default_factory=RequestLimits)

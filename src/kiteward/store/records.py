@@ -19,6 +19,8 @@ class Subject(StrEnum):
     KEY = "key"
     CREDENTIAL = "credential"
     """A user was created, given another password, unlocked or enabled: earlier failures no longer count."""
+    FACTOR = "factor"
+    """A user was unlocked, or its second factors were reset: earlier failures of these no longer count."""
     COLLECTION = "collection"
     """The row policies of a collection, or whether they are enforced; named as `collection_subject` says."""
     CATALOG = "catalog"
@@ -45,8 +47,8 @@ def subject_collection(name: str) -> tuple[str, str]:
 class Change:
     """One line of the change feed: the named user, role (with its grants), group or API key is not what it was.
 
-    Tags are part of a user or API key, limits of a user, role or API key. A `CREDENTIAL` accompanies the `USER` of the
-    same name.
+    Tags are part of a user or API key, limits of a user, role or API key. A `CREDENTIAL` or `FACTOR` accompanies the
+    `USER` of the same name.
     """
 
     subject: Subject
@@ -184,6 +186,7 @@ class UserRecord:
         one_time: whether the password only allows setting another one.
         tags: its tags, sorted by key.
         limits: the limits of its requests.
+        second_factor: whether the user has a second factor for the console.
     """
 
     name: str
@@ -200,6 +203,7 @@ class UserRecord:
     one_time: bool = False
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     limits: RequestLimits = field(default_factory=RequestLimits)
+    second_factor: bool = False
 
     def __repr__(self) -> str:
         return f"UserRecord(name={self.name!r})"
@@ -259,6 +263,7 @@ class SessionRecord:
         address: where the sign-in came from, as `host:port`.
         description: how the browser describes itself.
         began_at, used_at: seconds since the epoch.
+        factor: what was presented besides the password, a `FactorKind`; empty for nothing.
     """
 
     session_id: str
@@ -269,6 +274,7 @@ class SessionRecord:
     description: str
     began_at: float
     used_at: float
+    factor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -310,6 +310,7 @@ sessions: Final = Table(
     Column("description", Text(), nullable=False),
     Column("began_at", Float(), nullable=False),
     Column("used_at", Float(), nullable=False),
+    Column("factor", Text(), nullable=False, server_default=""),
     Index("sessions_by_user", "user_name", "used_at"),
     sqlite_with_rowid=False,
 )

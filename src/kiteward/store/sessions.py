@@ -22,6 +22,7 @@ _COLUMNS: Final = (
     _sessions.description,
     _sessions.began_at,
     _sessions.used_at,
+    _sessions.factor,
 )
 
 COUNT: Final = select(func.count()).select_from(schema.sessions)

@@ -18,6 +18,7 @@ from kiteward.store.keys import Keys
 from kiteward.store.records import Change, Committed, Subject, UserRecord, collection_subject
 from kiteward.store.request_limits import HeldLimits
 from kiteward.store.row_policies import RowPolicies
+from kiteward.store.second_factors import Factors
 from kiteward.store.sessions import ConsoleSessions
 from kiteward.store.tags import Tags
 
@@ -44,12 +45,14 @@ class Users:
         *,
         keys: Keys,
         grants: Grants,
+        factors: Factors,
         clock: Callable[[], float],
     ) -> None:
         self._write_transaction = write_transaction
         self._changes = changes
         self._keys = keys
         self._grants = grants
+        self._factors = factors
         self._clock = clock
 
     async def get(self, name: str) -> UserRecord | None:
@@ -126,7 +129,15 @@ class Users:
 
     async def unlock(self, name: str) -> None:
         """Unlock a user; one that is not locked stays so."""
-        await self._mark(name, _users.locked_at.is_not(None), None, forgiven=True)
+        if await self._mark(name, _users.locked_at.is_not(None), None, forgiven=True):
+            await self._factors.forgive(name)
+
+    async def reset_factors(self, name: str) -> None:
+        """Remove the second factors of an existing user with all that belongs to them, and end its sessions."""
+        await self._factors.reset(name)
+        # As in `enable`: a session in the memory of a server ends too.
+        await self._update(name, _users.name == name, credential_id=_new_credential_id())
+        await self._end_sessions(name)
 
     async def describe(self, name: str, description: str) -> None:
         """Replace the description of an existing user."""
@@ -150,10 +161,13 @@ class Users:
 
     async def _mark(
         self, name: str, where: ColumnElement[bool], locked_at: float | None, *, forgiven: bool = False
-    ) -> None:
+    ) -> bool:
+        """Lock or unlock a user that meets a condition, and return whether one did."""
         named = and_(_users.name == name, where)
-        if await self._write_transaction.run(update(schema.users).where(named).values(locked_at=locked_at)):
-            await self._note(name, forgiven=forgiven)
+        if not await self._write_transaction.run(update(schema.users).where(named).values(locked_at=locked_at)):
+            return False
+        await self._note(name, forgiven=forgiven)
+        return True
 
     async def _update(self, name: str, where: ColumnElement[bool], *, forgiven: bool = False, **values: Any) -> None:
         if await self._write_transaction.run(
@@ -290,7 +304,10 @@ class Transaction:
         self._changes = Changes()
         self.keys = Keys(write_transaction, self._changes, clock)
         self.grants = Grants(write_transaction, self._changes)
-        self.users = Users(write_transaction, self._changes, keys=self.keys, grants=self.grants, clock=clock)
+        self.factors = Factors(write_transaction, self._changes)
+        self.users = Users(
+            write_transaction, self._changes, keys=self.keys, grants=self.grants, factors=self.factors, clock=clock
+        )
         self.row_policies = RowPolicies(write_transaction, self._changes, clock)
         self.user_tags = Tags(write_transaction, self._changes, Subject.USER, schema.user_tags.c.user_name)
         self.key_tags = Tags(write_transaction, self._changes, Subject.KEY, schema.api_key_tags.c.key_id)

@@ -11,6 +11,8 @@ from kiteward.api.console import (
     one_time_secrets,
     roles,
     row_policies,
+    second_factors,
+    second_step,
     sign_in,
     tags,
     users,
@@ -18,7 +20,9 @@ from kiteward.api.console import (
 
 PAGES: Final = (
     *sign_in.PAGES,
+    *second_step.PAGES,
     *account.PAGES,
+    *second_factors.PAGES,
     *keys.PAGES,
     *one_time_secrets.PAGES,
     *users.PAGES,

@@ -22,6 +22,8 @@ from kiteward.gateway.client import GatewayClient
 
 HOME: Final = "/console/account"
 SIGN_IN: Final = "/console/sign-in"
+SECOND_FACTOR: Final = "/console/sign-in/second-factor"
+ENROLMENT: Final = "/console/second-factors"
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from kiteward.api.console import security
 from kiteward.api.console.forms import Action
-from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page, Reason
+from kiteward.api.console.request import HOME, SECOND_FACTOR, SIGN_IN, ConsoleRequest, Page, Reason
 from kiteward.domain.errors import AuthenticationError, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.iam.json_api.base import Done
@@ -33,18 +33,34 @@ async def act(request: ConsoleRequest) -> Response:
     if errors:
         return _form(request, request.form_raw("next"), errors=errors)
     try:
-        token = await begin(request, user, password)
+        begun = await begin(request, user, password)
     except AuthenticationError:
         return _form(request, request.form_raw("next"), errors={"": request.complaint("sign_in.refused")})
     except RequestRefused as error:
         return _form(request, request.form_raw("next"), errors={"": request.reason(error.details)})
-    response = request.redirect(_own_page(request.form_raw("next")))
-    security.set_session_cookie(response, request.http_request, token)
+    return entered(request, begun, own_page(request.form_raw("next")))
+
+
+def entered(request: ConsoleRequest, begun: BegunSession, path: str, *, done: str = "") -> Response:
+    """Redirect a browser whose user presented a right password: to a page, or to that for the second factor.
+
+    Args:
+        request: the request.
+        begun: what the password has led to.
+        path: the page to go to.
+        done: as of `ConsoleRequest.redirect`.
+    """
+    if begun.ticket is not None:
+        response = request.redirect(SECOND_FACTOR, done=done, next=path)
+        security.set_ticket_cookie(response, request.http_request, begun.ticket)
+        return response
+    response = request.redirect(path, done=done)
+    security.set_session_cookie(response, request.http_request, begun.token or Secret(""))
     return response
 
 
-async def begin(request: ConsoleRequest, user: str, password: Secret) -> Secret:
-    """Start a session and return its token.
+async def begin(request: ConsoleRequest, user: str, password: Secret) -> BegunSession:
+    """Start a session, unless a second factor is to be presented too, and return what begins.
 
     Raises:
         AuthenticationError: the user or password is wrong.
@@ -52,9 +68,7 @@ async def begin(request: ConsoleRequest, user: str, password: Secret) -> Secret:
     """
     browser = _browser_of(request.http_request.headers.get("user-agent", ""))
     client = request.client.with_credential(PasswordCredential(user, password))
-    begun = await client.invoke("BeginSession", NewSession(description=browser), BegunSession)
-    token: Secret = begun.token
-    return token
+    return await client.invoke("BeginSession", NewSession(description=browser), BegunSession)
 
 
 async def sign_out(request: ConsoleRequest) -> Response:
@@ -93,13 +107,13 @@ def _form(
 ) -> Response:
     http_request = request.http_request
     without_tls = http_request.url.scheme != "https" and http_request.url.hostname not in _THIS_MACHINE
-    values: dict[str, Any] = {"back_to": _own_page(back_to), "note": note, "without_tls": without_tls}
+    values: dict[str, Any] = {"back_to": own_page(back_to), "note": note, "without_tls": without_tls}
     return (
         request.page_with_errors("sign_in.html", errors, **values) if errors else request.page("sign_in.html", **values)
     )
 
 
-def _own_page(path: str) -> str:
+def own_page(path: str) -> str:
     """Return the path to go to after signing in: `path` if it is a page of the console, else the account page."""
     return path if _OUR_PAGE.fullmatch(path) and "//" not in path and not path.startswith(SIGN_IN) else HOME
 

@@ -18,6 +18,7 @@ from kiteward.iam.json_api import (
     missing,
     row_policies,
     row_preview,
+    second_factors,
     server,
     sessions,
     tags,
@@ -40,6 +41,7 @@ TOPICS: Final = (
     keys,
     server,
     sessions,
+    second_factors,
     views,
 )
 """The modules that declare operations."""

@@ -14,11 +14,15 @@ from typing import Any, Final
 import msgspec
 
 from kiteward.audit.events import DETAILS_LIMIT, Event
+from kiteward.authn.sign_in import BegunSignIn
 from kiteward.authz.policy import Decision, PolicySnapshot, decide_administrator, decide_authenticated
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
-from kiteward.domain.identity import CredentialReach, Principal, Secret
+from kiteward.domain.identity import CredentialReach, Principal, Secret, SignInStep
 from kiteward.domain.request_limits import Counted
+from kiteward.domain.second_factors import FactorProof
+from kiteward.iam.passwords import VerifyPassword
+from kiteward.iam.second_factors import VerifyFactor
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
 
@@ -54,6 +58,8 @@ class Request:
         principal: the caller; after `change` has been entered, as it is then.
         snapshot: the policy by which it was allowed; likewise.
         root_bypass: whether `root` needs no roles.
+        verify_password: verifies a password of a user; see `VerifyPassword`.
+        verify_factor: verifies a second factor of a user; see `VerifyFactor`.
         record: adds keyword arguments to the recorded result of a change in the audit trail, besides request and
             outcome; never a secret.
     """
@@ -65,7 +71,10 @@ class Request:
         change: Callable[[Callable[[], Awaitable[None]]], AbstractAsyncContextManager[Transaction]],
         caller_now: Callable[[], Awaitable[tuple[Principal, PolicySnapshot]]],
         *,
-        begin_session: Callable[[str], Awaitable[Secret]],
+        begin_session: Callable[[str], Awaitable[BegunSignIn]],
+        finish_sign_in: Callable[[FactorProof], Awaitable[Secret]],
+        verify_password: VerifyPassword,
+        verify_factor: VerifyFactor,
         root_bypass: bool,
         record: Callable[..., None],
     ) -> None:
@@ -75,16 +84,30 @@ class Request:
         self._caller_now = caller_now
         self.root_bypass = root_bypass
         self.record = record
+        self.verify_password = verify_password
+        self.verify_factor = verify_factor
         self._begin_session = begin_session
+        self._finish_sign_in = finish_sign_in
 
-    async def begin_session(self, description: str) -> Secret:
-        """Begin a session of the console for the caller, and return its token.
+    async def begin_session(self, description: str) -> BegunSignIn:
+        """Begin a session of the console for the caller, unless a second factor is to be presented too.
 
         Raises:
             AccessDenied: the caller did not authenticate with a password.
             LimitReached: there are too many sessions already.
         """
         return await self._begin_session(description)
+
+    async def finish_sign_in(self, proof: FactorProof) -> Secret:
+        """Begin a session of the console for the caller, who presents a second factor, and return its token.
+
+        Raises:
+            AccessDenied: the caller did not authenticate with a ticket.
+            FactorRejected: the second factor is not accepted.
+            SessionEnded: the ticket has ended meanwhile.
+            LimitReached: there are too many sessions already.
+        """
+        return await self._finish_sign_in(proof)
 
     @contextlib.asynccontextmanager
     async def change(self) -> AsyncIterator[Transaction]:
@@ -124,6 +147,7 @@ class AdminOperation:
         unrecorded_results: fields of the outcome that are not recorded because they do not report the change itself.
         counted: whose requests count against the limits of their caller.
         one_time_password: whether it may be called with a one-time password.
+        steps: the steps of an incomplete sign-in to the console that it is a part of; nothing else may be called then.
         while_unrecorded: whether this administrative read is answered while the audit trail cannot be written, because
             it reports that very state.
     """
@@ -143,6 +167,7 @@ class AdminOperation:
     unrecorded_results: frozenset[str] = frozenset()
     counted: Counted = Counted.EVERYBODY
     one_time_password: bool = False
+    steps: frozenset[SignInStep] = frozenset()
     while_unrecorded: bool = False
 
     def decide(self, principal: Principal) -> Decision:
