@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import math
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,6 +106,7 @@ class GatewayHarness:
         me: this server, as it is listed.
         throttle_clock: advances by an hour at each reading, so that wrong passwords in a test cause no waits; a test of
             waits sets its `step`.
+        later: seconds by which the clock of second factors is ahead.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class GatewayHarness:
         self.hasher = hasher
         self.engine = engine
         self.throttle_clock = SteppingClock(3600.0)
+        self.later = 0.0
         self.authenticator = Authenticator(
             store,
             hasher,
@@ -130,6 +133,7 @@ class GatewayHarness:
                 settings.console.factors,
                 key=FactorKey(Secret("a key for tests, of 32 characters")),
                 limits=OwnLimits(Throttle(self.throttle_clock)),
+                clock=lambda: time.time() + self.later,
             ),
         )
         self.trail = RecordedEvents()

@@ -100,7 +100,7 @@ class Authenticator:
             throttle: limits guessing at this server; None for one without failures.
             attempts: counts guesses for all servers that share the store; None for a single server.
             sessions: the console's sessions; None for those of a single server, with the default rules.
-            factors: the second factors of the console's sign-in; None for the default rules, without a key for apps.
+            factors: its second factors; None for the default rules, without a key for apps.
             clock: returns seconds since the epoch.
             capacity: most verified passwords in the cache; the oldest are removed first.
         """
@@ -114,8 +114,7 @@ class Authenticator:
         self._known: dict[str, CachedUser] = {}
         self._known_keys = KeyCache()
         self._forgets = 0
-        self._users_seen: dict[str, float] = {}
-        self._keys_seen: dict[str, float] = {}
+        self._users_seen, self._keys_seen = dict[str, float](), dict[str, float]()
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
 
     def change_by(self, change: OpenChange, *, lock: Callable[[str], Awaitable[None]]) -> None:

@@ -7,7 +7,7 @@ from secrets import token_hex
 from typing import Final, Protocol
 
 from kiteward.authn.second_factor import recovery_codes
-from kiteward.authn.second_factor.passkeys import PasskeyRefused
+from kiteward.authn.second_factor.passkeys import NewPasskey, PasskeyRefused
 from kiteward.authn.sessions import Session
 from kiteward.authn.sign_in import SignIn
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -184,25 +184,30 @@ async def add_passkey(
         passkey = await services.factors.made_passkey(name, response, holder=session.session_id)
     except PasskeyRefused as refused:
         raise _refused(str(refused)) from None
-    now, factor_id = time.time(), token_hex(8)
-    factor = FactorRecord(
-        factor_id,
-        name,
-        FactorKind.PASSKEY,
-        label,
-        now,
-        confirmed_at=now,
-        credential_id=passkey.credential_id,
-        public_key=passkey.public_key,
-        sign_count=passkey.sign_count,
-    )
+    factor = _passkey(name, passkey, label)
     async with caller.change() as transaction:
         codes = await _room_for_another(transaction, name)
         if await transaction.factors.has_passkey(passkey.credential_id):
             raise _refused("it was enrolled before")
         await transaction.factors.add(factor)
     caller.record(kind=str(FactorKind.PASSKEY))
-    return await _enrolled(services, session, Enrolment(factor_id, codes), FactorKind.PASSKEY)
+    return await _enrolled(services, session, Enrolment(factor.factor_id, codes), FactorKind.PASSKEY)
+
+
+def _passkey(name: str, made: NewPasskey, label: str) -> FactorRecord:
+    """Return a passkey as it is stored: it has proved itself by being made."""
+    now = time.time()
+    return FactorRecord(
+        token_hex(8),
+        name,
+        FactorKind.PASSKEY,
+        label,
+        now,
+        confirmed_at=now,
+        credential_id=made.credential_id,
+        public_key=made.public_key,
+        sign_count=made.sign_count,
+    )
 
 
 async def remove_factor(

@@ -51,7 +51,7 @@ class NewPasskey:
 
 
 def registration_options(rules: PasskeyRules, user_name: str, *, challenge: bytes, known: Sequence[str]) -> str:
-    """Return the options for making a passkey, as JSON for `navigator.credentials.create`.
+    """Return the options for making a passkey, as JSON for the browser.
 
     Args:
         rules: for which pages it is.
@@ -76,7 +76,7 @@ def registration_options(rules: PasskeyRules, user_name: str, *, challenge: byte
 
 
 def authentication_options(rules: PasskeyRules, *, challenge: bytes, known: Sequence[str]) -> str:
-    """Return the options for using a passkey, as JSON for `navigator.credentials.get`.
+    """Return the options for using a passkey, as JSON for the browser.
 
     Args:
         rules: for which pages it is.
@@ -124,7 +124,7 @@ def made(rules: PasskeyRules, response: Secret, *, challenge: bytes) -> NewPassk
 
     Args:
         rules: for which pages it is.
-        response: of `navigator.credentials.create`, as JSON.
+        response: what the browser got from the device, as JSON.
         challenge: as of the options.
 
     Raises:
@@ -152,7 +152,7 @@ def used(rules: PasskeyRules, response: Secret, *, challenge: bytes, public_key:
 
     Args:
         rules: for which pages it is.
-        response: of `navigator.credentials.get`, as JSON.
+        response: what the browser got from the device, as JSON.
         challenge: as of the options.
         public_key: of the passkey, in base64url.
         sign_count: how often it was used as far as is known; a device that counts must be beyond that.

@@ -20,6 +20,11 @@ def _user() -> sa.Column[str]:
 def upgrade() -> None:
     """Create the tables. Sessions that there are began without a second factor."""
     op.add_column("sessions", sa.Column("factor", sa.Text(), nullable=False, server_default=""))
+    _add_factors()
+    _add_what_waits()
+
+
+def _add_factors() -> None:
     op.create_table(
         "second_factors",
         sa.Column("factor_id", _name(), primary_key=True),
@@ -43,6 +48,9 @@ def upgrade() -> None:
         sa.Column("code_digest", _name(), primary_key=True),
         sqlite_with_rowid=False,
     )
+
+
+def _add_what_waits() -> None:
     op.create_table(
         "sign_in_tickets",
         sa.Column("token_digest", _name(), primary_key=True),
