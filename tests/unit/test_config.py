@@ -10,6 +10,7 @@ import pytest
 from tests.docs import settings_table
 
 from kiteward.audit.exports.settings import ExportTls, OtlpSettings, SyslogSettings
+from kiteward.authn.second_factor.rules import PasskeyRules, RequiredOf
 from kiteward.config.keys import KEYS as TABLE
 from kiteward.config.loading import explain, load, settings_from, unknown_environment
 from kiteward.config.settings import Settings
@@ -558,6 +559,81 @@ def test_command_line_wins_over_environment_and_file() -> None:
 def test_every_setting_is_documented() -> None:
     text = settings_table.PAGE.read_text("utf-8")
     assert settings_table.with_table(text) == text, "make settings-table"
+
+
+# Second factors
+
+
+KEY_OF_APPS = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("value", "required"),
+    [("off", RequiredOf.NOBODY), (False, RequiredOf.NOBODY), ("everyone", RequiredOf.EVERYONE)],
+)
+def test_who_must_have_a_second_factor(value: object, required: RequiredOf) -> None:
+    assert settings_from(document("kiteward.console.secondFactor", value)).console.factors.required_of is required
+
+
+def test_passkeys_are_for_the_origin_of_their_host_unless_others_are_listed() -> None:
+    assert settings_from({}).console.factors.passkeys is None
+    rules = settings_from({"kiteward": {"console": {"passkeys": {"rpId": "kw.example"}}}}).console.factors
+    assert rules.passkeys == PasskeyRules("kw.example", ("https://kw.example",))
+    origins = ["http://localhost:19530", "https://a.localhost"]
+    rules = settings_from(
+        {"kiteward": {"console": {"passkeys": {"rpId": "localhost", "origins": origins}}}}
+    ).console.factors
+    assert rules.passkeys == PasskeyRules("localhost", tuple(origins))
+
+
+@pytest.mark.parametrize(
+    ("rp_id", "origins", "told"),
+    [
+        ("", ["https://kw.example"], "does nothing"),
+        ("https://kw.example", [], "host name in lower case"),
+        ("kw.example:443", [], "host name in lower case"),
+        ("127.0.0.1", [], "no address"),
+        ("Kw.example", [], "lower case"),
+        ("kw.example", ["http://kw.example"], "must be like https://kw.example"),
+        ("kw.example", ["https://evil.example"], "must be like"),
+        ("kw.example", ["https://evilkw.example"], "must be like"),
+        ("kw.example", ["https://kw.example/"], "must be like"),
+        ("kw.example", ["https://kw.example:x"], "must be like"),
+        ("kw.example", ["https://user@kw.example"], "must be like"),
+        ("b.kw.example", ["https://kw.example"], "must be like"),
+    ],
+)
+def test_passkeys_for_pages_where_no_browser_takes_them_are_refused(rp_id: str, origins: list[str], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        settings_from({"kiteward": {"console": {"passkeys": {"rpId": rp_id, "origins": origins}}}})
+
+
+def test_key_of_apps_is_read_from_its_file_and_hidden(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{KEY_OF_APPS}\n", "utf-8")
+    for given in ({"factorKey": KEY_OF_APPS}, {"factorKeyFile": str(file)}):
+        settings = settings_from({"kiteward": {"console": given}})
+        assert settings.console.factor_key == Secret(KEY_OF_APPS)
+        assert KEY_OF_APPS not in repr(settings)
+    both = {"factorKey": KEY_OF_APPS, "factorKeyFile": str(file)}
+    with pytest.raises(ConfigurationError, match="both set"):
+        settings_from({"kiteward": {"console": both}})
+    file.write_text("", "utf-8")
+    for given in ({"factorKey": "short"}, {"factorKeyFile": str(file)}):
+        with pytest.raises(ConfigurationError, match="32 random characters"):
+            settings_from({"kiteward": {"console": given}})
+
+
+def test_a_second_factor_that_nobody_can_enrol_is_not_required() -> None:
+    store = {"url": "postgresql://kiteward@localhost/store"}
+    ways: list[dict[str, object]] = [{}, {"factorKey": KEY_OF_APPS}, {"passkeys": {"rpId": "kw.example"}}]
+    for way in ways:
+        console = {"secondFactor": "everyone", **way}
+        if way:
+            assert settings_from({"kiteward": {"console": console, "store": store}}).console.factors
+        else:
+            with pytest.raises(ConfigurationError, match="nobody can enrol one"):
+                settings_from({"kiteward": {"console": console, "store": store}})
 
 
 # The first password of root
