@@ -110,10 +110,9 @@ class Authenticator:
         self._root_bypass, self._local, self._open_to_anybody = root_bypass, local, open_to_anybody
         self.sessions: Sessions = sessions or MemorySessions(clock=clock)
         self.factors = factors or SecondFactors(store, clock=clock)
-        self._clock = clock
+        self._clock, self._forgets = clock, 0
         self._known: dict[str, CachedUser] = {}
         self._known_keys = KeyCache()
-        self._forgets = 0
         self._users_seen, self._keys_seen = dict[str, float](), dict[str, float]()
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
 
