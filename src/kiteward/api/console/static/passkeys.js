@@ -47,6 +47,7 @@ for (const button of document.querySelectorAll("button[data-passkey]")) {
   if (!window.PublicKeyCredential) continue;
   const form = button.form;
   button.hidden = false;
+  for (const note of document.querySelectorAll("[data-without-script]")) note.hidden = true;
   button.addEventListener("click", async () => {
     const failure = document.getElementById(button.dataset.failure);
     failure.hidden = true;
