@@ -639,7 +639,8 @@ def test_a_second_factor_that_nobody_can_enrol_is_not_required() -> None:
     for way in ways:
         console = {"secondFactor": "everyone", **way}
         if way:
-            assert settings_from({"kiteward": {"console": console, "store": store}}).console.factors
+            settings = settings_from({"kiteward": {"console": console, "store": store}})
+            assert settings.console.factors.required_of is RequiredOf.EVERYONE
         else:
             with pytest.raises(ConfigurationError, match="nobody can enrol one"):
                 settings_from({"kiteward": {"console": console, "store": store}})

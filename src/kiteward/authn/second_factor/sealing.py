@@ -22,7 +22,7 @@ class FactorKey:
         self._cipher = AESGCM(hmac.digest(text.reveal().encode("utf-8", "surrogatepass"), _PURPOSE, "sha256"))
 
     def seal(self, secret: Secret, *, about: str) -> str:
-        """Return a secret in a form that only this key opens.
+        """Return a secret in a form that can be read with this key alone.
 
         Args:
             secret: the secret.
