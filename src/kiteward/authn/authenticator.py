@@ -111,8 +111,7 @@ class Authenticator:
         self.sessions: Sessions = sessions or MemorySessions(clock=clock)
         self.factors = factors or SecondFactors(store, clock=clock)
         self._clock, self._forgets = clock, 0
-        self._known: dict[str, CachedUser] = {}
-        self._known_keys = KeyCache()
+        self._known, self._known_keys = dict[str, CachedUser](), KeyCache()
         self._users_seen, self._keys_seen = dict[str, float](), dict[str, float]()
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
 
