@@ -7,6 +7,8 @@ import msgspec
 
 from kiteward.audit.events import Event
 from kiteward.authn.sessions import Session
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import AccessDenied
 from kiteward.domain.identity import Secret, SignInStep
 from kiteward.domain.second_factors import FactorKind, FactorProof
 from kiteward.iam import sessions
@@ -84,6 +86,8 @@ async def begun(_services: Services, request: Request, arguments: NewSession) ->
 
 async def due(services: Services, request: Request, _arguments: Arguments) -> SignInDue:
     """Return what the caller, who presented a password, may present as a second factor."""
+    if request.principal.step is not SignInStep.SECOND_FACTOR:
+        raise AccessDenied("a second factor follows a password", ErrorDetail(ErrorCode.SESSION_NEEDS_PASSWORD))
     name = request.principal.user_name
     held = [each for each in await services.store.factors(name) if each.confirmed_at is not None]
     usable = services.factors.rules.passkeys is not None and any(each.kind == FactorKind.PASSKEY for each in held)
