@@ -118,7 +118,7 @@ class Holder:
         """Return the mark of an operation of our own for a kind of credential, with new objects."""
         session_id = await self.sign_in()
         key = await self.own("CreateApiKey", presented(USER))
-        arguments = msgspec.to_builtins(least_arguments(operation))
+        arguments = msgspec.to_builtins(least_arguments(operation), enc_hook=Secret.reveal)
         arguments |= {"keyId": key["keyId"]} if operation.endswith("ApiKey") and operation != "CreateApiKey" else {}
         named = {"userName": USER}
         arguments |= {
