@@ -14,7 +14,7 @@ from tests.access.test_expectations import verdict
 from tests.support.engine import FakeEngine
 from tests.support.gateway import GatewayHarness, encoded, least_arguments, opened, own_call, presented, quick_directory
 
-from kiteward.domain.errors import AccessDenied, NotFound, OldPasswordWrong
+from kiteward.domain.errors import AccessDenied, NotFound, OldPasswordWrong, OperationRefused
 from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret, SessionCredential
 from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS, Executor
@@ -46,10 +46,12 @@ _OWN_ROWS: Final = {
         DescribeLimits
     """,
     # Asked as the user.
-    "+++--": "DescribeUserAccount EndOldPassword ListSessions EndSession EndSessions",
+    "+++--": "DescribeUserAccount EndOldPassword ListSessions EndSession EndSessions ListFactors",
     # About another key of the user, which does not exist for a limited one.
     "+++xx": "DescribeApiKey RotateApiKey DisableApiKey EnableApiKey RevokeApiKey",
     "+----": "BeginSession",
+    # In the console.
+    "-+---": "StartApp ConfirmApp StartPasskey AddPasskey RemoveFactor RenewRecoveryCodes",
     "-----": """
         ListUserAccounts CreateUserAccount DeleteUserAccount ResetPassword DisableUser EnableUser UnlockUser
         ListCollectionAccess ListMissingAccess ListUnusedAccess SearchAudit ExplainAuditLine ChangeGrants DescribeServer
@@ -57,7 +59,7 @@ _OWN_ROWS: Final = {
         MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
         SetTags DeleteTags ListTaggedUsers PreviewRows
         SetLimits DeleteLimits ListLimits ExchangeToken
-        EndSessionsByProvider
+        EndSessionsByProvider ResetFactors DescribeSignIn FinishSignIn
         ListScimUsers GetScimUser CreateScimUser ReplaceScimUser PatchScimUser DeleteScimUser HandOverToScim
         ListScimGroups GetScimGroup CreateScimGroup ReplaceScimGroup PatchScimGroup DeleteScimGroup TakeBackFromScim
         ListIdentities InviteUser UnbindIdentity CutOffTokens ListGroupRoles GrantGroupRole RevokeGroupRole
@@ -134,6 +136,8 @@ class Holder:
             return "-"
         except NotFound:
             return "x"
+        except (OldPasswordWrong, OperationRefused):
+            return "+"  # by the password that it demands too, or for want of a host name for passkeys
         return "+"
 
 

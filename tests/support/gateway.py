@@ -24,6 +24,9 @@ from kiteward.authn.oidc.authentication import TokenAuthenticator
 from kiteward.authn.oidc.fetching import IssuerClient
 from kiteward.authn.oidc.key_sets import KeySet
 from kiteward.authn.oidc.tokens import TokenVerifier
+from kiteward.authn.second_factor.factors import SecondFactors
+from kiteward.authn.second_factor.sealing import FactorKey
+from kiteward.authn.shared_throttle import OwnLimits
 from kiteward.authn.throttle import Throttle
 from kiteward.authz.model import Policy
 from kiteward.bootstrap.first_start import bootstrap
@@ -121,6 +124,7 @@ class GatewayHarness:
         clock: the time by which tokens are accepted.
         throttle_clock: advances by an hour at each reading, so that wrong passwords in a test cause no waits; a test of
             waits sets its `step`.
+        later: seconds by which the clock of second factors is ahead.
     """
 
     def __init__(
@@ -138,6 +142,7 @@ class GatewayHarness:
         self.issuer_clients = [IssuerClient(each) for each in settings.issuers]
         self.key_sets = [KeySet(client.issuer, client) for client in self.issuer_clients]
         self.clock = MovableClock()
+        self.later = 0.0
         self.authenticator = Authenticator(
             store,
             hasher,
@@ -145,6 +150,13 @@ class GatewayHarness:
             local=True,
             throttle=Throttle(self.throttle_clock),
             tokens=self._tokens(settings) if self.key_sets else None,
+            factors=SecondFactors(
+                store,
+                settings.console.factors,
+                key=FactorKey(Secret("a key for tests, of 32 characters")),
+                limits=OwnLimits(Throttle(self.throttle_clock)),
+                clock=lambda: time.time() + self.later,
+            ),
         )
         self.trail = RecordedEvents()
         self.recorder = Recorder(self.trail)
@@ -161,6 +173,7 @@ class GatewayHarness:
             hasher,
             settings.passwords,
             OPERATIONS,
+            factors=self.authenticator.factors,
             naming=settings.naming,
             limits=settings.limits,
             super_users=settings.super_users,

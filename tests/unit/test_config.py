@@ -11,6 +11,7 @@ from tests.docs import settings_table
 
 from kiteward.audit.exports.settings import ExportTls, OtlpSettings, SyslogSettings
 from kiteward.authn.oidc.issuers import Issuer, NameRule
+from kiteward.authn.second_factor.rules import PasskeyRules, RequiredOf
 from kiteward.config.keys import KEYS as TABLE
 from kiteward.config.loading import explain, load, settings_from, unknown_environment
 from kiteward.config.settings import Settings
@@ -67,6 +68,15 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.scim.userPrefix": ("scim_", "scim.names", None),
     "kiteward.scim.userReplace": ({"@": "_"}, "scim.names", None),
     "kiteward.console.enabled": (False, "console.enabled", False),
+    "kiteward.console.factorKey": ("k" * 32, "console.factor_key", Secret("k" * 32)),
+    "kiteward.console.factorKeyFile": ("", "console.factor_key", Secret("")),
+    "kiteward.console.passkeys.origins": ("", "console.factors.passkeys", None),
+    "kiteward.console.passkeys.rpId": (
+        "kw.example",
+        "console.factors.passkeys",
+        PasskeyRules("kw.example", ("https://kw.example",)),
+    ),
+    "kiteward.console.secondFactor": ("everyone", "console.factors.required_of", "everyone"),
     "kiteward.console.idleTimeout": (60, "console.sessions.idle", 60),
     "kiteward.console.sessionLifetime": (600, "console.sessions.lifetime", 600),
     "kiteward.limits.requestsPerSecond": (5, "request_limits.rate", 5.0),
@@ -572,6 +582,82 @@ def test_every_setting_is_documented() -> None:
     assert settings_table.with_table(text) == text, "make settings-table"
     text = settings_table.ENTRY_PAGE.read_text("utf-8")
     assert settings_table.with_entry_table(text) == text, "make settings-table"
+
+
+# Second factors
+
+
+KEY_OF_APPS = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("value", "required"),
+    [("off", RequiredOf.NOBODY), (False, RequiredOf.NOBODY), ("everyone", RequiredOf.EVERYONE)],
+)
+def test_who_must_have_a_second_factor(value: object, required: RequiredOf) -> None:
+    assert settings_from(document("kiteward.console.secondFactor", value)).console.factors.required_of is required
+
+
+def test_passkeys_are_for_the_origin_of_their_host_unless_others_are_listed() -> None:
+    assert settings_from({}).console.factors.passkeys is None
+    rules = settings_from({"kiteward": {"console": {"passkeys": {"rpId": "kw.example"}}}}).console.factors
+    assert rules.passkeys == PasskeyRules("kw.example", ("https://kw.example",))
+    origins = ["http://localhost:19530", "https://a.localhost"]
+    rules = settings_from(
+        {"kiteward": {"console": {"passkeys": {"rpId": "localhost", "origins": origins}}}}
+    ).console.factors
+    assert rules.passkeys == PasskeyRules("localhost", tuple(origins))
+
+
+@pytest.mark.parametrize(
+    ("rp_id", "origins", "told"),
+    [
+        ("", ["https://kw.example"], "does nothing"),
+        ("https://kw.example", [], "host name in lower case"),
+        ("kw.example:443", [], "host name in lower case"),
+        ("127.0.0.1", [], "no address"),
+        ("Kw.example", [], "lower case"),
+        ("kw.example", ["http://kw.example"], "must be like https://kw.example"),
+        ("kw.example", ["https://evil.example"], "must be like"),
+        ("kw.example", ["https://evilkw.example"], "must be like"),
+        ("kw.example", ["https://kw.example/"], "must be like"),
+        ("kw.example", ["https://kw.example:x"], "must be like"),
+        ("kw.example", ["https://user@kw.example"], "must be like"),
+        ("b.kw.example", ["https://kw.example"], "must be like"),
+    ],
+)
+def test_passkeys_for_pages_where_no_browser_takes_them_are_refused(rp_id: str, origins: list[str], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        settings_from({"kiteward": {"console": {"passkeys": {"rpId": rp_id, "origins": origins}}}})
+
+
+def test_key_of_apps_is_read_from_its_file_and_hidden(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{KEY_OF_APPS}\n", "utf-8")
+    for given in ({"factorKey": KEY_OF_APPS}, {"factorKeyFile": str(file)}):
+        settings = settings_from({"kiteward": {"console": given}})
+        assert settings.console.factor_key == Secret(KEY_OF_APPS)
+        assert KEY_OF_APPS not in repr(settings)
+    both = {"factorKey": KEY_OF_APPS, "factorKeyFile": str(file)}
+    with pytest.raises(ConfigurationError, match="both set"):
+        settings_from({"kiteward": {"console": both}})
+    file.write_text("", "utf-8")
+    for given in ({"factorKey": "short"}, {"factorKeyFile": str(file)}):
+        with pytest.raises(ConfigurationError, match="32 random characters"):
+            settings_from({"kiteward": {"console": given}})
+
+
+def test_a_second_factor_that_nobody_can_enrol_is_not_required() -> None:
+    store = {"url": "postgresql://kiteward@localhost/store"}
+    ways: list[dict[str, object]] = [{}, {"factorKey": KEY_OF_APPS}, {"passkeys": {"rpId": "kw.example"}}]
+    for way in ways:
+        console = {"secondFactor": "everyone", **way}
+        if way:
+            settings = settings_from({"kiteward": {"console": console, "store": store}})
+            assert settings.console.factors.required_of is RequiredOf.EVERYONE
+        else:
+            with pytest.raises(ConfigurationError, match="nobody can enrol one"):
+                settings_from({"kiteward": {"console": console, "store": store}})
 
 
 # The first password of root

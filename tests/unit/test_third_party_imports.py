@@ -48,6 +48,9 @@ IMPORT_SCOPES = {
     "bcrypt": ImportScope(
         "bcrypt", ("kiteward.authn.hashing",), "hashes imported from Milvus, verified once and replaced"
     ),
+    "cryptography": ImportScope(
+        "cryptography", ("kiteward.authn.second_factor.sealing",), "one place seals what the store must not reveal"
+    ),
     "google.protobuf": ImportScope(
         "protobuf",
         ("kiteward.milvus", "kiteward.engine.embedded"),
@@ -93,6 +96,8 @@ IMPORT_SCOPES = {
         ("kiteward.milvus.generated", "kiteward.engine.embedded"),
         "the server loads the generated files without pymilvus' client; the engine's process has it anyway",
     ),
+    "pyotp": ImportScope("pyotp", ("kiteward.authn.second_factor.totp",), "one place computes codes of apps"),
+    "segno": ImportScope("segno", ("kiteward.api.console.qr_code",), "pages for people are made there alone"),
     "sqlalchemy": ImportScope("sqlalchemy", ("kiteward.store",), "SQL ends where the store ends"),
     "starlette": ImportScope("starlette", ("kiteward.api.rest", "kiteward.api.console"), "the core knows no protocol"),
     "structlog": ImportScope("structlog", ("kiteward.telemetry.logs",), "everybody logs with the standard library"),
@@ -101,6 +106,9 @@ IMPORT_SCOPES = {
         "uvloop",
         ("kiteward.cli", "kiteward.bootstrap", "kiteward.engine.embedded.child"),
         "the loop is chosen once, where a process starts",
+    ),
+    "webauthn": ImportScope(
+        "webauthn", ("kiteward.authn.second_factor.passkeys",), "one place reads what devices have signed"
     ),
     "zxcvbn": ImportScope("zxcvbn", ("kiteward.authn.common_passwords",), "only its list of common passwords is used"),
     "yaml": ImportScope("pyyaml", ("kiteward.config",), "settings are read once, into types"),

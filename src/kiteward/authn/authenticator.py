@@ -12,6 +12,7 @@ from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.key_cache import CachedKey, KeyCache, rejection_reason
 from kiteward.authn.password_verifier import OVERLOADED, THROTTLED, WRONG_PASSWORD, PasswordVerifier, Proof
 from kiteward.authn.principals import block_of_key, principal_of, read_key
+from kiteward.authn.second_factor.factors import SecondFactors
 from kiteward.authn.sessions import MemorySessions, OpenChange, Sessions
 from kiteward.authn.shared_throttle import AttemptLimits, OwnLimits, SharedLimits
 from kiteward.authn.system_events import SystemEventRecorder
@@ -28,6 +29,7 @@ from kiteward.domain.identity import (
     Principal,
     SessionCredential,
     SignInCredential,
+    SignInTicket,
     TokenCredential,
 )
 from kiteward.store.base import Attempts, Store
@@ -71,6 +73,7 @@ class Authenticator:
     Attributes:
         sessions: the console's sessions.
         console: begins these sessions.
+        factors: the second factors of a sign-in with a password.
         tokens: authenticates by tokens of identity providers; None where none is configured.
         counts: (kind, result) -> number of authentications. The result of a password, API key or token is `remembered`
             when nothing had to be read, hashed or verified, `verified`, `refused`, or `throttled` when it was not
@@ -90,6 +93,7 @@ class Authenticator:
         sessions: Sessions | None = None,
         tokens: "TokenAuthenticator | None" = None,
         sign_in: SignInRules | None = None,
+        factors: SecondFactors | None = None,
         clock: Callable[[], float] = time.time,
         capacity: int = 100_000,
     ) -> None:
@@ -106,6 +110,7 @@ class Authenticator:
             sessions: the console's sessions; None for those of a single server, with the default rules.
             tokens: authenticates by tokens; None where no identity provider is configured.
             sign_in: how sessions of the console may begin; None for passwords alone.
+            factors: its second factors; None for the default rules, without a key for apps.
             clock: returns seconds since the epoch.
             capacity: most verified passwords in the cache; the oldest are removed first.
         """
@@ -114,6 +119,7 @@ class Authenticator:
         self._passwords = PasswordVerifier(store, hasher, limits=limits, clock=clock, capacity=capacity)
         self._root_bypass, self._local, self._open_to_anybody = root_bypass, local, open_to_anybody
         self.sessions: Sessions = sessions or MemorySessions(clock=clock)
+        self.factors = factors or SecondFactors(store, clock=clock)
         self.console = ConsoleSignIn(self, None if open_to_anybody else sign_in or SignInRules(), clock=clock)
         self._known, self._known_keys, self._forgets = dict[str, CachedUser](), KeyCache(), 0
         self._users_seen, self._keys_seen = dict[str, float](), dict[str, float]()
@@ -132,6 +138,7 @@ class Authenticator:
         if self.tokens is not None:
             self.tokens.change_by(change, events)
         self._passwords.on_lockout(lock)
+        self.factors.on_lockout(lock)
 
     async def authenticate(
         self, presented: PresentedCredential | AuthenticationError, *, address: str = "", sign_up: bool = True
@@ -148,7 +155,7 @@ class Authenticator:
             PasswordRejected: unknown user, wrong password, throttled, or the user is disabled or locked.
             KeyRejected: not a valid API key, or the key is disabled, expired or not allowed from this address.
             TokenRejected: a token that is not accepted.
-            SessionEnded: no such session, or it has ended.
+            SessionEnded: no such session or ticket, or it has ended.
             StoreUnavailable: users cannot be read.
         """
         if self._open_to_anybody:
@@ -161,6 +168,8 @@ class Authenticator:
             return await self._by_token(presented, address, sign_up=sign_up)
         if isinstance(presented, SessionCredential | SignInCredential | LogoutCredential):
             return await self._in_console(presented, sign_up=sign_up)
+        if isinstance(presented, SignInTicket):
+            return await self.console.holder(presented)
         if isinstance(presented, LocalCredential) and self._local:
             return _OPERATOR
         self.counts["none", "refused"] += 1

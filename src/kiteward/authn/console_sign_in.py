@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from kiteward.authn.local_sign_in import LocalSignIn
-from kiteward.authn.sessions import Session, Sessions, SignIn, session_ended
+from kiteward.authn.second_factor.factors import SecondFactors
+from kiteward.authn.sessions import Session, Sessions, session_ended
+from kiteward.authn.sign_in import AT_PROVIDER, BegunSignIn, SignIn
 from kiteward.authn.user_cache import CachedUser
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import AccessDenied, AuthenticationError, KeyRejected
+from kiteward.domain.errors import AccessDenied, AuthenticationError, KeyRejected, SessionEnded
 from kiteward.domain.identity import (
     LogoutCredential,
     PasswordCredential,
@@ -17,7 +19,10 @@ from kiteward.domain.identity import (
     Secret,
     SessionCredential,
     SignInCredential,
+    SignInStep,
+    SignInTicket,
 )
+from kiteward.domain.second_factors import FactorProof
 
 if TYPE_CHECKING:  # loaded where an identity provider is configured
     from kiteward.authn.oidc.provider_sessions import ProviderSessions
@@ -29,6 +34,11 @@ class Users(Protocol):
     @property
     def sessions(self) -> Sessions:
         """The console's sessions."""
+        ...
+
+    @property
+    def factors(self) -> SecondFactors:
+        """The second factors of a sign-in with a password."""
         ...
 
     async def prove(self, presented: PasswordCredential, address: str) -> tuple[Principal, str]:
@@ -75,8 +85,8 @@ class ConsoleSignIn:
 
     async def begin(
         self, presented: PresentedCredential | AuthenticationError, *, address: str, description: str
-    ) -> Secret:
-        """Begin a session for a user, and return its token.
+    ) -> BegunSignIn:
+        """Begin a session for a user, unless a second factor is to be presented after the password.
 
         Args:
             presented: a password, or what an identity provider has issued for a sign-in.
@@ -91,6 +101,8 @@ class ConsoleSignIn:
         """
         if isinstance(presented, PasswordCredential) and self._passwords is not None:
             sign_in = await self._with_password(presented, self._passwords, address, description)
+            if self._has_factor(sign_in.user_name):
+                return BegunSignIn(ticket=await self._users.factors.begin(sign_in))
         elif isinstance(presented, SignInCredential):
             sign_in = await self._at_provider(presented, address, description)
         else:
@@ -98,7 +110,37 @@ class ConsoleSignIn:
                 "a session requires a user name and password, or a sign-in at an identity provider",
                 ErrorDetail(ErrorCode.SESSION_NEEDS_PASSWORD),
             )
+        return BegunSignIn(token=await self._users.sessions.begin(sign_in))
+
+    async def finish(
+        self, presented: PresentedCredential | AuthenticationError, proof: FactorProof, *, address: str
+    ) -> Secret:
+        """Begin a session for a user who presents a second factor after the password, and return its token.
+
+        Args:
+            presented: the ticket that the password has led to.
+            proof: the second factor.
+            address: where the request comes from, as `host:port`.
+
+        Raises:
+            AccessDenied: the credential is not a ticket, or this user may not sign in with a password from there.
+            KitewardError: as `SecondFactors.finish` and `begin`.
+        """
+        if not isinstance(presented, SignInTicket) or self._passwords is None:
+            raise AccessDenied("a second factor follows a password", ErrorDetail(ErrorCode.SESSION_NEEDS_PASSWORD))
+        self._passwords.require((await self._of_ticket(presented))[0], address)
+        sign_in = await self._users.factors.finish(presented.token, proof, address=address)
         return await self._users.sessions.begin(sign_in)
+
+    async def holder(self, presented: SignInTicket) -> Principal:
+        """Return the principal of a ticket, which may present a second factor and nothing else.
+
+        Raises:
+            SessionEnded: there is no such ticket, it has ended, or its user was changed.
+            StoreUnavailable: it cannot be read.
+        """
+        principal, ticket_id = await self._of_ticket(presented)
+        return replace(principal, credential=f"sign-in:{ticket_id}", one_time=False, step=SignInStep.SECOND_FACTOR)
 
     async def principal(
         self, presented: SessionCredential | SignInCredential | LogoutCredential, *, sign_up: bool
@@ -136,7 +178,20 @@ class ConsoleSignIn:
             sessions.refuse(session)
             raise session_ended()
         sessions.touch(session)
-        return replace(principal, credential=f"session:{session.session_id}")
+        # At a provider, second factors are presented there.
+        due = not session.record.factor and self._users.factors.rules.requires(principal)
+        step = SignInStep.ENROLMENT if due else SignInStep.COMPLETE
+        return replace(principal, credential=f"session:{session.session_id}", step=step)
+
+    async def _of_ticket(self, presented: SignInTicket) -> tuple[Principal, str]:
+        """Return the principal of the password that a ticket was given for, and the public id of the ticket."""
+        ticket = await self._users.factors.ticket(presented.token)
+        held = ticket.sign_in
+        known = await self._users.known(held.user_name)
+        principal = None if known is None else known.principal_for(held.verified_id, self._clock)
+        if known is None or principal is None or known.credential_id != held.current_id or not known.second_factor:
+            raise SessionEnded("the user was changed in the meantime: sign in again")
+        return principal, ticket.ticket_id
 
     async def end_by_provider(self, presented: PresentedCredential | AuthenticationError) -> Sequence[str]:
         """End the sessions that a logout token is about, and sign-ins in progress; return the users, sorted.
@@ -167,12 +222,16 @@ class ConsoleSignIn:
         current = self._current(principal)
         if not current:
             raise KeyRejected("the user was changed in the meantime: sign in again")
-        return SignIn(principal.user_name, current, current, address, description, provider)
+        return SignIn(principal.user_name, current, current, address, description, provider, AT_PROVIDER)
 
     def _required_providers(self) -> "ProviderSessions":
         if self._providers is None:
             raise KeyRejected("no identity provider is configured")
         return self._providers
+
+    def _has_factor(self, user_name: str) -> bool:
+        known = self._users.cached(user_name)
+        return known is not None and known.second_factor
 
     def _current(self, principal: Principal) -> str:
         known = self._users.cached(principal.user_name)
@@ -183,6 +242,8 @@ class ConsoleSignIn:
         record = session.record
         if known.credential_id != record.current_id:
             return None
+        if known.second_factor and not record.factor:
+            return None  # it began before its user had a second factor
         if known.identity is not None and record.began_at < known.identity.not_before:
             return None
         own = known.principal_for(record.verified_id, self._clock)

@@ -8,15 +8,15 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from kiteward.authn.sign_in import SignIn
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import KeyRejected, LimitReached, SessionEnded
 from kiteward.domain.identity import Secret
-from kiteward.store.provider_records import ProviderLogout, ProviderSignIn
+from kiteward.store.provider_records import ProviderLogout
 from kiteward.store.records import SessionRecord
 from kiteward.store.transaction import Transaction
 
 _TOKEN_BYTES: Final = 32
-_MOST_DESCRIPTION: Final = 200
 
 LOGOUTS_KEPT: Final = 900.0
 """Seconds for which the notice of a provider that a user has signed out there ends sign-ins that are in progress."""
@@ -44,37 +44,6 @@ class SessionRules:
     def ends_at(self, session: "Session") -> float:
         """Return when a session expires if it is not used, in seconds since the epoch."""
         return min(session.used_at + self.idle, session.began_at + self.lifetime)
-
-
-@dataclass(frozen=True, slots=True)
-class SignIn:
-    """A sign-in that was verified.
-
-    Attributes:
-        user_name, verified_id, current_id, address, description: as of `SessionRecord`.
-        provider: the sign-in at an identity provider; None if it was with a password.
-    """
-
-    user_name: str
-    verified_id: str
-    current_id: str
-    address: str
-    description: str
-    provider: ProviderSignIn | None = None
-
-    def begun(self, now: float) -> SessionRecord:
-        """Return a new session of it, with a random id."""
-        return SessionRecord(
-            secrets.token_hex(8),
-            self.user_name,
-            self.verified_id,
-            self.current_id,
-            self.address,
-            self.description[:_MOST_DESCRIPTION],
-            now,
-            now,
-            self.provider,
-        )
 
 
 @dataclass(slots=True)

@@ -11,13 +11,13 @@ from kiteward.authn.sessions import (
     OpenChange,
     Session,
     SessionRules,
-    SignIn,
     digest_of,
     new_token,
     session_ended,
     signed_out_meanwhile,
     too_many_sessions,
 )
+from kiteward.authn.sign_in import SignIn
 from kiteward.domain.errors import PasswordRejected
 from kiteward.domain.identity import Secret
 from kiteward.store.base import Store
@@ -63,7 +63,7 @@ class StoredSessions:
         token, now = new_token(), self._clock()
         async with self._change() as transaction:
             user = await transaction.users.get(sign_in.user_name)
-            if user is None or user.credential_id != sign_in.current_id:
+            if user is None or user.credential_id != sign_in.current_id or (user.second_factor and not sign_in.factor):
                 raise PasswordRejected(WRONG_PASSWORD, reason="the user was changed in the meantime")
             await transaction.sessions.remove_over(
                 used_before=now - self.rules.idle - _LAST_USE_IS_LATE,

@@ -20,6 +20,7 @@ class CachedUser:
         principal: the principal of the current credential.
         before: the principal of the previous credential.
         identity: whom tokens sign in as the user; None for a local user.
+        second_factor: whether the user has a second factor for the console.
     """
 
     credential_id: str | None
@@ -27,6 +28,7 @@ class CachedUser:
     principal: Principal
     before: Principal
     identity: IdentityRecord | None = None
+    second_factor: bool = False
 
     @classmethod
     def of(cls, record: UserRecord, principal: Principal) -> Self:
@@ -35,7 +37,7 @@ class CachedUser:
         previous = record.previous
         current = replace(principal, credential=fingerprint(record.credential_id), one_time=record.one_time)
         before = replace(principal, credential=fingerprint(previous.credential_id)) if previous else current
-        return cls(credential_id, previous, current, before, record.identity)
+        return cls(credential_id, previous, current, before, record.identity, record.second_factor)
 
     def principal_for(self, credential_id: str, clock: Callable[[], float]) -> Principal | None:
         """Return the principal of a verified credential, or None if it is no longer one of the user's."""

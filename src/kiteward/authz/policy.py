@@ -16,7 +16,7 @@ from kiteward.authz.privileges import PRIVILEGES, SHOWS_COLLECTION, Level, Objec
 from kiteward.authz.row_policies import CompiledRowRules, ProtectedCollection
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied
-from kiteward.domain.identity import CredentialReach, Principal
+from kiteward.domain.identity import CredentialReach, Principal, SignInStep
 from kiteward.domain.naming import ANY
 from kiteward.domain.request_limits import RequestLimits
 
@@ -240,8 +240,16 @@ def _is_open(principal: Principal, credential: CredentialReach) -> bool:
 def decide_administrator(principal: Principal) -> Decision:
     """Decide whether a principal is an administrator: `root` where it is not restricted, or a holder of `admin`.
 
-    No other privilege suffices: whoever can set another user's password can act as that user.
+    No other privilege suffices: whoever can set another user's password can act as that user. Nobody is one before the
+    sign-in is complete.
     """
+    if principal.step is not SignInStep.COMPLETE:
+        return Decision(
+            False,
+            f"the sign-in of `{principal.user_name}` lacks a second factor",
+            f"permission deny to {principal.user_name}: a second factor is needed",
+            ErrorDetail(ErrorCode.ENROLMENT_DUE),
+        )
     if principal.unrestricted:
         return _ALLOWED_ROOT
     if ADMIN_ROLE in principal.roles:

@@ -203,6 +203,7 @@ def make_services(
         access.hasher,
         settings.passwords,
         OPERATIONS,
+        factors=access.authenticator.factors,
         naming=settings.naming,
         limits=settings.limits,
         request_limits=settings.request_limits,

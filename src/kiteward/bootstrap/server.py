@@ -35,6 +35,7 @@ from kiteward.bootstrap.first_start import (
 )
 from kiteward.bootstrap.issuers import open_issuers, open_sign_in, sign_in_rules
 from kiteward.bootstrap.ports import PublicPort, open_metrics
+from kiteward.bootstrap.second_factors import open_factors
 from kiteward.bootstrap.sharing import follow_catalog, join, open_sharing, state_of
 from kiteward.bootstrap.store import await_store
 from kiteward.bootstrap.workers.place import Place
@@ -249,6 +250,7 @@ def _authenticator(stack: AsyncExitStack, settings: Settings, store: Store, hash
         sessions=(StoredSessions(store, rules) if store.shared else MemorySessions(rules)),
         tokens=tokens,
         sign_in=sign_in_rules(settings, tokens),
+        factors=open_factors(settings, store),
     )
 
 
@@ -383,6 +385,7 @@ def _settings_for_the_record(settings: Settings) -> dict[str, object]:
         "publicSeeds": settings.seed_public,
         "superUsers": sorted(settings.super_users),
         "passwordPolicy": settings.passwords.name,
+        "secondFactor": settings.console.factors.required_of,
         "tls": settings.tls is not None,
         "store": FILE if settings.store is None else str(settings.store),
         "engine": EMBEDDED if settings.engine is None else str(settings.engine.address),

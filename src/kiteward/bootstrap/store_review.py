@@ -1,14 +1,19 @@
 """Reviews the store for the doctor: whether it can be used, and what is unsafe in it. It changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from kiteward.authn.hashing import PasswordHasher
+from kiteward.authn.principals import principal_of
+from kiteward.authn.second_factor.rules import RequiredOf
+from kiteward.authz.model import ADMIN_ROLE
+from kiteward.authz.policy import decide_administrator
 from kiteward.authz.row_policies import CompiledRowRules, ProtectedCollection
 from kiteward.bootstrap.first_start import root_password_weakness
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import StoreUnavailable
+from kiteward.domain.identity import ROOT
 from kiteward.store.base import Store
 from kiteward.store.postgresql.review import Facts, examine
 from kiteward.store.postgresql.settings import PostgresqlSettings
@@ -88,11 +93,30 @@ async def _review(store: Store, settings: Settings) -> StoreReview:
     finally:
         hasher.close()
     policy = await store.policy()
+    unsafe = [f"{weakness}: change it (MilvusClient.update_password)"] if weakness else []
+    unsafe += [each async for each in _without_second_factor(store, settings)]
     return StoreReview(
         present=bool(policy.roles),
         notes=tuple(_row_policies(policy.protected, shared=settings.engine is not None)),
-        unsafe=(f"{weakness}: change it (MilvusClient.update_password)",) if weakness else (),
+        unsafe=tuple(unsafe),
     )
+
+
+async def _without_second_factor(store: Store, settings: Settings) -> AsyncIterator[str]:
+    """Yield a sentence for each administrator who must have a second factor and has none."""
+    rules = settings.console.factors
+    if not settings.console.enabled or rules.required_of is RequiredOf.NOBODY:
+        return
+    names = {ROOT, *(await store.bindings(ADMIN_ROLE)).get(ADMIN_ROLE, ())}
+    for name in sorted(names):
+        user = await store.user(name)
+        if user is None or not user.enabled or user.second_factor:
+            continue
+        if decide_administrator(principal_of(user, root_bypass=settings.root_bypass)).allowed:
+            yield (
+                f"{name} is an administrator without a second factor, which whoever signs in to the console first with "
+                "the password can enrol: enrol it now"
+            )
 
 
 def _row_policies(protected: tuple[ProtectedCollection, ...], *, shared: bool) -> Iterator[str]:

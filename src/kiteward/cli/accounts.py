@@ -48,6 +48,12 @@ USERS: Final = (
     Command("disable", "DisableUser", "disable a user", names=("userName",)),
     Command("enable", "EnableUser", "enable a disabled user", names=("userName",)),
     Command("unlock", "UnlockUser", "unlock a user after too many wrong passwords", names=("userName",)),
+    Command(
+        "reset-factors",
+        "ResetFactors",
+        "remove the second factors of a user who has lost them, and end the user's sessions",
+        names=("userName",),
+    ),
     Command("delete", "DeleteUserAccount", "delete a user with its API keys", names=("userName",)),
 )
 

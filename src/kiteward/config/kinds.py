@@ -92,7 +92,8 @@ class Choice(Generic[Word]):
         return f"{', '.join(others)} or {last}"
 
     def parse(self, value: object) -> Word:
-        text = Text("text").parse(value)
+        # YAML reads a bare `off` as false.
+        text = "off" if value is False else Text("text").parse(value)
         for each in self.choices:
             if each == text:
                 return each

@@ -127,7 +127,7 @@ def _build_settings(reader: Reader) -> Settings:
         metrics=_metrics(reader),
         audit=_audit(reader),
         rest=rest,
-        console=console(reader),
+        console=console(reader, shared=store is not None),
         tls=_tls(reader),
         store=store,
         byte_limits=_byte_limits(reader),

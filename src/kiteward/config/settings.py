@@ -57,7 +57,8 @@ class Settings:
             sent, `kiteward.audit.syslog` and `kiteward.audit.otlp`.
         rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
             `corsOrigins`.
-        console: `kiteward.console.address`, `enabled`, `idleTimeout`, `localSignIn` and `sessionLifetime`.
+        console: `kiteward.console.address`, `enabled`, `idleTimeout`, `localSignIn`, `sessionLifetime`, `secondFactor`,
+            `factorKey`, `factorKeyFile` and `passkeys`.
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None without TLS.
         store: the PostgreSQL database of the store, `kiteward.store.url`, `password`, `passwordFile`, `connections` and
             `timeout`; None for a file in the data directory.

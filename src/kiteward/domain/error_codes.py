@@ -27,6 +27,7 @@ class ErrorCode(StrEnum):
     ALIAS_CONFLICT = auto()
     LIMIT_REACHED = auto()
     OLD_PASSWORD_WRONG = auto()
+    FACTOR_REJECTED = auto()
     PROTECTED_OBJECT = auto()
     COLLECTION_NOT_FOUND = auto()
     ENGINE_UNAVAILABLE = auto()
@@ -45,6 +46,9 @@ class ErrorCode(StrEnum):
     PRIVILEGE_MISSING = auto()
     ADMINISTRATOR_NEEDED = auto()
     ONE_TIME_PASSWORD = auto()
+    SECOND_FACTOR_DUE = auto()
+    ENROLMENT_DUE = auto()
+    CONSOLE_SESSION_NEEDED = auto()
     LARGE_REQUEST_DENIED = auto()
     ROW_POLICIES_ALL_ROWS = auto()
     ROW_POLICIES_IDS_NOT_VISIBLE = auto()
@@ -167,6 +171,18 @@ class ErrorCode(StrEnum):
     SCIM_USER_PROTECTED = auto()
     SCIM_VALUE_INVALID = auto()
     SCIM_VERSION_DIFFERS = auto()
+
+    # Second factors.
+    APP_CODE_WRONG = auto()
+    APP_NOT_STARTED = auto()
+    APPS_NOT_CONFIGURED = auto()
+    FACTOR_LABEL_INVALID = auto()
+    FACTOR_NEEDED = auto()
+    FACTOR_NOT_FOUND = auto()
+    FACTORS_LIMIT = auto()
+    OWN_FACTORS = auto()
+    PASSKEY_REFUSED = auto()
+    PASSKEYS_NOT_CONFIGURED = auto()
 
     # Roles and grants.
     ROLE_NOT_FOUND = auto()

@@ -28,6 +28,7 @@ KitewardError
 │   ├── AliasConflict                an alias is named where only a collection can be, or blocks a drop
 │   ├── LimitReached                 a configured limit would be exceeded
 │   ├── OldPasswordWrong             a password change without the right old password
+│   ├── FactorRejected               a second factor that is wrong, was used before or must wait
 │   ├── ProtectedObject              the root user and built-in roles cannot be changed or deleted
 │   ├── DatabaseNotFound             the database does not exist or is not visible
 │   ├── DatabaseNameInvalid          a database name breaks a rule
@@ -83,11 +84,7 @@ class KitewardError(Exception):
 
 
 class AuthenticationError(KitewardError):
-    """The caller is not authenticated.
-
-    Attributes:
-        reason: why, for operators; the message, which clients see, reveals less.
-    """
+    """The caller is not authenticated. `reason` says why, to operators; the message, for clients, reveals less."""
 
     default_code = ErrorCode.UNAUTHENTICATED
 
@@ -161,11 +158,7 @@ class InvalidArgument(RequestRefused):
 
 
 class FilterSyntaxError(InvalidArgument):
-    """A filter cannot be read, or holds what its reader does not take.
-
-    Attributes:
-        position: offset of the character at fault, 0 for the first of the filter; 0 too if no single one is at fault.
-    """
+    """A filter cannot be read, or not taken. `position` is the offset of the character at fault; 0 if there is none."""
 
     def __init__(self, message: str = "", *details: ErrorDetail, field: str = "", position: int = 0) -> None:
         super().__init__(message, *details, field=field)
@@ -223,15 +216,21 @@ class LimitReached(RequestRefused):
 
 
 class OldPasswordWrong(RequestRefused):
-    """A password change without the right old password, or for an unknown user: deliberately one fact.
-
-    Attributes:
-        reason: why, for operators, as of `AuthenticationError`.
-    """
+    """A change without the right password, or for an unknown user: one fact. `reason` says why, to operators."""
 
     default_code = ErrorCode.OLD_PASSWORD_WRONG
 
     def __init__(self, message: str, *details: ErrorDetail, field: str = "oldPassword", reason: str = "") -> None:
+        super().__init__(message, *details, field=field)
+        self.reason = reason
+
+
+class FactorRejected(RequestRefused):
+    """A second factor that is wrong, was used before or must wait: one fact. `reason` says why, to operators."""
+
+    default_code = ErrorCode.FACTOR_REJECTED
+
+    def __init__(self, message: str, *details: ErrorDetail, field: str = "code", reason: str = "") -> None:
         super().__init__(message, *details, field=field)
         self.reason = reason
 

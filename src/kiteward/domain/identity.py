@@ -139,6 +139,16 @@ class LogoutCredential:
     token: Secret
 
 
+@dataclass(frozen=True, slots=True)
+class SignInTicket:
+    """The ticket of a sign-in to the console whose password was right and whose second factor is still to come.
+
+    Only the console creates one, from a cookie of its own. It is accepted for presenting the second factor alone.
+    """
+
+    token: Secret
+
+
 LONGEST_CREDENTIAL: Final = 16 * 1024
 """Bytes of a presented credential, as its user gives it to a client: `user:password`, an API key or a token."""
 
@@ -162,7 +172,21 @@ PresentedCredential = (
     | SessionCredential
     | SignInCredential
     | LogoutCredential
+    | SignInTicket
 )
+
+
+class SignInStep(StrEnum):
+    """How far the sign-in of a principal is.
+
+    COMPLETE: nothing is missing.
+    SECOND_FACTOR: the password was right; a second factor has to be presented.
+    ENROLMENT: it has a session, and its user must have a second factor and has none yet.
+    """
+
+    COMPLETE = "complete"
+    SECOND_FACTOR = "second_factor"
+    ENROLMENT = "enrolment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +251,11 @@ class Principal:
         unrestricted: true for `root` unless `common.security.rootShouldBindRole` is set; every request of such a
             principal is allowed.
         credential: what it was verified by, in a form that may be recorded: `password:` and the beginning of the id of
-            the stored credential, `key:<key id>`, `oidc:<issuer>#<subject>`, `session:<session id>`, `local` or `none`.
+            the stored credential, `key:<key id>`, `oidc:<issuer>#<subject>`, `session:<session id>`,
+            `sign-in:<ticket id>`, `local` or `none`.
         key: the limits of its API key; None when it did not authenticate with one.
         one_time: whether it authenticated with a one-time password, which may only be used to set another.
+        step: how far its sign-in to the console is. Until that is complete, it may do what the step asks for alone.
         tags: what row policies read as `$current_principal_tags`: the user's tags; for an API key with the tags of the
             keys that it descends from, and its own, in their place; with a token those of its claims, in their place.
         withheld_roles: roles of the user that its API key leaves out. They allow nothing, and restrictive row policies
@@ -244,6 +270,7 @@ class Principal:
     credential: str = field(default="password", compare=False)
     key: KeyScope | None = field(default=None, compare=False)
     one_time: bool = field(default=False, compare=False)
+    step: SignInStep = field(default=SignInStep.COMPLETE, compare=False)
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     withheld_roles: frozenset[str] = frozenset()
     limits: HeldLimits | None = field(default=None, compare=False)

@@ -33,6 +33,7 @@ from kiteward.domain.errors import (
     AccessDenied,
     AuditUnavailable,
     AuthenticationError,
+    FactorRejected,
     KitewardError,
     LimitReached,
     OldPasswordWrong,
@@ -362,7 +363,7 @@ def _outcome(recording: Recording, error: BaseException | None) -> tuple[Outcome
         return (Outcome.FAILED, f"status {recording.status}") if recording.status else (Outcome.SUCCEEDED, "")
     if isinstance(error, AccessDenied | AuthenticationError):
         return Outcome.REFUSED, _name(error)
-    if isinstance(error, OldPasswordWrong):
+    if isinstance(error, OldPasswordWrong | FactorRejected):
         return Outcome.REFUSED, f"{_name(error)}: {error.reason}"
     return Outcome.FAILED, _name(error)
 

@@ -31,6 +31,7 @@ from kiteward.gateway.resolve import check_new_names, resolve_request
 from kiteward.gateway.resolved_request import NOTHING_RESOLVED, ResolvedRequest
 from kiteward.gateway.row_access.access import RowAccess, row_access
 from kiteward.gateway.rows import Row
+from kiteward.gateway.sign_in_steps import require_signed_in
 from kiteward.iam.json_api.base import AdminOperation
 from kiteward.telemetry.telemetry import Telemetry
 
@@ -148,7 +149,7 @@ class Authorizer:
         Raises:
             LeaseOver: this server may not authenticate anybody now.
             AuthenticationError: the caller is not authenticated.
-            AccessDenied: the caller has a one-time password and must set another one first.
+            AccessDenied: as `require_signed_in`.
         """
         self._policy_cache.require_lease()
         call, row = recording.call, recording.row
@@ -156,12 +157,7 @@ class Authorizer:
         first = recording.principal is None
         principal = await self._authenticator.authenticate(call.credential, address=call.address, sign_up=first)
         recording.principal = principal
-        if principal.one_time and not (row is not None and row.one_time_password):
-            raise AccessDenied(
-                f"the password of {principal.user_name} is a one-time password: set another one first "
-                "(update_password)",
-                ErrorDetail(ErrorCode.ONE_TIME_PASSWORD),
-            )
+        require_signed_in(principal, row)
         return principal
 
     async def authorize(

@@ -6,10 +6,12 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
 from kiteward.authn.exchanges import Accepted
+from kiteward.authn.sign_in import BegunSignIn
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AuthenticationError, EngineRejected, EngineUnavailable
 from kiteward.domain.identity import PresentedCredential, Principal, Secret
+from kiteward.domain.second_factors import FactorProof
 from kiteward.engine.base import Engine
 from kiteward.gateway import row_properties
 from kiteward.gateway.audit_details import details_of, result_of
@@ -256,19 +258,22 @@ class AdminExecutor:
             again = await self._context.authorizer.authorize(recording, again=True)
             return again.principal, again.snapshot
 
-        async def begin_session(description: str) -> Secret:
-            return await self._context.authenticator.begin_session(
-                call.credential, address=call.address, description=description
-            )
+        authenticator = self._context.authenticator
+
+        async def begin_session(description: str) -> BegunSignIn:
+            return await authenticator.begin_session(call.credential, address=call.address, description=description)
+
+        async def finish_sign_in(proof: FactorProof) -> Secret:
+            return await authenticator.finish_sign_in(call.credential, proof, address=call.address)
 
         async def end_by_provider() -> Sequence[str]:
-            return await self._context.authenticator.end_by_provider(call.credential)
+            return await authenticator.end_by_provider(call.credential)
 
         async def accept(presented: PresentedCredential | None, sign_up: bool) -> Accepted:
             credential = call.credential if presented is None else presented
             if isinstance(credential, AuthenticationError):
                 raise credential
-            return await self._context.authenticator.accept(credential, address=call.address, sign_up=sign_up)
+            return await authenticator.accept(credential, address=call.address, sign_up=sign_up)
 
         return AdminRequest(
             request.principal,
@@ -276,6 +281,9 @@ class AdminExecutor:
             functools.partial(self._context.policy_cache.change, record=self._context.recorder.in_store(recording)),
             caller_now,
             begin_session=begin_session,
+            finish_sign_in=finish_sign_in,
+            verify_password=functools.partial(authenticator.verify_password, address=call.address),
+            verify_factor=functools.partial(self._context.services.factors.verify, address=call.address),
             end_by_provider=end_by_provider,
             accept=accept,
             root_bypass=self._context.services.root_bypass,

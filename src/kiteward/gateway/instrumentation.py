@@ -5,8 +5,10 @@ from time import perf_counter
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.exchanges import Accepted, accept
+from kiteward.authn.sign_in import BegunSignIn
 from kiteward.domain.errors import AuthenticationError
 from kiteward.domain.identity import PasswordCredential, PresentedCredential, Principal, Secret
+from kiteward.domain.second_factors import FactorProof
 from kiteward.engine.base import Engine, EngineHealth
 from kiteward.engine.metadata import REQUEST_ID, TRACE_KEYS
 from kiteward.telemetry import logs
@@ -41,13 +43,19 @@ class InstrumentedAuthenticator:
 
     async def begin_session(
         self, presented: PresentedCredential | AuthenticationError, *, address: str, description: str
-    ) -> Secret:
+    ) -> BegunSignIn:
         """Begin a session of the console. See `ConsoleSignIn.begin`."""
         return await self._authenticator.console.begin(presented, address=address, description=description)
 
     async def end_by_provider(self, presented: PresentedCredential | AuthenticationError) -> Sequence[str]:
         """End the sessions that a notice of an identity provider is about. See `ConsoleSignIn.end_by_provider`."""
         return await self._authenticator.console.end_by_provider(presented)
+
+    async def finish_sign_in(
+        self, presented: PresentedCredential | AuthenticationError, proof: FactorProof, *, address: str
+    ) -> Secret:
+        """Begin a session of the console with a second factor. See `ConsoleSignIn.finish`."""
+        return await self._authenticator.console.finish(presented, proof, address=address)
 
 
 class InstrumentedEngine:

@@ -198,6 +198,7 @@ class PolicyCache:
         snapshot = _next(self._current, following)
         self._authenticator.forget(*map(following.names, (Subject.USER, Subject.KEY, Subject.ISSUER)))
         self._authenticator.clear_failures(following.names(Subject.CREDENTIAL))
+        self._authenticator.factors.clear_failures(following.names(Subject.FACTOR))
         before, self._current = self._current, snapshot
         if following.intents is not None:
             self._intents = following.intents

@@ -130,7 +130,7 @@ async def change_password(
     if unverified:
         credential_id = (await stored_user(services, user_name)).credential_id
     else:
-        credential_id = await _verified(verify, PasswordCredential(user_name, change.old))
+        credential_id = await verified_password(verify, PasswordCredential(user_name, change.old))
     # Hashing is slow, so it happens before the transaction. In the transaction, the credential id proves that the
     # verified password is still current.
     hashed = await services.hasher.hash(change.new)
@@ -193,11 +193,21 @@ async def end_old_password(caller: Caller, user_name: str) -> None:
         await transaction.users.end_previous_secret(user_name)
 
 
-async def _verified(verify: VerifyPassword, credential: PasswordCredential) -> str:
+async def verified_password(verify: VerifyPassword, credential: PasswordCredential, *, field: str = "") -> str:
+    """Return the id of the stored credential that a password matches, which a change demands.
+
+    Args:
+        verify: verifies it.
+        credential: user name and password.
+        field: the argument that holds it, for the error; empty for `oldPassword`.
+
+    Raises:
+        OldPasswordWrong: it is wrong, or must wait.
+    """
     try:
         return await verify(credential)
     except PasswordRejected as error:
-        raise _old_password_wrong(credential.user_name, error.reason) from None
+        raise _old_password_wrong(credential.user_name, error.reason, field=field or "oldPassword") from None
 
 
 def _needs_no_old_password(services: Services, caller: Caller) -> bool:
@@ -210,5 +220,5 @@ def _password_unchanged() -> InvalidArgument:
     return InvalidArgument("the new password must differ from the one-time password", detail, field="newPassword")
 
 
-def _old_password_wrong(name: str, reason: str) -> OldPasswordWrong:
-    return OldPasswordWrong(f"old password not correct for {name}", reason=reason)
+def _old_password_wrong(name: str, reason: str, *, field: str = "oldPassword") -> OldPasswordWrong:
+    return OldPasswordWrong(f"old password not correct for {name}", field=field, reason=reason)

@@ -12,6 +12,7 @@ from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.oidc.issuers import Issuer
 from kiteward.authn.password_policy import PasswordPolicy
 from kiteward.authn.principals import PrincipalLookup
+from kiteward.authn.second_factor.factors import SecondFactors
 from kiteward.authn.sessions import MemorySessions, Sessions
 from kiteward.authz.privileges import Privilege
 from kiteward.authz.row_policies import BoundRule
@@ -295,6 +296,7 @@ class Services:
         hasher: hashes new passwords.
         passwords: the password policy.
         operations: the rules of every RPC by its name.
+        factors: the second factors of the console's sign-in, shared with the authenticator.
         naming: the naming rules.
         limits: the limits of users and roles.
         request_limits: the limits of the requests of each user that has no others, by the settings.
@@ -319,6 +321,7 @@ class Services:
     hasher: PasswordHasher
     passwords: PasswordPolicy
     operations: Mapping[str, OperationRules]
+    factors: SecondFactors
     naming: NamingRules = field(default_factory=NamingRules)
     limits: Limits = field(default_factory=Limits)
     request_limits: RequestLimits = field(default_factory=RequestLimits)

@@ -7,6 +7,7 @@ from typing import Protocol
 from kiteward.authz.model import Policy
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store.audit_events import LineRange, StoredHead
+from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.identity_records import GroupRole
 from kiteward.store.records import (
     AttemptsHeld,
@@ -40,7 +41,8 @@ class Store(Protocol):
       transaction begins after it.
     - A commit that changes something advances the revision by one, and the change feed names what it changed. The first
       one after a failover of the database advances it by more than the feed holds, so that everything is read again.
-      `record_last_used`, `attempts`, audit events and the beginning of a session advance no revision.
+      `record_last_used`, `attempts`, audit events, the beginning of a session and the use of a second factor advance no
+      revision.
     - Names are compared and sorted by code point, case matters, and none is normalised.
     - An error of the database or its driver surfaces as `StoreUnavailable`, without the values of a statement.
     """
@@ -155,6 +157,18 @@ class Store(Protocol):
 
     async def session_count(self) -> int:
         """Return how many sessions are stored."""
+        ...
+
+    async def factors(self, user_name: str) -> Sequence[FactorRecord]:
+        """Return the second factors of a user, the oldest first, unconfirmed ones included."""
+        ...
+
+    async def recovery_codes(self, user_name: str) -> int:
+        """Return how many recovery codes a user has left."""
+        ...
+
+    async def sign_in_ticket(self, token_digest: str) -> TicketRecord | None:
+        """Return the ticket of a token, by its digest, or None; it may have expired."""
         ...
 
     async def uses_after(self, moment: float) -> Sequence[Use]:

@@ -65,6 +65,11 @@ class DataDirectory:
         return self._path / STORE_FILE
 
     @property
+    def factor_key_path(self) -> Path:
+        """The file with the key of authenticator apps, where the settings name no other."""
+        return self._path / "factors.key"
+
+    @property
     def engine_path(self) -> Path:
         """The folder where the embedded engine keeps collections."""
         return self._path / "engine"

@@ -10,7 +10,7 @@ from sqlalchemy import Table, delete, func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kiteward.domain.errors import CommitUnknown, ConfigurationError, StoreUnavailable
-from kiteward.store import schema
+from kiteward.store import factor_tables, schema
 from kiteward.store.backend import Backend
 from kiteward.store.connections import DRIVER_ERRORS, translated, unavailable
 from kiteward.store.driver_errors import described, outcome_is_known, reason_of
@@ -32,6 +32,8 @@ _LEFT: Final = frozenset(
         schema.provider_logouts,
         schema.secrets_shown,
         schema.sign_in_failures,
+        factor_tables.sign_in_tickets,
+        factor_tables.passkey_challenges,
     }
 )
 """Tables that are not moved: which servers work with a database, and who was signed in there, ends with it."""

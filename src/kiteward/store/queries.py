@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import ColumnElement, Select, case, exists, func, select
 
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ObjectType
-from kiteward.store import identities, request_limits, schema, scim, tags
+from kiteward.store import factor_tables, identities, request_limits, schema, scim, tags
 from kiteward.store.connections import Rows
 from kiteward.store.records import PreviousSecret, UserRecord
 from kiteward.store.statements import position
@@ -21,11 +21,14 @@ _roles = schema.roles.c
 _grants = schema.grants.c
 _members = schema.privilege_group_members.c
 _groups = schema.privilege_groups.c
+_factors = factor_tables.second_factors.c
 
 _USER: Final = tuple(_users)
 
+_HAS_FACTOR: Final = exists().where(_factors.user_name == _users.name, _factors.confirmed_at.is_not(None))
+
 USERS: Final[Select[*tuple[Any, ...]]] = (
-    select(*_USER, tags.of_user(_users.name), *identities.COLUMNS, *scim.OF_USER, _bindings.role_name)
+    select(*_USER, tags.of_user(_users.name), _HAS_FACTOR, *identities.COLUMNS, *scim.OF_USER, _bindings.role_name)
     .select_from(
         schema.users.outerjoin(
             schema.federated_identities, schema.federated_identities.c.user_name == _users.name
@@ -143,7 +146,7 @@ def _beginning(column: ColumnElement[Any]) -> ColumnElement[str]:
 
 def user_records(rows: Rows) -> Iterator[UserRecord]:
     """Yield what the rows of `USERS` mean."""
-    width = len(_USER) + 1 + len(identities.COLUMNS) + len(scim.OF_USER)
+    width = len(_USER) + 2 + len(identities.COLUMNS) + len(scim.OF_USER)
     for columns, group in groupby(rows, key=lambda row: tuple(row[:width])):
         name, password_hash, credential_id, description, created_at, changed_at = columns[:6]
         enabled, signed_in_at, locked_at, former_hash, former_id, former_until, one_time = columns[6:13]
@@ -162,7 +165,8 @@ def user_records(rows: Rows) -> Iterator[UserRecord]:
             one_time=one_time,
             tags=tags.read(columns[16]),
             limits=request_limits.read(*columns[13:16]),
-            identity=identities.read(name, columns[17 : -len(scim.OF_USER)]),
+            second_factor=bool(columns[17]),
+            identity=identities.read(name, columns[18 : -len(scim.OF_USER)]),
             scim_login=columns[-2],
             group_roles=scim.read_roles(columns[-1]),
         )

@@ -24,6 +24,8 @@ class Subject(StrEnum):
     """The roles that an issuer's groups give, or from when on its tokens are accepted: none verified before counts."""
     CREDENTIAL = "credential"
     """A user was created, given another password, unlocked or enabled: earlier failures no longer count."""
+    FACTOR = "factor"
+    """A user was unlocked, or its second factors were reset: earlier failures of these no longer count."""
     COLLECTION = "collection"
     """The row policies of a collection, or whether they are enforced; named as `collection_subject` says."""
     CATALOG = "catalog"
@@ -50,8 +52,8 @@ def subject_collection(name: str) -> tuple[str, str]:
 class Change:
     """One line of the change feed: the named user, role (with its grants), group or API key is not what it was.
 
-    Tags are part of a user or API key, limits of a user, role or API key. A `CREDENTIAL` accompanies the `USER` of the
-    same name.
+    Tags are part of a user or API key, limits of a user, role or API key. A `CREDENTIAL` or `FACTOR` accompanies the
+    `USER` of the same name.
     """
 
     subject: Subject
@@ -189,6 +191,7 @@ class UserRecord:
         one_time: whether the password only allows setting another one.
         tags: its tags, sorted by key.
         limits: the limits of its requests.
+        second_factor: whether the user has a second factor for the console.
         identity: of a federated user, whom tokens sign in; None for a local user.
         scim_login: the `userName` of a user whom SCIM manages; None for any other.
         group_roles: names of the roles that its groups of SCIM give it, sorted; bound to it or not.
@@ -208,6 +211,7 @@ class UserRecord:
     one_time: bool = False
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     limits: RequestLimits = field(default_factory=RequestLimits)
+    second_factor: bool = False
     identity: IdentityRecord | None = None
     scim_login: str | None = None
     group_roles: tuple[str, ...] = ()
@@ -272,6 +276,8 @@ class SessionRecord:
         address: where the sign-in came from, as `host:port`.
         description: how the browser describes itself.
         began_at, used_at: seconds since the epoch.
+        factor: what was presented besides the password, a `FactorKind`, or that it began at an identity provider;
+            empty for nothing.
         sign_in: the sign-in at an identity provider; None if it began with a password.
     """
 
@@ -283,6 +289,7 @@ class SessionRecord:
     description: str
     began_at: float
     used_at: float
+    factor: str = ""
     sign_in: ProviderSignIn | None = None
 
 

@@ -19,6 +19,7 @@ sessions: Final = Table(
     Column("description", Text(), nullable=False),
     Column("began_at", Float(), nullable=False),
     Column("used_at", Float(), nullable=False),
+    Column("factor", Text(), nullable=False, server_default=""),
     # Of a sign-in at an identity provider; empty for one with a password.
     Column("issuer", name(), nullable=False, server_default=""),
     Column("subject", name(), nullable=False, server_default=""),

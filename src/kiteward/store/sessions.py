@@ -25,13 +25,14 @@ _COLUMNS: Final = (
     _sessions.description,
     _sessions.began_at,
     _sessions.used_at,
+    _sessions.factor,
     _sessions.issuer,
     _sessions.subject,
     _sessions.provider_session,
     _sessions.issued_at,
     _sessions.rights,
 )
-_BEFORE_SIGN_IN: Final = 8
+_BEFORE_SIGN_IN: Final = 9
 """How many of these columns come before those of a sign-in at an identity provider."""
 
 COUNT: Final = select(func.count()).select_from(schema.sessions)

@@ -154,6 +154,14 @@ def digest_of(user: str) -> str:
     return hashlib.blake2b(encoded, digest_size=_DIGEST_BYTES, person=b"kiteward sign-in").hexdigest()
 
 
+def second_factor_of(user: str) -> str:
+    """Return the name under which failures of a user's second factors are counted, apart from wrong passwords.
+
+    A right password ends no wait of a second factor. No user has such a name.
+    """
+    return f"{user}\nsecond factor"
+
+
 def forgiven(user: str) -> Executable:
     """Return the statement that forgets the failures of a user, from all sources."""
     return delete(_table).where(_held.user_digest == digest_of(user))

@@ -20,6 +20,7 @@ from kiteward.store import (
     request_limits,
     row_policies,
     schema,
+    second_factors,
     sessions,
     tags,
 )
@@ -27,6 +28,7 @@ from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.backend import Backend, Engines
 from kiteward.store.changes import ChangesSince, gathered
 from kiteward.store.connections import Observer, Reader, Rows, Writer, shielded, translated, unobserved
+from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.identity_records import GroupRole
 from kiteward.store.postgresql.backend import PostgresqlBackend
 from kiteward.store.postgresql.replicas import PostgresqlReplicas, announcement
@@ -220,6 +222,18 @@ class SqlStore:
     async def session_count(self) -> int:
         (rows,) = await self._reader.rows(sessions.COUNT)
         return int(rows[0][0])
+
+    async def factors(self, user_name: str) -> Sequence[FactorRecord]:
+        (rows,) = await self._reader.rows(second_factors.of_user(user_name))
+        return second_factors.factors(rows)
+
+    async def recovery_codes(self, user_name: str) -> int:
+        (rows,) = await self._reader.rows(second_factors.codes_of(user_name))
+        return int(rows[0][0])
+
+    async def sign_in_ticket(self, token_digest: str) -> TicketRecord | None:
+        (rows,) = await self._reader.rows(second_factors.ticket_with(token_digest))
+        return next(iter(second_factors.tickets(rows)), None)
 
     async def uses_after(self, moment: float) -> Sequence[Use]:
         (rows,) = await self._reader.rows(audit_uses.used_after(moment))

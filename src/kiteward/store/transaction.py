@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Executable, Table, and_, delete, func, insert, select, update
 
-from kiteward.authz.model import PrivilegeGroup, Role
+from kiteward.authz.model import Role
 from kiteward.store import queries, replicas, schema, sign_in_failures
 from kiteward.store.audit_events import AuditEvents
 from kiteward.store.audit_uses import AuditUses
@@ -16,11 +16,13 @@ from kiteward.store.grants import Grants
 from kiteward.store.identities import Identities
 from kiteward.store.intents import Intents
 from kiteward.store.keys import Keys
+from kiteward.store.privilege_groups import PrivilegeGroups
 from kiteward.store.records import Change, Committed, Subject, UserRecord, collection_subject
 from kiteward.store.renaming import Renaming
 from kiteward.store.request_limits import HeldLimits
 from kiteward.store.row_policies import RowPolicies
 from kiteward.store.scim import ScimDirectory
+from kiteward.store.second_factors import Factors
 from kiteward.store.sessions import ConsoleSessions
 from kiteward.store.tags import Tags
 
@@ -48,6 +50,7 @@ class Users:
         keys: Keys,
         grants: Grants,
         identities: Identities,
+        factors: Factors,
         clock: Callable[[], float],
     ) -> None:
         self._write_transaction = write_transaction
@@ -55,6 +58,7 @@ class Users:
         self._keys = keys
         self._grants = grants
         self._identities = identities
+        self._factors = factors
         self._clock = clock
 
     async def get(self, name: str) -> UserRecord | None:
@@ -140,7 +144,15 @@ class Users:
 
     async def unlock(self, name: str) -> None:
         """Unlock a user; one that is not locked stays so."""
-        await self._mark(name, _users.locked_at.is_not(None), None, forgiven=True)
+        if await self._mark(name, _users.locked_at.is_not(None), None, forgiven=True):
+            await self._factors.forgive(name)
+
+    async def reset_factors(self, name: str) -> None:
+        """Remove the second factors of an existing user with all that belongs to them, and end its sessions."""
+        await self._factors.reset(name)
+        # As in `enable`: a session in the memory of a server ends too.
+        await self._update(name, _users.name == name, credential_id=_new_credential_id())
+        await self._end_sessions(name)
 
     async def describe(self, name: str, description: str) -> None:
         """Replace the description of an existing user."""
@@ -166,10 +178,13 @@ class Users:
 
     async def _mark(
         self, name: str, where: ColumnElement[bool], locked_at: float | None, *, forgiven: bool = False
-    ) -> None:
+    ) -> bool:
+        """Lock or unlock a user that meets a condition, and return whether one did."""
         named = and_(_users.name == name, where)
-        if await self._write_transaction.run(update(schema.users).where(named).values(locked_at=locked_at)):
-            await self._note(name, forgiven=forgiven)
+        if not await self._write_transaction.run(update(schema.users).where(named).values(locked_at=locked_at)):
+            return False
+        await self._note(name, forgiven=forgiven)
+        return True
 
     async def _update(self, name: str, where: ColumnElement[bool], *, forgiven: bool = False, **values: Any) -> None:
         if await self._write_transaction.run(
@@ -261,43 +276,6 @@ class Roles:
             self._changes.add(Subject.USER, user)
 
 
-class Groups:
-    """Custom privilege groups inside a transaction."""
-
-    def __init__(self, write_transaction: WriteTransaction, changes: Changes) -> None:
-        self._write_transaction = write_transaction
-        self._changes = changes
-
-    async def get(self, name: str) -> PrivilegeGroup | None:
-        """Return the group, or None."""
-        groups = queries.groups(await self._write_transaction.rows(queries.groups_named(name)))
-        return groups[0] if groups else None
-
-    async def put(self, group: PrivilegeGroup) -> None:
-        """Create the group or replace its members."""
-        present = await self.get(group.name)
-        members = sorted(set(group.privileges))
-        if present is not None and list(present.privileges) == members:
-            return
-        await self._write_transaction.run(
-            self._write_transaction.insert_missing(schema.privilege_groups), {"name": group.name}
-        )
-        await self._write_transaction.run(
-            delete(schema.privilege_group_members).where(schema.privilege_group_members.c.group_name == group.name)
-        )
-        if members:
-            rows = [{"group_name": group.name, "privilege": privilege} for privilege in members]
-            await self._write_transaction.run(insert(schema.privilege_group_members), rows)
-        self._changes.add(Subject.GROUP, group.name)
-
-    async def remove(self, name: str) -> None:
-        """Remove a group; an unknown name does nothing."""
-        if await self._write_transaction.run(
-            delete(schema.privilege_groups).where(schema.privilege_groups.c.name == name)
-        ):
-            self._changes.add(Subject.GROUP, name)
-
-
 class Transaction:
     """Reads and writes that become durable together or not at all.
 
@@ -316,19 +294,21 @@ class Transaction:
         self.keys = Keys(write_transaction, self._changes, clock)
         self.grants = Grants(write_transaction, self._changes)
         self.identities = Identities(write_transaction, self._changes, clock)
+        self.factors = Factors(write_transaction, self._changes)
         self.users = Users(
             write_transaction,
             self._changes,
             keys=self.keys,
             grants=self.grants,
             identities=self.identities,
+            factors=self.factors,
             clock=clock,
         )
         self.row_policies = RowPolicies(write_transaction, self._changes, clock)
         self.user_tags = Tags(write_transaction, self._changes, Subject.USER, schema.user_tags.c.user_name)
         self.key_tags = Tags(write_transaction, self._changes, Subject.KEY, schema.api_key_tags.c.key_id)
         self.roles = Roles(write_transaction, self._changes, row_policies=self.row_policies, identities=self.identities)
-        self.groups = Groups(write_transaction, self._changes)
+        self.groups = PrivilegeGroups(write_transaction, self._changes)
         self.limits = HeldLimits(write_transaction, self._changes)
         self.intents = Intents(write_transaction, self._changes)
         self.audit_events = AuditEvents(write_transaction)

@@ -44,7 +44,7 @@ async def test_only_what_resets_the_failure_count_is_a_change_of_its_credential(
         (lambda t: t.users.set_password("alice", "second", former_until=99.0), credential),
         (lambda t: t.users.end_previous_secret("alice"), user),
         (lambda t: t.users.lock("alice"), user),
-        (lambda t: t.users.unlock("alice"), credential),
+        (lambda t: t.users.unlock("alice"), (*credential, Change(Subject.FACTOR, "alice"))),
         (lambda t: t.users.unlock("alice"), ()),
         (lambda t: t.users.enable("alice", False), user),
         (lambda t: t.users.enable("alice", True), credential),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kiteward.authn.sessions import LOGOUTS_KEPT, MemorySessions, Sessions, SignIn
+from kiteward.authn.sessions import LOGOUTS_KEPT, MemorySessions, Sessions
+from kiteward.authn.sign_in import SignIn
 from kiteward.authn.stored_sessions import StoredSessions
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import KeyRejected, SessionEnded

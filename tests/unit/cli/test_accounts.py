@@ -177,6 +177,7 @@ def test_disabling_unlocking_and_deleting(run: Run, tmp_path: Path) -> None:
     run("users", "reset-password", "alice", "--keep-old-for", "3600")
     assert opens(tmp_path, PasswordCredential("alice", Secret(made)))
     run("users", "end-old-password", "alice")
+    run("users", "reset-factors", "alice")
     assert not opens(tmp_path, PasswordCredential("alice", Secret(made)))
     run("users", "delete", "alice")
     assert "alice" not in run("users", "list")

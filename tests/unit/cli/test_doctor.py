@@ -22,6 +22,7 @@ from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.engine.confinement import Confinement, available
 from kiteward.engine.upstream import RemoteEngineSettings
+from kiteward.store.factor_records import FactorRecord
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.sql import SqlStore
 
@@ -208,6 +209,31 @@ def test_default_password_in_the_store_is_found(capsys: pytest.CaptureFixture[st
     Path("data").mkdir(mode=0o700)
     asyncio.run(store_with("Milvus"))
     assert "root still has the default password" in diagnosis(capsys)[1]
+
+
+async def administrators(second_factor_of: str) -> None:
+    store = await SqlStore.open("data/store.db")
+    async with store.transaction() as transaction:
+        await transaction.roles.put(Role("admin"))
+        for name in ("boss", "chief", "former", "reader"):
+            await transaction.users.add(name, "no hash")
+            if name != "reader":
+                await transaction.roles.bind(name, "admin")
+        await transaction.users.enable("former", False)
+        await transaction.factors.add(FactorRecord("f", second_factor_of, "passkey", "", 1.0, confirmed_at=1.0))
+        await transaction.commit()
+    await store.close()
+
+
+def test_administrators_without_the_second_factor_that_they_must_have_are_found(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("data").mkdir(mode=0o700)
+    asyncio.run(store_with("Another-Password-1"))
+    asyncio.run(administrators(second_factor_of="chief"))
+    for rule, found in (("off", []), ("administrators", ["boss", "root"]), ("everyone", ["boss", "root"])):
+        shown = diagnosis(capsys, f"kiteward: {{console: {{secondFactor: {rule}}}}}")[1]
+        assert re.findall(r"unsafe: (\w+) is an administrator without a second factor", shown) == found
 
 
 def test_a_first_password_that_the_policy_refuses_is_found(

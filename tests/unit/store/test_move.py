@@ -61,10 +61,22 @@ YOUNGER = (
     "sign_in_failures",
     "audit_uses",
     "locks",
+    "second_factors",
+    "recovery_codes",
+    "sign_in_tickets",
+    "passkey_challenges",
 )
 """Tables that version 0006 did not have."""
 
-LEFT = ("replicas", "locks", "sessions", "secrets_shown", "sign_in_failures")
+LEFT = (
+    "replicas",
+    "locks",
+    "sessions",
+    "secrets_shown",
+    "sign_in_failures",
+    "sign_in_tickets",
+    "passkey_challenges",
+)
 """Tables that concern the servers of one database alone."""
 
 LIMITS = ("limit_rate", "limit_burst", "limit_concurrent")

@@ -5,11 +5,10 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console import security
 from kiteward.api.console.forms import Field, Form, reason_at_field
 from kiteward.api.console.forms import show as shown
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
-from kiteward.api.console.sign_in import begin
+from kiteward.api.console.sign_in import begin, entered
 from kiteward.domain.errors import RequestRefused
 from kiteward.domain.identity import Secret
 from kiteward.iam.json_api.accounts import Account, PerhapsNamed, Policy
@@ -56,7 +55,10 @@ async def _first_password(request: ConsoleRequest) -> Form:
 
 
 async def change_password(request: ConsoleRequest) -> Response:
-    """Change the password. All sessions of the user end, and a new one starts for this browser."""
+    """Change the password. All sessions of the user end, and a new one starts for this browser.
+
+    Whoever has a second factor presents it again.
+    """
     old, new, again = (request.form_raw(name) for name in ("old_password", "new_password", "again"))
     names = ("old_password", "new_password", "again")
     errors = {name: request.complaint("field.needed") for name in names if not request.form_raw(name)}
@@ -71,9 +73,7 @@ async def change_password(request: ConsoleRequest) -> Response:
         )
     except RequestRefused as error:
         return await show(request, reason_at_field(request, error, _PASSWORD_FIELDS, **_PASSWORD_ARGUMENTS))
-    response = request.redirect("/console/account", done="password")
-    security.set_session_cookie(response, request.http_request, await begin(request, user, Secret(new)))
-    return response
+    return entered(request, await begin(request, user, Secret(new)), "/console/account", done="password")
 
 
 async def connect(request: ConsoleRequest) -> Response:

@@ -28,7 +28,7 @@ from starlette.routing import compile_path
 from kiteward.api.console import security
 from kiteward.api.console.language import catalogues, chosen
 from kiteward.api.console.pages import PAGES
-from kiteward.api.console.request import HOME, ConsoleRequest, Page, Reason, read_form, shown_time
+from kiteward.api.console.request import ENROLMENT, HOME, ConsoleRequest, Page, Reason, read_form, shown_time
 from kiteward.api.console.sign_in_options import SIGN_IN, SignInOptions
 from kiteward.api.console.tickets import MemoryTickets, Tickets
 from kiteward.domain.addresses import address_text
@@ -72,6 +72,9 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 
 _WITH_ONE_TIME_PASSWORD: Final = ("account", "sign-out")
 """The pages for a user whose one-time password has to be changed first."""
+
+_WHILE_ENROLLING: Final = ("second-factors", "second-factors/app", "second-factors/passkey", "sign-out")
+"""The pages for a user who has to enrol a second factor first."""
 
 
 class _Unfit(Exception):
@@ -190,8 +193,9 @@ class ConsoleApp:
         if found is None:
             raise _Unfit(HTTPStatus.NOT_FOUND, "error.no_page")
         page, names = found
-        if request.me is not None and request.me.one_time_password and page.path not in _WITH_ONE_TIME_PASSWORD:
-            return request.redirect(HOME)
+        first = _first_page(request.me, page)
+        if first:
+            return request.redirect(first)
         request = replace(request, names=names)
         if request.http_request.method != "POST":
             return await page.show(request)
@@ -223,6 +227,15 @@ def build_console(
         sign_in: how users may sign in; None for passwords alone.
     """
     return ConsoleApp(gateway, tickets=tickets, sign_in=sign_in)
+
+
+def _first_page(me: Any, page: Page) -> str:
+    """Return the path of the page that a user has to use before a page, or empty."""
+    if me is None:
+        return ""
+    if me.one_time_password:
+        return "" if page.path in _WITH_ONE_TIME_PASSWORD else HOME
+    return ENROLMENT if me.enrolment_due and page.path not in _WHILE_ENROLLING else ""
 
 
 def _require_form(http_request: Request, *, ours: bool) -> None:

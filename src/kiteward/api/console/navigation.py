@@ -24,7 +24,7 @@ ADMINISTRATORS: Final = tuple(
 
 def sections(me: Any) -> tuple[tuple[str, tuple[Link, ...]], ...]:
     """Return the sections for the signed-in user: the key of each heading, and its links."""
-    if me is None:
+    if me is None or me.enrolment_due:
         return ()
     own = ("nav.everybody", EVERYBODY)
     return (own, ("nav.administrators", ADMINISTRATORS)) if me.administrator else (own,)

@@ -12,6 +12,8 @@ from kiteward.api.console import (
     provider_sign_in,
     roles,
     row_policies,
+    second_factors,
+    second_step,
     sign_in,
     tags,
     users,
@@ -20,7 +22,9 @@ from kiteward.api.console import (
 PAGES: Final = (
     *sign_in.PAGES,
     *provider_sign_in.PAGES,
+    *second_step.PAGES,
     *account.PAGES,
+    *second_factors.PAGES,
     *keys.PAGES,
     *one_time_secrets.PAGES,
     *users.PAGES,

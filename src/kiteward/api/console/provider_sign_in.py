@@ -111,6 +111,8 @@ async def _begin_session(request: ConsoleRequest, provider: "SignInProvider", at
         presented = error
     client = request.client.with_credential(presented)
     begun = await client.invoke("BeginSession", NewSession(description=browser_of(request.http_request)), BegunSession)
+    if begun.token is None:
+        raise AssertionError("a sign-in at an identity provider needs no second factor here")
     token: Secret = begun.token
     return token
 

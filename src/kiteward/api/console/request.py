@@ -22,6 +22,8 @@ from kiteward.domain.identity import Secret
 from kiteward.gateway.client import GatewayClient
 
 HOME: Final = "/console/account"
+SECOND_FACTOR: Final = "/console/second-step"
+ENROLMENT: Final = "/console/second-factors"
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 

@@ -48,6 +48,31 @@ def set_session_cookie(response: Response, request: Request, token: Secret) -> N
     )
 
 
+def sign_in_ticket(request: Request) -> Secret | None:
+    """Return the ticket of a sign-in that waits for a second factor, which the browser sent, or None."""
+    token = request.cookies.get(_ticket_cookie_name(request))
+    return Secret(token) if token else None
+
+
+def set_ticket_cookie(response: Response, request: Request, ticket: Secret) -> None:
+    """Set the cookie with a ticket, as that of a session; revealed because the cookie contains it."""
+    response.set_cookie(
+        _ticket_cookie_name(request),
+        ticket.reveal(),
+        path="/",
+        secure=_is_tls(request),
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def clear_ticket_cookie(response: Response, request: Request) -> None:
+    """Delete the cookie with a ticket in the browser."""
+    response.delete_cookie(
+        _ticket_cookie_name(request), path="/", secure=_is_tls(request), httponly=True, samesite="strict"
+    )
+
+
 def clear_session_cookie(response: Response, request: Request) -> None:
     """Delete the cookie in the browser."""
     response.delete_cookie(cookie_name(request), path="/", secure=_is_tls(request), httponly=True, samesite="strict")
@@ -138,6 +163,10 @@ def apply_security_headers(response: Response, request: Request, request_id: str
     headers.setdefault("Cache-Control", "no-store")
     if _is_tls(request):
         headers["Strict-Transport-Security"] = "max-age=31536000"
+
+
+def _ticket_cookie_name(request: Request) -> str:
+    return f"{cookie_name(request)}-sign-in"
 
 
 def _is_tls(request: Request) -> bool:

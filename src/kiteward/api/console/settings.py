@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 
 from kiteward.authn.local_sign_in import LocalSignIn
+from kiteward.authn.second_factor.rules import SecondFactorRules
 from kiteward.authn.sessions import SessionRules
+from kiteward.domain.identity import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +18,15 @@ class ConsoleSettings:
         local_sign_in: who signs in with a password, `kiteward.console.localSignIn`.
         address: scheme and host at which browsers find the server, `kiteward.console.address`; empty for those of each
             request.
+        factors: who must have a second factor, and for which pages passkeys are, `kiteward.console.secondFactor` and
+            `passkeys`.
+        factor_key: what seals the secrets of authenticator apps, `kiteward.console.factorKey` or `factorKeyFile`; empty
+            for none.
     """
 
     enabled: bool = True
     sessions: SessionRules = field(default_factory=SessionRules)
     local_sign_in: LocalSignIn = LocalSignIn.EVERYONE
     address: str = ""
+    factors: SecondFactorRules = field(default_factory=SecondFactorRules)
+    factor_key: Secret = field(default_factory=lambda: Secret(""))

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from kiteward.api.console import security
 from kiteward.api.console.forms import Action
-from kiteward.api.console.request import HOME, ConsoleRequest, Page, Reason
+from kiteward.api.console.request import HOME, SECOND_FACTOR, ConsoleRequest, Page, Reason
 from kiteward.api.console.sign_in_options import SIGN_IN
 from kiteward.domain.errors import AccessDenied, AuthenticationError, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
@@ -37,27 +37,42 @@ async def act(request: ConsoleRequest) -> Response:
     if errors:
         return await form(request, request.form_raw("next"), errors=errors)
     try:
-        token = await begin(request, user, password)
+        begun = await begin(request, user, password)
     except AuthenticationError:
         return await form(request, request.form_raw("next"), errors={"": request.complaint("sign_in.refused")})
     except (AccessDenied, RequestRefused) as error:
         return await form(request, request.form_raw("next"), errors={"": request.reason(error.details)})
-    response = request.redirect(own_page(request.form_raw("next")))
-    security.set_session_cookie(response, request.http_request, token)
+    return entered(request, begun, own_page(request.form_raw("next")))
+
+
+def entered(request: ConsoleRequest, begun: BegunSession, path: str, *, done: str = "") -> Response:
+    """Redirect a browser whose user presented a right password: to a page, or to that for the second factor.
+
+    Args:
+        request: the request.
+        begun: what the password has led to.
+        path: the page to go to.
+        done: as of `ConsoleRequest.redirect`.
+    """
+    if begun.ticket is not None:
+        response = request.redirect(SECOND_FACTOR, done=done, next=path)
+        security.set_ticket_cookie(response, request.http_request, begun.ticket)
+        return response
+    response = request.redirect(path, done=done)
+    security.set_session_cookie(response, request.http_request, begun.token or Secret(""))
     return response
 
 
-async def begin(request: ConsoleRequest, user: str, password: Secret) -> Secret:
-    """Start a session and return its token.
+async def begin(request: ConsoleRequest, user: str, password: Secret) -> BegunSession:
+    """Start a session, unless a second factor is to be presented too, and return what begins.
 
     Raises:
         AuthenticationError: the user or password is wrong.
         KitewardError: as `GatewayClient.invoke`.
     """
     client = request.client.with_credential(PasswordCredential(user, password))
-    begun = await client.invoke("BeginSession", NewSession(description=browser_of(request.http_request)), BegunSession)
-    token: Secret = begun.token
-    return token
+    description = browser_of(request.http_request)
+    return await client.invoke("BeginSession", NewSession(description=description), BegunSession)
 
 
 async def sign_out(request: ConsoleRequest) -> Response:

@@ -184,6 +184,10 @@ async def _disable(request: ConsoleRequest) -> None:
     await request.client.invoke("DisableUser", Named(user_name=request.names["name"]), Done)
 
 
+async def _reset_factors(request: ConsoleRequest) -> None:
+    await request.client.invoke("ResetFactors", Named(user_name=request.names["name"]), Done)
+
+
 async def _delete(request: ConsoleRequest) -> None:
     await request.client.invoke("DeleteUserAccount", Named(user_name=request.names["name"]), Done)
 
@@ -212,6 +216,7 @@ PAGES: Final = (
     _simply("UnlockUser", "user_unlock", "users/{name}/unlock"),
     Action("users/{name}/disable", "user_disable", _disable, _back).page(),
     Action("users/{name}/end-old-password", "old_password_end", _end_old, _back).page(),
+    Action("users/{name}/reset-factors", "factors_reset", _reset_factors, _back).page(),
     Action("users/{name}/delete", "user_delete", _delete, lambda _console_request: "/console/users").page(),
     Action("users/{name}/roles/{role}/remove", "role_unbind", _unbind, _back).page(),
 )

@@ -92,6 +92,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.AliasConflict: MilvusStatus(65535, _UNEXPECTED),
     errors.LimitReached: MilvusStatus(9, None, "quota exceeded", input_error=False),
     errors.OldPasswordWrong: MilvusStatus(1400, _UNEXPECTED, "not authenticated"),
+    errors.FactorRejected: MilvusStatus(1100, None, _INVALID),
     errors.ProtectedObject: MilvusStatus(1401, _UNEXPECTED, "privilege not permitted"),
     errors.DatabaseNotFound: MilvusStatus(800, _UNEXPECTED),
     errors.DatabaseNameInvalid: MilvusStatus(802, _UNEXPECTED),

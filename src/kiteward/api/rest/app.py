@@ -327,10 +327,6 @@ def _succeeded(outcome: object) -> Response:
     return _json({"code": SUCCESS, "data": answer.data, **extra})
 
 
-def _reported(error: KitewardError | RestFailure, *, detailed: bool) -> Response:
-    return failed(error if isinstance(error, RestFailure) else failure_of(error), detailed=detailed)
-
-
 def failed(failure: RestFailure, *, detailed: bool = False) -> Response:
     """Return the response that reports a failure.
 

@@ -128,6 +128,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.AliasConflict: Row(UNEXPECTED),
     errors.LimitReached: Row(9, suffix="quota exceeded"),
     errors.OldPasswordWrong: Row(1400, suffix="not authenticated"),
+    errors.FactorRejected: _INVALID,
     errors.ProtectedObject: Row(1401, suffix="privilege not permitted"),
     errors.DatabaseNotFound: Row(800),
     errors.DatabaseNameInvalid: Row(802),

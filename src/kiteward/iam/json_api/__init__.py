@@ -20,6 +20,7 @@ from kiteward.iam.json_api import (
     row_policies,
     row_preview,
     scim,
+    second_factors,
     server,
     sessions,
     tags,
@@ -46,6 +47,7 @@ TOPICS: Final = (
     token_exchange,
     server,
     sessions,
+    second_factors,
     views,
 )
 """The modules that declare operations."""

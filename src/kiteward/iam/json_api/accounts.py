@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from kiteward.audit.events import Event
-from kiteward.domain.identity import CredentialReach, Secret
+from kiteward.domain.identity import CredentialReach, Secret, SignInStep
 from kiteward.iam import passwords, users
 from kiteward.iam.access import grants_of
 from kiteward.iam.caller import is_administrator
@@ -20,12 +20,14 @@ from kiteward.store.records import UserRecord
 class Me(Outcome):
     """The caller; `oneTimePassword` says that another password must be set before anything else.
 
+    `enrolmentDue` says that a second factor for the console must be enrolled before anything else.
     `actor` is the service that acts for the user with the key of a token exchange; null for any other credential.
     """
 
     user_name: str
     credential: str
     one_time_password: bool
+    enrolment_due: bool
     administrator: bool
     roles: list[str]
     grants: list[HeldGrant]
@@ -35,7 +37,7 @@ class Me(Outcome):
 
 
 class Account(Outcome):
-    """A user, without secrets.
+    """A user, without secrets; `secondFactor` says whether it has one for the console.
 
     `issuer` and `subject` say who a federated user is at its identity provider, null for others.
     `scimUserName` is the `userName` of a user whom SCIM manages, else null; `groupRoles` are the roles of its groups.
@@ -51,6 +53,7 @@ class Account(Outcome):
     signed_in_at: datetime | None
     old_password_valid_until: datetime | None
     one_time_password: bool
+    second_factor: bool
     scim_user_name: str | None
     group_roles: list[str]
     issuer: str | None = None
@@ -135,6 +138,7 @@ async def who_am_i(_services: Services, request: Request, _arguments: Arguments)
         user_name=principal.user_name,
         credential="password" if principal.credential.startswith("password:") else principal.credential,
         one_time_password=principal.one_time,
+        enrolment_due=principal.step is SignInStep.ENROLMENT,
         administrator=is_administrator(request),
         roles=sorted(principal.roles),
         grants=[HeldGrant.of(grant) for grant in grants_of(principal, request.snapshot)],
@@ -246,6 +250,7 @@ def _account(record: UserRecord) -> Account:
         if previous and previous.valid_until > time.time()
         else None,
         one_time_password=record.one_time,
+        second_factor=record.second_factor,
         issuer=None if record.identity is None else record.identity.issuer,
         subject=None if record.identity is None else record.identity.subject,
         scim_user_name=record.scim_login,
@@ -266,6 +271,7 @@ ADMIN_OPERATIONS: Final = (
         changes=False,
         event=None,
         one_time_password=True,
+        steps=frozenset({SignInStep.ENROLMENT}),
     ),
     AdminOperation(
         "DescribePasswordPolicy",

@@ -15,6 +15,7 @@ import msgspec
 
 from kiteward.audit.events import DETAILS_LIMIT, Event
 from kiteward.authn.exchanges import Accepted
+from kiteward.authn.sign_in import BegunSignIn
 from kiteward.authz.policy import (
     Condition,
     Decision,
@@ -26,8 +27,11 @@ from kiteward.authz.policy import (
 from kiteward.authz.privileges import Privilege
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
-from kiteward.domain.identity import CredentialReach, PresentedCredential, Principal, Secret
+from kiteward.domain.identity import CredentialReach, PresentedCredential, Principal, Secret, SignInStep
 from kiteward.domain.request_limits import Counted
+from kiteward.domain.second_factors import FactorProof
+from kiteward.iam.passwords import VerifyPassword
+from kiteward.iam.second_factors import VerifyFactor
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
 
@@ -63,6 +67,8 @@ class Request:
         principal: the caller; after `change` has been entered, as it is then.
         snapshot: the policy by which it was allowed; likewise.
         root_bypass: whether `root` needs no roles.
+        verify_password: verifies a password of a user; see `VerifyPassword`.
+        verify_factor: verifies a second factor of a user; see `VerifyFactor`.
         record: adds keyword arguments to the recorded result of a change in the audit trail, besides request and
             outcome; never a secret.
     """
@@ -74,7 +80,10 @@ class Request:
         change: Callable[[Callable[[], Awaitable[None]]], AbstractAsyncContextManager[Transaction]],
         caller_now: Callable[[], Awaitable[tuple[Principal, PolicySnapshot]]],
         *,
-        begin_session: Callable[[str], Awaitable[Secret]],
+        begin_session: Callable[[str], Awaitable[BegunSignIn]],
+        finish_sign_in: Callable[[FactorProof], Awaitable[Secret]],
+        verify_password: VerifyPassword,
+        verify_factor: VerifyFactor,
         end_by_provider: Callable[[], Awaitable[Sequence[str]]],
         accept: Callable[[PresentedCredential | None, bool], Awaitable[Accepted]],
         root_bypass: bool,
@@ -86,12 +95,15 @@ class Request:
         self._caller_now = caller_now
         self.root_bypass = root_bypass
         self.record = record
+        self.verify_password = verify_password
+        self.verify_factor = verify_factor
         self._begin_session = begin_session
+        self._finish_sign_in = finish_sign_in
         self._end_by_provider = end_by_provider
         self._accept = accept
 
-    async def begin_session(self, description: str) -> Secret:
-        """Begin a session of the console for the caller, and return its token.
+    async def begin_session(self, description: str) -> BegunSignIn:
+        """Begin a session of the console for the caller, unless a second factor is to be presented too.
 
         Raises:
             AccessDenied: the caller authenticated otherwise than with a password or at an identity provider, or may not
@@ -99,6 +111,17 @@ class Request:
             LimitReached: there are too many sessions already.
         """
         return await self._begin_session(description)
+
+    async def finish_sign_in(self, proof: FactorProof) -> Secret:
+        """Begin a session of the console for the caller, who presents a second factor, and return its token.
+
+        Raises:
+            AccessDenied: the caller did not authenticate with a ticket.
+            FactorRejected: the second factor is not accepted.
+            SessionEnded: the ticket has ended meanwhile.
+            LimitReached: there are too many sessions already.
+        """
+        return await self._finish_sign_in(proof)
 
     async def end_by_provider(self) -> Sequence[str]:
         """End the sessions that the notice is about by which the caller authenticated, and return their users.
@@ -160,6 +183,7 @@ class AdminOperation:
             administrators have; None where `administrators`, or `run`, decides.
         counted: whose requests count against the limits of their caller.
         one_time_password: whether it may be called with a one-time password.
+        steps: the steps of an incomplete sign-in to the console that it is a part of; nothing else may be called then.
         while_unrecorded: whether this administrative read is answered while the audit trail cannot be written, because
             it reports that very state.
     """
@@ -180,6 +204,7 @@ class AdminOperation:
     privilege: Privilege | None = None
     counted: Counted = Counted.EVERYBODY
     one_time_password: bool = False
+    steps: frozenset[SignInStep] = frozenset()
     while_unrecorded: bool = False
 
     def decide(self, principal: Principal, snapshot: PolicySnapshot) -> Decision:

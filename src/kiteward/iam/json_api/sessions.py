@@ -3,9 +3,14 @@
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from kiteward.audit.events import Event
 from kiteward.authn.sessions import Session
-from kiteward.domain.identity import Secret
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import AccessDenied
+from kiteward.domain.identity import Secret, SignInStep
+from kiteward.domain.second_factors import FactorKind, FactorProof
 from kiteward.iam import sessions
 from kiteward.iam.json_api.accounts import PerhapsNamed
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
@@ -20,9 +25,25 @@ class NewSession(Arguments):
 
 
 class BegunSession(Outcome):
-    """A session's token, returned only once."""
+    """What a right password has led to, returned only once: a session's token, or a ticket for a second factor."""
 
-    token: Secret
+    token: Secret | None = None
+    ticket: Secret | None = None
+
+
+class SignInDue(Outcome):
+    """What may be presented as a second factor; `passkeyOptions` is for the browser, empty without passkeys."""
+
+    user_name: str
+    apps: bool
+    passkey_options: str
+
+
+class FactorGiven(Arguments):
+    """A second factor: a code of an app or a recovery code, or the response of a passkey as JSON."""
+
+    code: Secret = msgspec.field(default_factory=lambda: Secret(""))
+    passkey: Secret = msgspec.field(default_factory=lambda: Secret(""))
 
 
 class SessionNamed(Arguments):
@@ -67,7 +88,29 @@ class EndedByProvider(Outcome):
 
 async def begun(_services: Services, request: Request, arguments: NewSession) -> BegunSession:
     """Begin a session of the console; the caller must authenticate with a password, or at an identity provider."""
-    return BegunSession(token=await request.begin_session(arguments.description))
+    begun = await request.begin_session(arguments.description)
+    return BegunSession(token=begun.token, ticket=begun.ticket)
+
+
+async def due(services: Services, request: Request, _arguments: Arguments) -> SignInDue:
+    """Return what the caller, who presented a password, may present as a second factor."""
+    if request.principal.step is not SignInStep.SECOND_FACTOR:
+        raise AccessDenied("a second factor follows a password", ErrorDetail(ErrorCode.SESSION_NEEDS_PASSWORD))
+    name = request.principal.user_name
+    held = [each for each in await services.store.factors(name) if each.confirmed_at is not None]
+    usable = services.factors.rules.passkeys is not None and any(each.kind == FactorKind.PASSKEY for each in held)
+    holder = request.principal.credential.partition(":")[2]
+    return SignInDue(
+        user_name=name,
+        apps=any(each.kind == FactorKind.TOTP for each in held),
+        passkey_options=await services.factors.passkey_options(name, holder, new=False) if usable else "",
+    )
+
+
+async def finished(_services: Services, request: Request, arguments: FactorGiven) -> BegunSession:
+    """Begin a session of the console for a caller who presents a second factor after the password."""
+    proof = FactorProof(arguments.code, arguments.passkey)
+    return BegunSession(token=await request.finish_sign_in(proof))
 
 
 async def listed(services: Services, request: Request, arguments: PerhapsNamed) -> ListedSessions:
@@ -128,6 +171,32 @@ ADMIN_OPERATIONS: Final = (
         one_time_password=True,
     ),
     AdminOperation(
+        "DescribeSignIn",
+        "sessions/describe_sign_in",
+        Arguments,
+        SignInDue,
+        due,
+        "Return what may be presented as a second factor.",
+        administrators=False,
+        changes=False,
+        rest=False,
+        event=None,
+        steps=frozenset({SignInStep.SECOND_FACTOR}),
+    ),
+    AdminOperation(
+        "FinishSignIn",
+        "sessions/finish_sign_in",
+        FactorGiven,
+        BegunSession,
+        finished,
+        "Start a console session with a second factor.",
+        administrators=False,
+        changes=False,
+        rest=False,
+        event=Event.SESSION,
+        steps=frozenset({SignInStep.SECOND_FACTOR}),
+    ),
+    AdminOperation(
         "ListSessions",
         "sessions/list",
         PerhapsNamed,
@@ -147,6 +216,7 @@ ADMIN_OPERATIONS: Final = (
         administrators=False,
         changes=False,
         event=Event.SESSION,
+        steps=frozenset({SignInStep.ENROLMENT}),
     ),
     AdminOperation(
         "EndSessions",

@@ -76,6 +76,7 @@ class Subject:
                 hasher,
                 POLICIES["standard"],
                 OPERATIONS,
+                factors=authenticator.factors,
             )
             gateway = Gateway(
                 authenticator,

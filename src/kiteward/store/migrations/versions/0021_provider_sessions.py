@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: Final = "0021"
-down_revision: Final = "0019"
+down_revision: Final = "0020"
 
 
 def _name() -> sa.types.TypeEngine[str]:
