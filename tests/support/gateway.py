@@ -19,6 +19,7 @@ from kiteward.api.grpc.status import failure_of
 from kiteward.audit.events import AuditEvent
 from kiteward.audit.writer import AuditState
 from kiteward.authn.authenticator import Authenticator
+from kiteward.authn.console_sign_in import SignInRules
 from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.authn.oidc.authentication import TokenAuthenticator
 from kiteward.authn.oidc.fetching import IssuerClient
@@ -150,12 +151,14 @@ class GatewayHarness:
             local=True,
             throttle=Throttle(self.throttle_clock),
             tokens=self._tokens(settings) if self.key_sets else None,
-            factors=SecondFactors(
-                store,
-                settings.console.factors,
-                key=FactorKey(Secret("a key for tests, of 32 characters")),
-                limits=OwnLimits(Throttle(self.throttle_clock)),
-                clock=lambda: time.time() + self.later,
+            sign_in=SignInRules(
+                factors=SecondFactors(
+                    store,
+                    settings.console.factors,
+                    key=FactorKey(Secret("a key for tests, of 32 characters")),
+                    limits=OwnLimits(Throttle(self.throttle_clock)),
+                    clock=lambda: time.time() + self.later,
+                ),
             ),
         )
         self.trail = RecordedEvents()

@@ -73,7 +73,6 @@ class Authenticator:
     Attributes:
         sessions: the console's sessions.
         console: begins these sessions.
-        factors: the second factors of a sign-in with a password.
         tokens: authenticates by tokens of identity providers; None where none is configured.
         counts: (kind, result) -> number of authentications. The result of a password, API key or token is `remembered`
             when nothing had to be read, hashed or verified, `verified`, `refused`, or `throttled` when it was not
@@ -93,7 +92,6 @@ class Authenticator:
         sessions: Sessions | None = None,
         tokens: "TokenAuthenticator | None" = None,
         sign_in: SignInRules | None = None,
-        factors: SecondFactors | None = None,
         clock: Callable[[], float] = time.time,
         capacity: int = 100_000,
     ) -> None:
@@ -110,19 +108,22 @@ class Authenticator:
             sessions: the console's sessions; None for those of a single server, with the default rules.
             tokens: authenticates by tokens; None where no identity provider is configured.
             sign_in: how sessions of the console may begin; None for passwords alone.
-            factors: its second factors; None for the default rules, without a key for apps.
             clock: returns seconds since the epoch.
             capacity: most verified passwords in the cache; the oldest are removed first.
         """
         self._store, self.tokens, self._clock, self.counts = store, tokens, clock, Counter(dict.fromkeys(_COUNTED, 0))
-        limits = _limits(throttle or Throttle(alone=attempts is None), attempts)
+        limits = _limits(throttle, attempts)
         self._passwords = PasswordVerifier(store, hasher, limits=limits, clock=clock, capacity=capacity)
         self._root_bypass, self._local, self._open_to_anybody = root_bypass, local, open_to_anybody
         self.sessions: Sessions = sessions or MemorySessions(clock=clock)
-        self.factors = factors or SecondFactors(store, clock=clock)
-        self.console = ConsoleSignIn(self, None if open_to_anybody else sign_in or SignInRules(), clock=clock)
+        self.console = ConsoleSignIn(self, store, sign_in, open_to_anybody=open_to_anybody, clock=clock)
         self._known, self._known_keys, self._forgets = dict[str, CachedUser](), KeyCache(), 0
         self._users_seen, self._keys_seen = dict[str, float](), dict[str, float]()
+
+    @property
+    def factors(self) -> SecondFactors:
+        """The second factors of a sign-in to the console with a password."""
+        return self.console.factors
 
     def change_by(
         self, change: OpenChange, *, lock: Callable[[str], Awaitable[None]], events: SystemEventRecorder
@@ -383,6 +384,7 @@ class Authenticator:
         return principal
 
 
-def _limits(throttle: Throttle, attempts: Attempts | None) -> AttemptLimits:
+def _limits(throttle: Throttle | None, attempts: Attempts | None) -> AttemptLimits:
     """Return what limits guessing: at this server, and at all that share the store where they count attempts in it."""
+    throttle = throttle or Throttle(alone=attempts is None)
     return OwnLimits(throttle) if attempts is None else SharedLimits(throttle, attempts)

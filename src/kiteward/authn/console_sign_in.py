@@ -23,6 +23,7 @@ from kiteward.domain.identity import (
     SignInTicket,
 )
 from kiteward.domain.second_factors import FactorProof
+from kiteward.store.base import Store
 
 if TYPE_CHECKING:  # loaded where an identity provider is configured
     from kiteward.authn.oidc.provider_sessions import ProviderSessions
@@ -34,11 +35,6 @@ class Users(Protocol):
     @property
     def sessions(self) -> Sessions:
         """The console's sessions."""
-        ...
-
-    @property
-    def factors(self) -> SecondFactors:
-        """The second factors of a sign-in with a password."""
         ...
 
     async def prove(self, presented: PasswordCredential, address: str) -> tuple[Principal, str]:
@@ -61,27 +57,44 @@ class SignInRules:
     Attributes:
         passwords: who may sign in with a password.
         providers: verifies what identity providers issue; None where none is configured.
+        factors: the second factors of sign-ins with a password; None for the default rules, without a key for apps.
     """
 
     passwords: LocalSignIn = LocalSignIn.EVERYONE
     providers: "ProviderSessions | None" = None
+    factors: SecondFactors | None = None
 
 
 class ConsoleSignIn:
-    """Sign-ins to the console, and the sessions that begin with them."""
+    """Sign-ins to the console, and the sessions that begin with them.
 
-    def __init__(self, users: Users, rules: SignInRules | None, *, clock: Callable[[], float]) -> None:
+    Attributes:
+        factors: the second factors of sign-ins with a password.
+    """
+
+    def __init__(
+        self,
+        users: Users,
+        store: Store,
+        rules: SignInRules | None = None,
+        *,
+        open_to_anybody: bool = False,
+        clock: Callable[[], float],
+    ) -> None:
         """Take what is known.
 
         Args:
             users: the users and their sessions.
-            rules: which sign-ins begin a session; None where nobody is authenticated.
+            store: holds second factors.
+            rules: which sign-ins begin a session; None for passwords alone.
+            open_to_anybody: whether nobody is authenticated, and no session begins.
             clock: returns seconds since the epoch.
         """
-        self._users = users
-        self._passwords = None if rules is None else rules.passwords
-        self._providers = None if rules is None else rules.providers
-        self._clock = clock
+        rules = rules or SignInRules()
+        self.factors = rules.factors or SecondFactors(store, clock=clock)
+        self._users, self._clock = users, clock
+        self._passwords = None if open_to_anybody else rules.passwords
+        self._providers = None if open_to_anybody else rules.providers
 
     async def begin(
         self, presented: PresentedCredential | AuthenticationError, *, address: str, description: str
@@ -102,7 +115,7 @@ class ConsoleSignIn:
         if isinstance(presented, PasswordCredential) and self._passwords is not None:
             sign_in = await self._with_password(presented, self._passwords, address, description)
             if self._has_factor(sign_in.user_name):
-                return BegunSignIn(ticket=await self._users.factors.begin(sign_in))
+                return BegunSignIn(ticket=await self.factors.begin(sign_in))
         elif isinstance(presented, SignInCredential):
             sign_in = await self._at_provider(presented, address, description)
         else:
@@ -129,7 +142,7 @@ class ConsoleSignIn:
         if not isinstance(presented, SignInTicket) or self._passwords is None:
             raise AccessDenied("a second factor follows a password", ErrorDetail(ErrorCode.SESSION_NEEDS_PASSWORD))
         self._passwords.require((await self._of_ticket(presented))[0], address)
-        sign_in = await self._users.factors.finish(presented.token, proof, address=address)
+        sign_in = await self.factors.finish(presented.token, proof, address=address)
         return await self._users.sessions.begin(sign_in)
 
     async def holder(self, presented: SignInTicket) -> Principal:
@@ -179,13 +192,13 @@ class ConsoleSignIn:
             raise session_ended()
         sessions.touch(session)
         # At a provider, second factors are presented there.
-        due = not session.record.factor and self._users.factors.rules.requires(principal)
+        due = not session.record.factor and self.factors.rules.requires(principal)
         step = SignInStep.ENROLMENT if due else SignInStep.COMPLETE
         return replace(principal, credential=f"session:{session.session_id}", step=step)
 
     async def _of_ticket(self, presented: SignInTicket) -> tuple[Principal, str]:
         """Return the principal of the password that a ticket was given for, and the public id of the ticket."""
-        ticket = await self._users.factors.ticket(presented.token)
+        ticket = await self.factors.ticket(presented.token)
         held = ticket.sign_in
         known = await self._users.known(held.user_name)
         principal = None if known is None else known.principal_for(held.verified_id, self._clock)

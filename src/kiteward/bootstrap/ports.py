@@ -13,7 +13,7 @@ from kiteward.api.console.sign_in_options import SignInOptions
 from kiteward.api.console.tickets import Tickets
 from kiteward.api.grpc.service import GrpcService
 from kiteward.api.health import Reports
-from kiteward.api.rest.app import build_app
+from kiteward.api.rest.app import RestApp, build_app
 from kiteward.bootstrap.components import repeat
 from kiteward.config.settings import Settings
 from kiteward.gateway.gateway import Gateway
@@ -73,11 +73,7 @@ class PublicPort:
         self._settings = settings
         self._open = False
         self.budget = Budget(settings.byte_limits)
-        self._app = (
-            build_app(gateway, settings.rest, budget=self.budget, offers_scim=settings.scim.enabled)
-            if settings.rest.enabled
-            else None
-        )
+        self._app = _rest_app(gateway, settings, self.budget)
         self._http = (
             _http_server(
                 with_console(self._app, gateway, settings, tickets=tickets, sign_in=sign_in),
@@ -131,6 +127,12 @@ class PublicPort:
         await self.listener.close(_FLUSH)
         if self._app is not None:
             self._app.close()
+
+
+def _rest_app(gateway: Gateway, settings: Settings, budget: Budget) -> RestApp | None:
+    if not settings.rest.enabled:
+        return None
+    return build_app(gateway, settings.rest, budget=budget, offers_scim=settings.scim.enabled)
 
 
 def _http_server(application: Application, settings: Settings, *, budget: Budget | None = None) -> HttpServer:

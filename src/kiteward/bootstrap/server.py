@@ -249,8 +249,7 @@ def _authenticator(stack: AsyncExitStack, settings: Settings, store: Store, hash
         attempts=store.attempts if store.shared else None,
         sessions=(StoredSessions(store, rules) if store.shared else MemorySessions(rules)),
         tokens=tokens,
-        sign_in=sign_in_rules(settings, tokens),
-        factors=open_factors(settings, store),
+        sign_in=replace(sign_in_rules(settings, tokens), factors=open_factors(settings, store)),
     )
 
 

@@ -115,9 +115,7 @@ def _build_settings(reader: Reader) -> Settings:
         super_users=reader.get(keys.SUPER_USERS),
         naming=_naming(reader),
         limits=Limits(users=reader.get(keys.MAX_USERS), roles=reader.get(keys.MAX_ROLES)),
-        key_rules=KeyRules(
-            per_user=reader.get(keys.API_KEYS_PER_USER), default_lifetime=reader.get(keys.API_KEY_EXPIRY) or None
-        ),
+        key_rules=_key_rules(reader),
         scim=scim.scim(reader, issuers, served=rest.enabled and authorization),
         exchange_rules=token_exchange.exchange_rules(reader),
         passwords=_password_policy(reader),
@@ -140,6 +138,11 @@ def _build_settings(reader: Reader) -> Settings:
         admission=_admission(reader, remote=engine is not None),
         issuers=issuers,
     )
+
+
+def _key_rules(reader: Reader) -> KeyRules:
+    lifetime = reader.get(keys.API_KEY_EXPIRY) or None
+    return KeyRules(per_user=reader.get(keys.API_KEYS_PER_USER), default_lifetime=lifetime)
 
 
 def _admission(reader: Reader, *, remote: bool) -> Admission:
