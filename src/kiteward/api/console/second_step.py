@@ -8,7 +8,7 @@ from kiteward.api.console import security
 from kiteward.api.console.request import SECOND_FACTOR, ConsoleRequest, Page, Reason
 from kiteward.api.console.sign_in import entered, own_page
 from kiteward.api.console.sign_in_options import SIGN_IN
-from kiteward.domain.errors import AuthenticationError, FactorRejected, RequestRefused
+from kiteward.domain.errors import AccessDenied, AuthenticationError, FactorRejected, RequestRefused
 from kiteward.domain.identity import Secret, SignInTicket
 from kiteward.gateway.client import GatewayClient
 from kiteward.iam.json_api.base import Arguments
@@ -34,7 +34,7 @@ async def act(request: ConsoleRequest) -> Response:
         return _again(request)
     except FactorRejected as error:
         return await _form(request, back_to, {"code" if code else "": request.reason(error.details)})
-    except RequestRefused as error:
+    except (AccessDenied, RequestRefused) as error:
         return await _form(request, back_to, {"": request.reason(error.details)})
     response = entered(request, begun, own_page(back_to))
     security.clear_ticket_cookie(response, request.http_request)

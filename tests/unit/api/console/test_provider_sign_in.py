@@ -118,6 +118,16 @@ def cookie_of(answer: httpx.Response, name: str) -> str:
     return next((each for each in answer.headers.get_list("set-cookie") if each.startswith(name)), "")
 
 
+async def test_whoever_signs_in_at_a_provider_needs_no_second_factor_here(tmp_path: Path, idp: SignInProvider) -> None:
+    async with browsing(tmp_path, idp, console={"secondFactor": "everyone"}) as browser:
+        await browser.sign_in()
+        assert await browser.signed_in()
+        browser.client.cookies.clear()
+        await browser.post("/console/sign-in", user="root", password="Milvus")
+        answer = await browser.get("/console/account")
+        assert answer.headers["location"] == "/console/second-factors"
+
+
 async def test_button_leads_to_the_provider_and_back_to_the_page_that_was_asked_for(
     tmp_path: Path, idp: SignInProvider
 ) -> None:

@@ -9,6 +9,7 @@ from tests.support.gateway import PASSWORD, GatewayHarness
 from tests.support.passkey_device import PasskeyDevice
 from tests.unit.api.console.test_app import Browser, browsing
 
+from kiteward.authn.local_sign_in import LocalSignIn
 from kiteward.authn.second_factor.rules import PasskeyRules, RequiredOf, SecondFactorRules
 
 RULES = SecondFactorRules(passkeys=PasskeyRules("kiteward.example", ("https://kiteward.example",)))
@@ -90,6 +91,19 @@ async def test_the_second_step_is_shown_after_the_first_alone_and_over_after_fiv
         assert (await browser.open("second-step")).status_code == 200
         late = await browser.post("second-step", code=code_of(browser, secret, later=301.0))
         assert late.headers["location"] == "/console/sign-in?why=ended"
+
+
+async def test_the_second_step_ends_with_the_permission_to_sign_in_with_a_password() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        _, codes = await enrol(browser)
+        browser.client.cookies.clear()
+        await browser.post("sign-in", user="root", password="Milvus")
+        browser.harness.authenticator.console._passwords = LocalSignIn.NOBODY
+        refused = await browser.post("second-step", code=codes[0])
+        assert (refused.status_code, "with a password" in refused.text) == (422, True)
+        browser.harness.authenticator.console._passwords = LocalSignIn.ADMINISTRATORS
+        assert (await browser.post("second-step", code=codes[0])).status_code == 303  # the code was not consumed
 
 
 async def test_only_a_page_of_ours_follows_the_second_step_and_sends_its_form() -> None:

@@ -53,7 +53,6 @@ FOR_EVERYBODY = {
     "EndSessionsByProvider",
     "DescribePasswordPolicy",
     # Their services require a privilege.
-    "ExchangeToken",
     "MakeRowPolicy",
     "ChangeRowPolicy",
     "RemoveRowPolicy",
