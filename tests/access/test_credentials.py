@@ -137,7 +137,7 @@ class Holder:
         except NotFound:
             return "x"
         except (OldPasswordWrong, OperationRefused):
-            return "+"  # by the password that it demands too, or for want of a host name for passkeys
+            return "+"  # by the password that it demands too, or because there is no host name for passkeys
         return "+"
 
 

@@ -23,6 +23,7 @@ from kiteward.domain.identity import ROOT, Secret
 from kiteward.engine.confinement import Confinement, available
 from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.store.factor_records import FactorRecord
+from kiteward.store.identities import NO_PASSWORD
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.sql import SqlStore
 
@@ -220,6 +221,8 @@ async def administrators(second_factor_of: str) -> None:
             if name != "reader":
                 await transaction.roles.bind(name, "admin")
         await transaction.users.enable("former", False)
+        await transaction.users.add("idp_boss", NO_PASSWORD)
+        await transaction.roles.bind("idp_boss", "admin")
         await transaction.factors.add(FactorRecord("f", second_factor_of, "passkey", "", 1.0, confirmed_at=1.0))
         await transaction.commit()
     await store.close()
