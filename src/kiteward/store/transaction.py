@@ -320,7 +320,7 @@ class Transaction:
 
         Sync them to disk, advance the revision if anything changed, and return what was done. A change of another
         transaction that was found, and may not be on the standby yet, is there too afterwards: a failover would undo
-        it after the caller was told that it is so.
+        it after the caller was answered by it.
 
         Raises:
             CommitUnknown: it is not known whether it was written.
