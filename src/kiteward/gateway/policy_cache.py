@@ -160,8 +160,8 @@ class PolicyCache:
                 record.committed()
             if committed.changes:
                 await self._follow(committed)
-        if committed.changes:
-            await self._acknowledge(committed)
+        # Also where nothing was left to change: another attempt may have made it, and not every server has applied it.
+        await self._acknowledge(committed)
 
     async def follow_others(self) -> None:
         """Apply what other processes, such as the command line, have changed in the store.

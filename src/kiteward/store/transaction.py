@@ -331,9 +331,11 @@ class Transaction:
         return bool(await self._write_transaction.rows(held))
 
     async def commit(self) -> Committed:
-        """Make the changes durable.
+        """Make the changes durable, and what this transaction has found.
 
-        Sync them to disk, advance the revision if anything changed, and return what was done.
+        Sync them to disk, advance the revision if anything changed, and return what was done. A change of another
+        transaction that was found, and may not be on the standby yet, is there too afterwards: a failover would undo
+        it after the caller was answered by it.
 
         Raises:
             CommitUnknown: it is not known whether it was written.
@@ -345,6 +347,8 @@ class Transaction:
         if changes:
             revision += FAILOVER_STEP if found.failed_over else 1
             await self._announce(revision, changes, timeline=found.timeline, servers=len(found.replicas))
+        elif self._announcement(revision, len(found.replicas)) is not None:
+            await self._write_transaction.run(_CONFIRM)
         await self._write_transaction.commit()
         return Committed(revision, changes, found.replicas)
 
@@ -360,6 +364,12 @@ class Transaction:
         announcement = self._announcement(revision, servers)
         if announcement is not None:
             await self._write_transaction.rows(announcement)
+
+
+_CONFIRM: Final = (
+    update(schema.revision).where(schema.revision.c.id == schema.REVISION_ROW).values(value=schema.revision.c.value)
+)
+"""Writes a row as it is: a commit that has written nothing waits for no standby."""
 
 
 def _new_credential_id() -> str:

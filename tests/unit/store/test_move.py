@@ -16,6 +16,7 @@ from kiteward.domain.errors import ConfigurationError, StoreUnavailable
 from kiteward.store import move as moving
 from kiteward.store import schema
 from kiteward.store.backend import Backend
+from kiteward.store.driver_errors import ConnectionRefused
 from kiteward.store.migrations import newest
 from kiteward.store.move import move
 from kiteward.store.postgresql.settings import PostgresqlSettings
@@ -131,7 +132,7 @@ async def released(backend: Backend) -> dict[str, list[tuple[object, ...]]]:
         while True:
             try:
                 return await content(backend)
-            except StoreUnavailable:
+            except (StoreUnavailable, ConnectionRefused):
                 await asyncio.sleep(0.05)
 
 

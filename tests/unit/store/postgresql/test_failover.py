@@ -9,7 +9,7 @@ import pytest
 from tests.support import postgresql, postgresql_pair
 from tests.support.postgresql_pair import Pair
 
-from kiteward.domain.errors import CommitUnknown, StoreUnavailable
+from kiteward.domain.errors import AlreadyExists, CommitUnknown, StoreUnavailable
 from kiteward.domain.identity import Secret
 from kiteward.store.postgresql.locks import PostgresqlLocks
 from kiteward.store.postgresql.settings import PostgresqlSettings
@@ -84,4 +84,38 @@ async def test_request_that_waited_for_the_standby_holds_no_lock_once_it_is_with
     await locks.request("2", "default/docs", replica_id="a", alone=True)
     assert await locks.before("2") == []
     locks.close()
+    await store.close()
+
+
+async def test_nothing_is_told_from_a_change_that_the_standby_does_not_have(pair: Pair) -> None:
+    """Who repeats a change whose outcome is not known finds it made, and a failover would undo it."""
+    url = postgresql_pair.url(postgresql.USER, [each.port for each in pair.nodes], "kiteward")
+    settings = replace(PostgresqlSettings.parse(url, password=Secret(postgresql.PASSWORD)), timeout=2.0)
+    store = await SqlStore.open(settings)
+
+    async def repeated() -> int:
+        async with store.transaction() as transaction:
+            assert await transaction.users.get("bob") is not None
+            return (await transaction.commit()).revision
+
+    async def refused() -> None:
+        async with store.transaction() as transaction:
+            assert await transaction.users.get("bob") is not None
+            raise AlreadyExists("bob exists")
+
+    await asyncio.to_thread(pair.standby.kill)
+    with pytest.raises(CommitUnknown):
+        await add(store, "bob")
+    await asyncio.to_thread(pair.kill)
+    await asyncio.to_thread(pair.primary.start_again)
+    assert await store.user_names() == ["bob"]
+    with pytest.raises(StoreUnavailable):
+        await repeated()
+    with pytest.raises(StoreUnavailable):
+        await refused()
+    await asyncio.to_thread(pair.standby.start_again)
+    await asyncio.to_thread(pair.await_standby)
+    assert await repeated() == 1
+    with pytest.raises(AlreadyExists):
+        await refused()
     await store.close()
