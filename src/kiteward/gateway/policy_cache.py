@@ -9,7 +9,7 @@ from kiteward.audit.events import Event
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.system_events import SystemEventRecorder
 from kiteward.authz.policy import PolicySnapshot
-from kiteward.domain.errors import CommitUnknown, LeaseOver, NotReady, StoreUnavailable
+from kiteward.domain.errors import CommitUnknown, LeaseOver, NotReady, RequestRefused, StoreUnavailable
 from kiteward.gateway.catalog_news import CatalogNews, CatalogObserver, Unobserved
 from kiteward.gateway.replicas.lease import Lease
 from kiteward.store.base import Store
@@ -137,7 +137,8 @@ class PolicyCache:
         """Open a transaction that is committed and applied to the snapshot at the end of the block.
 
         An exception in the block rolls it back. Where others share the store, the next transaction begins while this
-        one waits for them.
+        one waits for them. A request that is refused with `RequestRefused` waits for them too: what it was refused for
+        may be what an earlier attempt has made, whose outcome is not known.
 
         Args:
             still_allowed: called when the transaction has begun; raises if the caller is no longer allowed to do this.
@@ -148,20 +149,30 @@ class PolicyCache:
                 request is decided until the policy is loaded again, and is not acknowledged.
             StoreUnavailable: it could not be committed; nothing has changed.
         """
-        async with self._store.transaction() as transaction:
-            await self.follow_others()
-            if still_allowed is not None:
-                await still_allowed()
-            yield transaction
-            if record is not None:
-                await record.write(transaction)
-            committed = await transaction.commit()
-            if record is not None:
-                record.committed()
-            if committed.changes:
-                await self._follow(committed)
+        try:
+            async with self._store.transaction() as transaction:
+                await self.follow_others()
+                if still_allowed is not None:
+                    await still_allowed()
+                yield transaction
+                if record is not None:
+                    await record.write(transaction)
+                committed = await transaction.commit()
+                if record is not None:
+                    record.committed()
+                if committed.changes:
+                    await self._follow(committed)
+        except RequestRefused:
+            # What it was refused for, such as that something exists, is confirmed as what was left unchanged is.
+            await self._acknowledge(await self._confirmed())
+            raise
         # Also where nothing was left to change: another attempt may have made it, and not every server has applied it.
         await self._acknowledge(committed)
+
+    async def _confirmed(self) -> Committed:
+        """Return what is committed by now, when a failover cannot undo it."""
+        async with self._store.transaction() as transaction:
+            return await transaction.commit()
 
     async def follow_others(self) -> None:
         """Apply what other processes, such as the command line, have changed in the store.

@@ -168,7 +168,7 @@ async def apply_properties(transaction: Transaction, target: Place, change: Prop
     """Set the properties of a collection, and return it as it was before."""
     before = await _held(transaction, target)
     after = change.of(before)
-    if after != before:
+    if after.enabled or after != before:
         await transaction.row_policies.protect(
             target.database, target.collection, enabled=after.enabled, force=after.force
         )

@@ -37,8 +37,8 @@ class Store(Protocol):
       is the same class for all: an implementation opens it on a connection that keeps this order.
     - `Transaction.commit` returns when the changes are on disk. A transaction that fails, is cancelled or is left
       without a commit changes nothing, and after a statement that failed nothing more can be done in it.
-    - What a transaction has found is as durable when it is committed, or refused with `RequestRefused`, as what it has
-      changed: a repeated change may find what an earlier attempt has made, whose outcome is not known.
+    - What a transaction has found is as durable when it is committed as what it has changed: a repeated change may find
+      what an earlier attempt has made, whose outcome is not known.
     - A commit that may or may not have been carried out raises `CommitUnknown`. Whatever becomes of it, the next
       transaction begins after it.
     - A commit that changes something advances the revision by one, and the change feed names what it changed. The first

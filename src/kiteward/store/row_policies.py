@@ -100,14 +100,14 @@ class RowPolicies:
         if held is None:
             values = {"db_name": db_name, "collection_name": collection_name, "enabled": enabled, "force": force}
             await self._write_transaction.run(insert(schema.protected_collections), values)
-        elif (held.enabled, held.force) == (enabled, force):
-            return
-        else:
+        elif (held.enabled, held.force) != (enabled, force):
             await self._write_transaction.run(
                 update(schema.protected_collections)
                 .where(_on(schema.protected_collections, db_name, collection_name))
                 .values(enabled=enabled, force=force)
             )
+        elif not enabled:
+            return  # but to enable them again is a change: it waits for writes that were decided before them
         self._note(db_name, collection_name)
 
     async def put(self, db_name: str, collection_name: str, policy: RowPolicy) -> None:

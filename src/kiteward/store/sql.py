@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from sqlalchemy import Executable, bindparam, update
 
 from kiteward.authz.model import Policy
-from kiteward.domain.errors import RequestRefused
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store import (
     audit_events,
@@ -28,16 +27,7 @@ from kiteward.store import (
 from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.backend import Backend, Engines
 from kiteward.store.changes import ChangesSince, gathered
-from kiteward.store.connections import (
-    Observer,
-    Reader,
-    Rows,
-    Writer,
-    WriteTransaction,
-    shielded,
-    translated,
-    unobserved,
-)
+from kiteward.store.connections import Observer, Reader, Rows, Writer, shielded, translated, unobserved
 from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.identity_records import GroupRole
 from kiteward.store.postgresql.backend import PostgresqlBackend
@@ -283,18 +273,8 @@ class SqlStore:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        try:
-            async with self._writer.write_transaction() as write_transaction:
-                yield self._transaction(write_transaction)
-        except RequestRefused:
-            if self._shared is not None:
-                # What it was refused for, such as that something exists, must not be undone by a failover either.
-                async with self._writer.write_transaction() as write_transaction:
-                    await self._transaction(write_transaction).commit()
-            raise
-
-    def _transaction(self, write_transaction: WriteTransaction) -> Transaction:
-        return Transaction(write_transaction, self._clock, self._announcement)
+        async with self._writer.write_transaction() as write_transaction:
+            yield Transaction(write_transaction, self._clock, self._announcement)
 
     def replicas(self, *, patience: float) -> PostgresqlReplicas | None:
         if self._shared is None:

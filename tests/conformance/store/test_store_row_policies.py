@@ -87,6 +87,12 @@ async def test_each_change_is_announced_by_the_collection_and_no_change_is_not(
     assert [policy.name for policy in (await held(store)).policies] == ["limit"]
 
 
+async def test_policies_that_are_enabled_again_are_a_change(store: Store, change: Transact, docs: None) -> None:
+    """It waits for writes that were decided before the first attempt, which may not have waited."""
+    again = await change(lambda transaction: transaction.row_policies.protect(*DOCS, enabled=True, force=False))
+    assert again.changes == changed("docs")
+
+
 async def test_names_in_the_feed_stand_for_one_collection() -> None:
     assert subject_collection(collection_subject("a", "b/c")) == ("a", "b/c")
 

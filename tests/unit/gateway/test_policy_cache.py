@@ -9,7 +9,15 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.authz.model import Grant, GrantKey, Policy, PrivilegeGroup, Role
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.authz.privileges import ObjectType
-from kiteward.domain.errors import AccessDenied, CommitUnknown, LeaseOver, NotReady, PasswordRejected, StoreUnavailable
+from kiteward.domain.errors import (
+    AccessDenied,
+    AlreadyExists,
+    CommitUnknown,
+    LeaseOver,
+    NotReady,
+    PasswordRejected,
+    StoreUnavailable,
+)
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.gateway.policy_cache import Acknowledge, PolicyCache, alone
 from kiteward.gateway.replicas.lease import Lease, elapsed
@@ -190,6 +198,20 @@ async def test_change_that_finds_all_as_it_should_be_waits_until_others_have_app
     policy_cache, _ = await shared(harness, wait)
     async with policy_cache.change() as transaction:
         await transaction.roles.put(Role("admin"))
+    assert [(each.revision, len(each.changes)) for each in waiting] == [(await harness.store.revision(), 0)]
+
+
+async def test_refusal_waits_until_others_have_applied_what_it_is_for(harness: GatewayHarness) -> None:
+    """As above; and it is committed first, which a store with a standby confirms."""
+    waiting: list[Committed] = []
+
+    async def wait(committed: Committed) -> None:
+        waiting.append(committed)
+
+    policy_cache, _ = await shared(harness, wait)
+    with pytest.raises(AlreadyExists):
+        async with policy_cache.change():
+            raise AlreadyExists("it exists")
     assert [(each.revision, len(each.changes)) for each in waiting] == [(await harness.store.revision(), 0)]
 
 
