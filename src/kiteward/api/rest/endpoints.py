@@ -104,7 +104,7 @@ class Answer:
     extra: ResponseData | None = None
 
 
-TOLD_AS_RAISED: Final = (
+REPORTED_AS_RAISED: Final = (
     AccessDenied,
     AuditUnavailable,
     CapacityExceeded,
@@ -193,10 +193,10 @@ class RequestContext:
         return await self._establishing(self._client.read_large(endpoint.large, read, size=size))
 
     async def _establishing(self, work: Awaitable[_T]) -> _T:
-        """Return the outcome of a request to the gateway, and note whether it may be told as it is."""
+        """Return the outcome of a request to the gateway, and note whether it may be reported as it is."""
         try:
             answer = await work
-        except TOLD_AS_RAISED:
+        except REPORTED_AS_RAISED:
             self.established = True
             raise
         self.established = True

@@ -14,7 +14,7 @@ from kiteward.api.rest.app import FROM_ANYBODY, LARGE, LARGE_AT_ONCE, build_app
 from kiteward.api.rest.endpoint_table import TABLE, table_of
 from kiteward.api.rest.endpoints import (
     OWN_PREFIX,
-    TOLD_AS_RAISED,
+    REPORTED_AS_RAISED,
     Body,
     Endpoint,
     Nothing,
@@ -200,7 +200,7 @@ async def test_an_unknown_outcome_is_told_where_the_caller_cannot_be_authenticat
 def test_every_error_is_told_as_raised_or_known_to_come_before_authentication() -> None:
     """`ConfigurationError` ends the start of the server."""
     direct = set(KitewardError.__subclasses__())
-    assert direct - set(TOLD_AS_RAISED) == {AuthenticationError, OperationUnknown, ConfigurationError}
+    assert direct - set(REPORTED_AS_RAISED) == {AuthenticationError, OperationUnknown, ConfigurationError}
 
 
 async def test_a_wrong_password_is_verified_once(rest: Rest, watched: Watched) -> None:
