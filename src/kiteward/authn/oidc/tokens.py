@@ -25,6 +25,9 @@ _LONGEST_SUBJECT: Final = 255
 _LATEST: Final = 2**53
 """Seconds since the epoch that no time of a token reaches."""
 
+_WORDS: Final = frozenset({"scope", "scp"})
+"""The claims with values that are separated by spaces."""
+
 LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 """The member of the claim `events` of a logout token (OpenID Connect Back-Channel Logout 1.0, 2.4)."""
 
@@ -216,6 +219,7 @@ def _require_claims(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse, no
     _require_times(issuer, claims, now)
     _require_audience(issuer, claims, use)
     if use is TokenUse.ACCESS:
+        _require_bearer(claims)
         _require_configured(issuer, claims)
 
 
@@ -235,13 +239,20 @@ def _require_times(issuer: Issuer, claims: Mapping[str, Any], now: float) -> Non
             )
 
 
+def _require_bearer(claims: Mapping[str, Any]) -> None:
+    if "cnf" in claims:  # RFC 7800, 3.1: who presents it must prove that it holds a key
+        raise refusals.refused(
+            ErrorCode.TOKEN_KIND, "it is bound to a key of its client (`cnf`), which cannot be proved here"
+        )
+
+
 def _require_configured(issuer: Issuer, claims: Mapping[str, Any]) -> None:
     if issuer.authorized_parties and str(claims.get("azp")) not in issuer.authorized_parties:
         raise refusals.refused(
             ErrorCode.TOKEN_PARTY, "the client that requested it (`azp`) is none of authorizedParties"
         )
     for name, values in issuer.required_claims.items():
-        value = claim(claims, name)
+        value = listed(claims, name)
         if value is None:
             raise refusals.missing_claim(name)
         if values and values.isdisjoint(texts_of(value)):
@@ -287,6 +298,12 @@ def claim(claims: Mapping[str, Any], name: str) -> Any:
         first, _, name = name.partition("/")
         here = here.get(first)
     return None
+
+
+def listed(claims: Mapping[str, Any], name: str) -> Any:
+    """Return a claim as of `claim`; `scope` and `scp` as lists of their words (RFC 8693, 4.2)."""
+    value = claim(claims, name)
+    return value.split(" ") if name in _WORDS and isinstance(value, str) else value
 
 
 def texts_of(value: Any) -> list[str]:

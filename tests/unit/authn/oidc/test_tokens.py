@@ -104,6 +104,38 @@ async def test_required_claims_must_be_there_with_an_accepted_value(idp: Issuer)
         assert (await refusal(verifier, idp.token(**{**right, "acr": None}))).code is ErrorCode.TOKEN_CLAIM_MISSING
 
 
+async def test_a_scope_is_one_of_the_words_of_its_claim(idp: Issuer) -> None:
+    for name in ("scope", "scp"):
+        async with verifier_of(configured(idp, required_claims={name: frozenset({"search", "admin"})})) as verifier:
+            for given in ("search", "openid search profile", ["openid", "search"]):
+                await verifier.verify(idp.token(**{name: given}))
+            for given in ("openid", "searching", "search:read", "open,search", "", ["search openid x"], {"search": 1}):
+                assert (await refusal(verifier, idp.token(**{name: given}))).code is ErrorCode.TOKEN_CLAIM_VALUE
+    async with verifier_of(configured(idp, required_claims={"department": frozenset({"search"})})) as verifier:
+        spaced = idp.token(department="not search")
+        assert (await refusal(verifier, spaced)).code is ErrorCode.TOKEN_CLAIM_VALUE
+
+
+@pytest.mark.parametrize("methods", [["mfa"], ["pwd", "mfa", "otp"], "mfa"])
+async def test_strength_and_methods_of_the_authentication_can_be_required(idp: Issuer, methods: object) -> None:
+    rules = {"acr": frozenset({"urn:example:silver", "urn:example:gold"}), "amr": frozenset({"mfa", "hwk"})}
+    right: dict[str, Any] = {"acr": "urn:example:gold", "amr": methods}
+    async with verifier_of(configured(idp, required_claims=rules)) as verifier:
+        await verifier.verify(idp.token(**right))
+        for wrong in ({"acr": "urn:example:bronze"}, {"amr": ["pwd"]}, {"amr": []}):
+            assert (await refusal(verifier, idp.token(**right | wrong))).code is ErrorCode.TOKEN_CLAIM_VALUE
+        for missing in ({"acr": None}, {"amr": None}):
+            assert (await refusal(verifier, idp.token(**right | missing))).code is ErrorCode.TOKEN_CLAIM_MISSING
+
+
+@pytest.mark.parametrize("bound", [{"jkt": "a thumbprint"}, {"x5t#S256": "a thumbprint"}, {"jwk": {}}, {}, "a key"])
+async def test_a_token_that_is_bound_to_a_key_of_its_client_is_no_bearer_token(idp: Issuer, bound: object) -> None:
+    async with verifier_of(configured(idp)) as verifier:
+        error = await refusal(verifier, idp.token(cnf=bound))
+        assert error.code is ErrorCode.TOKEN_KIND
+        assert "`cnf`" in str(error)
+
+
 async def test_a_token_of_another_client_is_refused_where_parties_are_listed(idp: Issuer) -> None:
     async with verifier_of(configured(idp, authorized_parties=frozenset({"app"}))) as verifier:
         assert (await verifier.verify(idp.token(azp="app"))).subject == "subject-1"
