@@ -132,7 +132,7 @@ class TokenVerifier:
             "" if use is TokenUse.LOGOUT and "sub" not in unverified.claims else _subject(unverified.claims),
             unverified.claims,
             float(unverified.claims["iat"]),
-            float(unverified.claims["exp"]) + issuer.leeway,
+            _expires_at(issuer, unverified.claims, use) + issuer.leeway,
             key_set.generation,
         )
 
@@ -218,8 +218,10 @@ def _require_claims(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse, no
     """
     _require_times(issuer, claims, now)
     _require_audience(issuer, claims, use)
+    if _is_limited_in_age(issuer, use):
+        _require_recent(issuer, claims, now)
     if use is TokenUse.ACCESS:
-        _require_bearer(claims)
+        _require_understood(claims)
         _require_configured(issuer, claims)
 
 
@@ -230,20 +232,54 @@ def _require_times(issuer: Issuer, claims: Mapping[str, Any], now: float) -> Non
     if now >= claims["exp"] + issuer.leeway:
         raise refusals.expired(claims["exp"])
     for name in ("iat", "nbf"):
-        if claims.get(name, 0) > now + issuer.leeway:
-            begins = refusals.shown_time(claims[name])
-            raise refusals.refused(
-                ErrorCode.TOKEN_NOT_YET_VALID,
-                f"it is from the future: it is valid from {begins} (`{name}`); compare the clocks",
-                time=begins,
-            )
+        _require_past(issuer, claims, name, now)
 
 
-def _require_bearer(claims: Mapping[str, Any]) -> None:
-    if "cnf" in claims:  # RFC 7800, 3.1: who presents it must prove that it holds a key
+def _require_past(issuer: Issuer, claims: Mapping[str, Any], name: str, now: float) -> None:
+    if claims.get(name, 0) > now + issuer.leeway:
+        begins = refusals.shown_time(claims[name])
+        raise refusals.refused(
+            ErrorCode.TOKEN_NOT_YET_VALID,
+            f"it is from the future: it is valid from {begins} (`{name}`); compare the clocks",
+            time=begins,
+        )
+
+
+def _require_understood(claims: Mapping[str, Any]) -> None:
+    """Require that nothing limits the use of an access token in a way that cannot be enforced here.
+
+    Raises:
+        TokenRejected: it is bound to a key (RFC 7800, 3.1), or has limits of RFC 9396.
+    """
+    if "cnf" in claims:
         raise refusals.refused(
             ErrorCode.TOKEN_KIND, "it is bound to a key of its client (`cnf`), which cannot be proved here"
         )
+    if "authorization_details" in claims:
+        raise refusals.refused(
+            ErrorCode.TOKEN_KIND, "its limits (`authorization_details`) are not understood here: request another one"
+        )
+
+
+def _is_limited_in_age(issuer: Issuer, use: TokenUse) -> bool:
+    return issuer.authentication_age > 0 and use is not TokenUse.LOGOUT
+
+
+def _require_recent(issuer: Issuer, claims: Mapping[str, Any], now: float) -> None:
+    if not _is_time(claims.get("auth_time")):
+        raise refusals.missing_claim("auth_time")
+    at = claims["auth_time"]
+    if now >= at + issuer.authentication_age + issuer.leeway:
+        raise refusals.authenticated_long_ago(at)
+    _require_past(issuer, claims, "auth_time", now)
+
+
+def _expires_at(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse) -> float:
+    """Return when an acceptable token ends, leeway not included: at its expiry, or as its authentication gets old."""
+    ends = [float(claims["exp"])]
+    if _is_limited_in_age(issuer, use):
+        ends.append(claims["auth_time"] + issuer.authentication_age)
+    return min(ends)
 
 
 def _require_configured(issuer: Issuer, claims: Mapping[str, Any]) -> None:
