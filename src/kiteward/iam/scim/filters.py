@@ -92,7 +92,7 @@ class Selection:
 class NotKept:
     """A comparison of an attribute that is not kept with a text: nobody has the value.
 
-    It stands beside `id eq "…"` alone, in a conjunction: as Entra asks whether a user has a certain manager.
+    It is accepted beside `id eq "…"` alone, in a conjunction: as Entra asks whether a user has a certain manager.
     """
 
     name: str

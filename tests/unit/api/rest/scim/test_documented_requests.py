@@ -167,13 +167,10 @@ async def test_okta_makes_replaces_and_deactivates_a_user(scim: Scim) -> None:
         },
     )
     assert replaced["name"]["middleName"] == "Excited"
-    for change in (
-        {"op": "replace", "value": {"active": False}},
-        {"op": "replace", "value": {"active": True}},
-        {"op": "replace", "value": {"password": "2nz150or"}},
-    ):
-        changed = await scim.ask("PATCH", f"/Users/{made['id']}", patch(change))
-        assert changed["active"] is change["value"].get("active", True)
+    values: list[dict[str, Any]] = [{"active": False}, {"active": True}, {"password": "2nz150or"}]
+    for value in values:
+        changed = await scim.ask("PATCH", f"/Users/{made['id']}", patch({"op": "replace", "value": value}))
+        assert changed["active"] is value.get("active", True)
     assert not (await scim.ask("PUT", f"/Users/{made['id']}", {**replaced, "active": False}))["active"]
 
 
