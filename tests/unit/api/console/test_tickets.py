@@ -1,6 +1,7 @@
 """Secrets that wait to be shown: to one session, once, for a short time, and not many of them."""
 
 import base64
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -109,10 +110,10 @@ async def replaced(store: SqlStore, change: Callable[[str], str]) -> None:
         await transaction.commit()
 
 
-async def moved(store: SqlStore, session: str) -> None:
-    """Give the only secret to another session."""
+async def moved(store: SqlStore, **columns: str) -> None:
+    """Give the only secret to another session, or another ticket."""
     async with store.transaction() as transaction:
-        await transaction.sessions._write_transaction.run(update(schema.secrets_shown).values(session_id=session))
+        await transaction.sessions._write_transaction.run(update(schema.secrets_shown).values(**columns))
         await transaction.commit()
 
 
@@ -129,13 +130,16 @@ async def test_secret_that_was_changed_in_the_store_is_not_shown(store: SqlStore
     assert await server.take("a", TOKEN, ticket) is None
 
 
-async def test_secret_is_shown_to_the_token_of_its_session_alone(store: SqlStore, clock: Clock) -> None:
+async def test_secret_is_shown_for_its_session_token_and_ticket_alone(store: SqlStore, clock: Clock) -> None:
     server = StoredTickets(store, clock)
     ticket = await server.put("a", TOKEN, shown())
     assert await server.take("a", OTHER, ticket) is None
     ticket = await server.put("a", TOKEN, shown())
-    await moved(store, "b")
+    await moved(store, session_id="b")
     assert await server.take("b", TOKEN, ticket) is None
+    await server.put("a", TOKEN, shown())
+    await moved(store, ticket_digest=hashlib.sha256(b"another ticket").hexdigest())
+    assert await server.take("a", TOKEN, "another ticket") is None
 
 
 @pytest.mark.parametrize(
