@@ -12,9 +12,8 @@ from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_role, require_user
 from kiteward.iam.services import Services
 from kiteward.iam.users import NewUser, add_user
-from kiteward.store.identities import NO_PASSWORD
 from kiteward.store.identity_records import GroupRole, IdentityRecord
-from kiteward.store.records import UserRecord
+from kiteward.store.records import NO_PASSWORD, UserRecord
 from kiteward.store.scim_records import SCIM_ISSUER
 
 SCIM: Final = SCIM_ISSUER

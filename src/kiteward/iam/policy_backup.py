@@ -29,7 +29,7 @@ class BackedUpUser:
 
 @dataclass(frozen=True, slots=True)
 class PolicyBackup:
-    """Users with password hashes, roles, custom groups and grants, without the built-in ones and federated users.
+    """Users with password hashes, roles, custom groups and grants, without the built-in ones and users without a password.
 
     A grant without grantor is restored with the restoring user as its grantor.
     """
@@ -57,7 +57,7 @@ async def back_up(services: Services, caller: Caller) -> PolicyBackup:
             record.roles,
         )
         for record in await services.store.users()
-        if record.name != ROOT and record.identity is None
+        if record.name != ROOT and record.has_password
     ]
     return PolicyBackup(
         users,

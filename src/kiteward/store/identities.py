@@ -16,9 +16,6 @@ _identities = schema.federated_identities.c
 _cutoffs = schema.token_cutoffs.c
 _group_roles = schema.group_roles.c
 
-NO_PASSWORD: Final = "!"  # noqa: S105  no password matches it
-"""In the place of a password hash, for users who sign in by tokens alone."""
-
 _NOT_BEFORE: Final = (
     select(func.max(_cutoffs.not_before))
     .where(

@@ -9,9 +9,8 @@ from tests.conformance.store.harness import OpenStore, Transact
 from kiteward.authz.model import Role
 from kiteward.domain.errors import StoreUnavailable
 from kiteward.store.base import Store
-from kiteward.store.identities import NO_PASSWORD
 from kiteward.store.identity_records import ClaimedRights, GroupRole, IdentityRecord
-from kiteward.store.records import Change, LastUsed, Subject
+from kiteward.store.records import NO_PASSWORD, Change, LastUsed, Subject
 from kiteward.store.transaction import Transaction
 
 IDP = "https://idp.example"

@@ -12,8 +12,7 @@ from kiteward.authn.system_events import SystemEventRecorder
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import TokenRejected
 from kiteward.store.base import Store
-from kiteward.store.identities import NO_PASSWORD
-from kiteward.store.records import UserRecord
+from kiteward.store.records import NO_PASSWORD, UserRecord
 from kiteward.store.transaction import Transaction
 
 OPERATION: Final = "SignUp"

@@ -17,7 +17,7 @@ from kiteward.iam.scim.resources import accepted
 from kiteward.iam.scim.schemas import USER
 from kiteward.iam.services import Services
 from kiteward.iam.users import NewUser, add_user
-from kiteward.store.identities import NO_PASSWORD
+from kiteward.store.records import NO_PASSWORD
 from kiteward.store.scim import ScimReads
 from kiteward.store.scim_records import ScimSelection, ScimUserRecord
 from kiteward.store.transaction import Transaction

@@ -322,3 +322,24 @@ async def test_a_user_of_an_issuer_is_invited_to_sign_in_by_its_tokens(harness: 
         assert (held.issuer, held.subject) == (issuer, None)
         await scim.ask("PUT", f"/Users/{made['id']}", user("bob"))
         assert (await stored(harness, "scim_bob")).identity is not None
+
+
+async def test_a_user_without_a_password_is_not_locked_by_wrong_ones(harness: GatewayHarness, scim: Scim) -> None:
+    await scim.ask("POST", "/Users", user("alice"))
+    await harness.policy_cache._lock("scim_alice")
+    assert (await stored(harness, "scim_alice")).locked_at is None
+
+
+async def test_a_backup_leaves_users_without_a_password_out_and_can_be_restored(
+    harness: GatewayHarness, scim: Scim
+) -> None:
+    await scim.ask("POST", "/Users", user("alice"))
+    await harness.user("bob")
+    taken = await harness.succeed("BackupRBAC")
+    assert "scim_alice" not in [each.user for each in taken.RBAC_meta.users]
+    for name in ("bob", "directory"):
+        await harness.succeed("DeleteCredential", username=name)
+    for name in ("provisioner", "teammate"):
+        await harness.succeed("DropRole", role_name=name, force_drop=True)
+    await harness.succeed("RestoreRBAC", RBAC_meta=taken.RBAC_meta)
+    assert await harness.store.user_names() == ["bob", "directory", "root", "scim_alice"]
