@@ -77,7 +77,8 @@ async def create_user(services: Services, caller: Caller, resource: Mapping[str,
     kept = accepted(USER, resource)
     name = name_of(services, kept["userName"])
     scim_id = str(uuid.uuid4())
-    record = _record(ScimUserRecord(scim_id, name, "", None, kept.get("active", True), {}), kept)
+    active = kept.get("active", True)
+    record = _record(ScimUserRecord(scim_id, name, "", None, active, {}, deactivated=not active), kept)
     async with caller.change() as transaction:
         await require_free(transaction, record)
         await add_user(services, transaction, NewUser(name, NO_PASSWORD, enabled=record.active))
@@ -190,7 +191,7 @@ async def _change(
         after = _record(before, change(kept_of_user(before)))
         if after.login != before.login:
             after = await _renamed(services, transaction, before, after)
-        await _set_active(services, transaction, before, after)
+        after = await _set_active(services, transaction, before, after)
         if after != before:
             await transaction.scim.put_user(after)
         changed = user_document(await _found(transaction.scim, scim_id))
@@ -213,16 +214,19 @@ async def _renamed(
 
 async def _set_active(
     services: Services, transaction: Transaction, before: ScimUserRecord, after: ScimUserRecord
-) -> None:
-    """Disable a user that is not to be active, and enable one that SCIM has deactivated.
+) -> ScimUserRecord:
+    """Disable a user that is not to be active, enable one that SCIM has disabled, and return what is to be stored.
 
-    A user whom an administrator has disabled stays so, however often clients repeat that it is active.
+    A user whom an administrator has disabled stays so, whatever clients say of it before and afterwards.
     """
     if not after.active and before.enabled:
         await require_another_administrator(services, transaction, after.user_name)
         await transaction.users.enable(after.user_name, False)
-    elif after.active and not before.active:
+        return replace(after, deactivated=True)
+    if after.active and before.deactivated:
         await transaction.users.enable(after.user_name, True)
+        return replace(after, deactivated=False)
+    return after
 
 
 def _record(before: ScimUserRecord, kept: Mapping[str, Any]) -> ScimUserRecord:

@@ -100,6 +100,33 @@ async def test_whom_an_administrator_disables_stays_so_however_often_scim_says_a
         assert not (await stored(harness, "scim_alice")).enabled
 
 
+@pytest.mark.parametrize("first", ["SCIM", "administrator"])
+async def test_whom_an_administrator_disables_stays_so_when_scim_has_deactivated_too(
+    harness: GatewayHarness, scim: Scim, first: str
+) -> None:
+    made = await scim.ask("POST", "/Users", user("alice"))
+    for by in (first, "administrator" if first == "SCIM" else "SCIM"):
+        if by == "SCIM":
+            assert (await scim.ask("PATCH", f"/Users/{made['id']}", DEACTIVATE))["active"] is False
+        else:
+            await own(harness, "DisableUser", userName="scim_alice")
+    assert (await scim.ask("PATCH", f"/Users/{made['id']}", ACTIVATE))["active"] is True
+    assert not (await stored(harness, "scim_alice")).enabled
+    await own(harness, "EnableUser", userName="scim_alice")
+    for body, enabled in ((DEACTIVATE, False), (ACTIVATE, True)):
+        await scim.ask("PATCH", f"/Users/{made['id']}", body)
+        assert (await stored(harness, "scim_alice")).enabled is enabled
+
+
+async def test_whom_an_administrator_has_disabled_and_handed_over_stays_so(harness: GatewayHarness, scim: Scim) -> None:
+    await harness.user("carol")
+    await own(harness, "DisableUser", userName="carol")
+    await own(harness, "HandOverToScim", userName="carol")
+    (scim_id,) = await scim.found("/Users", 'userName eq "carol"')
+    await scim.ask("PATCH", f"/Users/{scim_id}", ACTIVATE)
+    assert not (await stored(harness, "carol")).enabled
+
+
 async def test_whom_an_administrator_enables_is_disabled_by_the_next_deactivation(
     harness: GatewayHarness, scim: Scim
 ) -> None:
