@@ -29,9 +29,9 @@ class BackedUpUser:
 
 @dataclass(frozen=True, slots=True)
 class PolicyBackup:
-    """Users with password hashes, roles, custom groups and grants, without the built-in ones and users without a password.
+    """Users with password hashes, roles, custom groups and grants, without the built-in ones.
 
-    A grant without grantor is restored with the restoring user as its grantor.
+    Users without a password are left out. A grant without grantor is restored with the restoring user as its grantor.
     """
 
     users: Sequence[BackedUpUser]

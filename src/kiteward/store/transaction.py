@@ -170,7 +170,7 @@ class Users:
         # The foreign key removes the user's own keys, but not those of others that descend from them.
         await self._keys.remove_of(name)
         await self._grants.forget_kept_for(name)
-        await self._identities.forget_user(name)
+        await self._identities.end_tokens(name)
         if await self._write_transaction.run(delete(schema.users).where(_users.name == name)):
             self._changes.add(Subject.USER, name)
 

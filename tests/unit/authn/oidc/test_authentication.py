@@ -39,6 +39,10 @@ class Federation:
         """Return a token of a user, whose subject is made of its name."""
         return self.idp.token(**{"subject": f"sub-{name}", "preferred_username": name, **claims})
 
+    def later(self, name: str = "alice", **claims: Any) -> str:
+        """Return a token that is issued after everything that has happened, as `token`."""
+        return self.token(name, **{"iat": int(self.harness.clock()) + 1, **claims})
+
     async def principal(self, token: str, **how: Any) -> Principal:
         """Return the principal of a token."""
         return await self.harness.authenticator.authenticate(without_colon(token), address="10.1.2.3:4", **how)
@@ -145,8 +149,46 @@ async def test_a_name_stays_bound_to_its_subject_until_it_is_unbound(federation:
         assert "sub-" not in str(error)
         assert (await own.principal(own.token(preferred_username="renamed"))).user_name == "idp_alice"
         await own.own("UnbindIdentity", userName="idp_alice")
-        assert (await own.principal(other)).user_name == "idp_alice"
-        assert (await own.refusal(own.token())).code is ErrorCode.IDENTITY_NAME_TAKEN
+        assert (await own.principal(own.later(subject="sub-2"))).user_name == "idp_alice"
+        assert (await own.refusal(own.later())).code is ErrorCode.IDENTITY_NAME_TAKEN
+
+
+@pytest.mark.parametrize("sign_up", SignUp)
+async def test_a_subject_that_is_unbound_does_not_come_back_by_its_old_token(federation: Open, sign_up: SignUp) -> None:
+    async with federation(sign_up=SignUp.CREATE) as first:
+        token = first.token()
+        await first.principal(token)
+    async with federation(sign_up=sign_up) as own:
+        await own.principal(token)
+        other = own.token(jti="other")
+        await own.own("UnbindIdentity", userName="idp_alice")
+        for old in (token, other):
+            assert (await own.refusal(old)).code is ErrorCode.TOKEN_CUT_OFF
+        record = await own.harness.store.user("idp_alice")
+        assert record is not None
+        assert record.identity is not None
+        assert record.identity.subject is None
+
+
+async def test_a_token_does_not_settle_an_invitation_that_was_unbound_while_it_waited(
+    federation: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with federation() as own:
+        token = own.token()
+        await own.principal(token)
+        await own.own("UnbindIdentity", userName="idp_alice")
+        read = own.harness.store.tokens_not_before
+
+        async def too_early(issuer: str, name: str) -> float:
+            await read(issuer, name)
+            return 0.0
+
+        monkeypatch.setattr(own.harness.store, "tokens_not_before", too_early)
+        assert (await own.refusal(token)).code is ErrorCode.TOKEN_CUT_OFF
+        record = await own.harness.store.user("idp_alice")
+        assert record is not None
+        assert record.identity is not None
+        assert record.identity.subject is None
 
 
 async def test_no_token_becomes_a_local_user_or_root(federation: Open) -> None:
@@ -352,13 +394,29 @@ async def test_a_cut_off_ends_what_was_issued_before(federation: Open, whose: st
             assert (await own.refusal(others)).code is ErrorCode.TOKEN_CUT_OFF
 
 
-async def test_a_cut_off_of_a_deleted_user_does_not_concern_the_next_of_that_name(federation: Open) -> None:
+@pytest.mark.parametrize("before", [(), ("CutOffTokens",)])
+async def test_a_deleted_user_does_not_come_back_by_a_token_that_was_issued_before(
+    federation: Open, before: tuple[str, ...]
+) -> None:
     async with federation() as own:
         token = own.token(iat=int(own.harness.clock()) - 100)
         await own.principal(token)
-        await own.own("CutOffTokens", userName="idp_alice")
-        await own.own("DeleteUserAccount", userName="idp_alice")
-        assert (await own.principal(token)).user_name == "idp_alice"
+        for operation in (*before, "DeleteUserAccount"):
+            await own.own(operation, userName="idp_alice")
+        assert (await own.refusal(token)).code is ErrorCode.TOKEN_CUT_OFF
+        assert await own.harness.store.user("idp_alice") is None
+        await own.own("InviteUser", issuer=own.idp.url, userName="idp_alice")
+        assert (await own.refusal(token)).code is ErrorCode.TOKEN_CUT_OFF
+        assert (await own.principal(own.later())).user_name == "idp_alice"
+
+
+async def test_nobody_becomes_a_user_by_a_token_of_before_the_cut_off_of_its_issuer(federation: Open) -> None:
+    async with federation() as own:
+        token = own.token()
+        await own.own("CutOffTokens", issuer=own.idp.url)
+        assert (await own.refusal(token)).code is ErrorCode.TOKEN_CUT_OFF
+        assert await own.harness.store.user("idp_alice") is None
+        assert (await own.principal(own.later())).user_name == "idp_alice"
 
 
 async def test_a_token_ends_when_the_key_that_signed_it_is_withdrawn(federation: Open) -> None:
