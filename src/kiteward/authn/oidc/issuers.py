@@ -77,12 +77,14 @@ class Client:
         secret: its secret there; empty for a public client.
         name: how the issuer is named for signing in; empty for its host name.
         scopes: what is asked for, sorted; `openid` among it.
+        required_claims: those of ID tokens, as `Issuer.required_claims` are those of access tokens.
     """
 
     client_id: str
     secret: Secret
     name: str = ""
     scopes: tuple[str, ...] = ("openid", "profile")
+    required_claims: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ class Issuer:
         keys: where its public keys are.
         algorithms: the algorithms of signatures that are accepted, of `ALGORITHMS`.
         leeway: seconds by which its clock may differ.
-        required_claims: claim -> its accepted values, of which it must have one; any value where there are none.
+        required_claims: claim of an access token -> its accepted values, of which it must have one; any value where
+            there are none.
         authorized_parties: where there are any, the claim `azp` must be one of these.
         groups_claim: the claim with the groups of a user; empty for none.
         group_roles: the roles that groups give by the configuration.

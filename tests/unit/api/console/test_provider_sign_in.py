@@ -277,6 +277,20 @@ async def test_id_token_with_a_header_of_something_else_signs_in_nobody(
         assert await browser.refused(await browser.begin())
 
 
+async def test_claims_that_a_sign_in_requires_must_be_there_with_an_accepted_value(
+    tmp_path: Path, idp: SignInProvider
+) -> None:
+    required = {"hd": ["company.example"], "tenant/id": [7]}
+    async with browsing(tmp_path, idp, signInClaims=required, requiredClaims={"typ": ["Bearer"]}) as browser:
+        person = idp.person.claims
+        for company, tenant in ((None, 7), ("other.example", 7), ("company.example", 8)):
+            idp.person.claims = {**person, "hd": company, "tenant": {"id": tenant}}
+            assert re.search("claim “(hd|tenant/id)”", await browser.refused(await browser.begin()))
+        idp.person.claims = {**person, "hd": "company.example", "tenant": {"id": 7}}
+        await browser.sign_in()
+        assert await browser.signed_in()
+
+
 async def test_at_hash_may_be_missing_and_several_audiences_need_the_authorized_party(
     tmp_path: Path, idp: SignInProvider
 ) -> None:
