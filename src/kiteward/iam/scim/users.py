@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import ProtectedObject
+from kiteward.domain.identity import ROOT
 from kiteward.iam.administrators import require_another_administrator
 from kiteward.iam.caller import Caller
 from kiteward.iam.scim import faults
@@ -104,7 +107,7 @@ async def replace_user(
 
     Raises:
         NotFound: SCIM manages no user of this id.
-        ProtectedObject: it is the last administrator, and would be disabled.
+        ProtectedObject: it is the last administrator, and would be disabled; or as `require_manageable`.
         InvalidArgument, AlreadyExists, OperationRefused: as of `create_user`; InvalidArgument also for another version.
     """
     kept = accepted(USER, resource)
@@ -132,6 +135,7 @@ async def delete_user(services: Services, caller: Caller, scim_id: str, *, versi
     services.scim.require_enabled()
     async with caller.change() as transaction:
         record = await _found(transaction.scim, scim_id)
+        require_manageable(services, record.user_name)
         require_version(user_document(record), versions)
         await require_another_administrator(services, transaction, record.user_name)
         await transaction.users.remove(record.user_name)
@@ -145,6 +149,18 @@ def name_of(services: Services, login: str) -> str:
         InvalidArgument: it is no legal name.
     """
     return services.scim.name_of(login, services.naming, reserved=services.super_users)
+
+
+def require_manageable(services: Services, user_name: str) -> None:
+    """Require that SCIM may manage a user, also one that it manages already.
+
+    Raises:
+        ProtectedObject: it is `root`, or one of `common.security.superUsers`.
+    """
+    if user_name == ROOT or user_name in services.super_users:
+        raise ProtectedObject(
+            f"{user_name} is never managed by SCIM", ErrorDetail(ErrorCode.SCIM_USER_PROTECTED), field="userName"
+        )
 
 
 def require_version(document: Mapping[str, Any], versions: Sequence[str]) -> None:
@@ -187,6 +203,7 @@ async def _change(
     services.scim.require_enabled()
     async with caller.change() as transaction:
         before = await _found(transaction.scim, scim_id)
+        require_manageable(services, before.user_name)
         require_version(user_document(before), versions)
         after = _record(before, change(kept_of_user(before)))
         if after.login != before.login:
