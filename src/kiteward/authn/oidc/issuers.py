@@ -149,6 +149,22 @@ def is_safe(address: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
 
 
+def may_name(issuer: str, address: object) -> bool:
+    """Return whether the metadata of an issuer may name an address to be asked: a safe one, of no service here.
+
+    Args:
+        issuer: the name of the issuer; only one on this machine may name addresses on it.
+        address: the address.
+    """
+    if not isinstance(address, str) or not is_safe(address):
+        return False
+    return _is_here(issuer) or not _is_here(address)
+
+
+def _is_here(address: str) -> bool:
+    return _is_loopback(urlsplit(address).hostname or "")
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
