@@ -202,6 +202,16 @@ async def test_several_sign_ins_may_be_under_way_and_no_more_than_a_few(tmp_path
         assert (await browser.get(last)).status_code == 200
 
 
+async def test_cookies_with_names_that_nobody_here_gives_disturb_no_sign_in(
+    tmp_path: Path, idp: SignInProvider
+) -> None:
+    async with browsing(tmp_path, idp) as browser:
+        strange = "; ".join(f"kiteward-sign-in-a@{number}=x" for number in range(9))
+        for path in (COMPANY, f"{COMPANY}/callback?state=a%401&code=x"):
+            answer = await browser.client.get(path, headers={"Cookie": strange})
+            assert answer.status_code == (303 if path == COMPANY else 422)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
