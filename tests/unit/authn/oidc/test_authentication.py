@@ -20,6 +20,7 @@ from kiteward.config.settings import Settings
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import InvalidArgument, KeyRejected, PasswordRejected
 from kiteward.domain.identity import FederatedName, KeyCredential, Principal, Secret, TokenCredential, without_colon
+from kiteward.iam.json_api.base import encoded as encoded_outcome
 from kiteward.iam.json_api.base import plain
 from kiteward.iam.services import Limits
 from kiteward.store.identity_records import ClaimedRights
@@ -331,6 +332,17 @@ async def test_tags_come_from_claims_and_never_from_the_user_instead(federation:
 async def test_a_token_with_too_many_groups_is_refused(federation: Open) -> None:
     async with federation() as own:
         assert (await own.refusal(own.token(groups=list(map(str, range(1001)))))).code is ErrorCode.TOKEN_GROUPS_LIMIT
+
+
+async def test_a_token_with_half_a_character_in_a_group_is_refused_because_nothing_can_show_it(
+    federation: Open,
+) -> None:
+    async with federation() as own:
+        error = await own.refusal(own.token(groups=["searchers", "\ud800"]))
+        assert error.code is ErrorCode.TOKEN_CLAIM_MISSING
+        await own.principal(own.token(groups=["\U0001f600"]))
+        await record_last_used(own.harness.store, own.harness.authenticator)
+        assert encoded_outcome(await own.harness.gateway.handle(own_call("ListIdentities", "root")))
 
 
 async def test_api_keys_of_a_federated_user_hold_the_bound_roles_alone(federation: Open) -> None:
