@@ -202,6 +202,16 @@ async def test_several_sign_ins_may_be_under_way_and_no_more_than_a_few(tmp_path
         assert (await browser.get(last)).status_code == 200
 
 
+async def test_cookies_with_names_that_nobody_here_gives_disturb_no_sign_in(
+    tmp_path: Path, idp: SignInProvider
+) -> None:
+    async with browsing(tmp_path, idp) as browser:
+        strange = "; ".join(f"kiteward-sign-in-a@{number}=x" for number in range(9))
+        for path in (COMPANY, f"{COMPANY}/callback?state=a%401&code=x"):
+            answer = await browser.client.get(path, headers={"Cookie": strange})
+            assert answer.status_code == (303 if path == COMPANY else 422)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -275,6 +285,20 @@ async def test_id_token_with_a_header_of_something_else_signs_in_nobody(
     idp.headers |= header
     async with browsing(tmp_path, idp) as browser:
         assert await browser.refused(await browser.begin())
+
+
+async def test_claims_that_a_sign_in_requires_must_be_there_with_an_accepted_value(
+    tmp_path: Path, idp: SignInProvider
+) -> None:
+    required = {"hd": ["company.example"], "tenant/id": [7]}
+    async with browsing(tmp_path, idp, signInClaims=required, requiredClaims={"typ": ["Bearer"]}) as browser:
+        person = idp.person.claims
+        for company, tenant in ((None, 7), ("other.example", 7), ("company.example", 8)):
+            idp.person.claims = {**person, "hd": company, "tenant": {"id": tenant}}
+            assert re.search("claim “(hd|tenant/id)”", await browser.refused(await browser.begin()))
+        idp.person.claims = {**person, "hd": "company.example", "tenant": {"id": 7}}
+        await browser.sign_in()
+        assert await browser.signed_in()
 
 
 async def test_at_hash_may_be_missing_and_several_audiences_need_the_authorized_party(
