@@ -1,6 +1,6 @@
 """The contract of a store: reads at a revision, and transactions that advance it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -83,6 +83,13 @@ class Store(Protocol):
             issuer: only those of this issuer.
             after: only names that sort after this one.
             limit: at most so many.
+        """
+        ...
+
+    async def issuer_cut_offs(self) -> Mapping[str, float]:
+        """Return since when tokens must have been issued, in seconds since the epoch, by issuer where that is set.
+
+        Those of single users are in their identities.
         """
         ...
 

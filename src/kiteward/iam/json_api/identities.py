@@ -16,9 +16,10 @@ from kiteward.store.records import UserRecord
 
 
 class IdentityListing(Arguments):
-    """Selects users by their identity provider; without `issuer`, those of all."""
+    """Selects users by their identity provider; without `issuer`, those of all. `userName` selects one user."""
 
     issuer: str = ""
+    user_name: str = ""
     after: str = ""
     limit: int = 100
 
@@ -115,8 +116,12 @@ class GroupRoles(Outcome):
 
 async def listed(services: Services, _request: Request, arguments: IdentityListing) -> Identities:
     """List users who sign in by an identity provider."""
-    limit = page(arguments.limit)
-    found = await services.store.federated_users(issuer=arguments.issuer or None, after=arguments.after, limit=limit)
+    limit, issuer = page(arguments.limit), arguments.issuer or None
+    if arguments.user_name:
+        record = await services.store.user(arguments.user_name)
+        shown = None if record is None else _shown(record)
+        return Identities(identities=[] if shown is None or issuer not in (None, shown.issuer) else [shown], next="")
+    found = await services.store.federated_users(issuer=issuer, after=arguments.after, limit=limit)
     return Identities(
         identities=[shown for record in found if (shown := _shown(record)) is not None],
         next=found[-1].name if len(found) == limit else "",
