@@ -41,6 +41,7 @@ async def grant_form(request: ConsoleRequest) -> Response:
 async def _form(request: ConsoleRequest) -> Form:
     text = request.text
     origins = [(each, text("group_roles.scim") if each == SCIM else each) for each in await _origins(request)]
+    roles = [("", text("choose")), *((role, role) for role in await role_names(request) if role != "public")]
     kinds = [(kind, text(f"group_roles.{kind}")) for kind in (_EXACT, _PATTERN)]
     return Form(
         text("group_role_grant.title"),
@@ -50,7 +51,7 @@ async def _form(request: ConsoleRequest) -> Form:
             Field("issuer", "select", options=origins, value=request.query_value("issuer")),
             Field("group", hint=text("group_role_grant.group"), required=True),
             Field("match", "select", hint=text("group_role_grant.match"), options=kinds),
-            Field("role", "select", options=[(role, role) for role in await role_names(request) if role != "public"]),
+            Field("role", "select", options=roles),
         ],
         effects=[text("group_role_grant.effect")],
     )

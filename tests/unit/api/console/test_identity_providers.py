@@ -96,7 +96,8 @@ async def invited(browser: Company, *, groups: int = 0) -> None:
     """Invite one user who has signed in, and one who has not."""
     await browser.own("InviteUser", issuer=IDP, userName="idp_ann", subject="sub-ann", roles=["reader"])
     await browser.own("InviteUser", issuer=CI, userName="ci_bob")
-    rights = ClaimedRights(tuple(f"group-{number}" for number in range(groups)), ("writer",), {"tenant": "t1"})
+    names = (*(f"group-{number}" for number in range(groups)), "team-1")
+    rights = ClaimedRights(names, ("writer",), {"tenant": "t1"})
     await browser.harness.store.record_last_used(
         LastUsed(users={"idp_ann": 1_700_000_000.0}, rights={"idp_ann": rights})
     )
@@ -133,7 +134,7 @@ async def test_users_of_providers_are_listed_and_selected_by_provider() -> None:
     async with company() as browser:
         await invited(browser, groups=12)
         text = await browser.text("providers/users")
-        for expected in ("idp_ann", "sub-ann", "ci_bob", "not signed in yet", "2023-11-14 22:13", "group-0", "2 more"):
+        for expected in ("idp_ann", "sub-ann", "ci_bob", "not signed in yet", "2023-11-14 22:13", "group-0", "9 more"):
             assert expected in text
         assert "alice" not in text
         text = await browser.text(f"providers/users?issuer={CI}")
@@ -319,10 +320,13 @@ async def test_only_administrators_open_the_pages_and_send_their_forms() -> None
 
 async def test_the_page_of_a_federated_user_says_who_it_is_and_what_its_last_token_gave() -> None:
     async with company() as browser:
-        await invited(browser, groups=11)
+        await browser.harness.role("mapped")
+        await invited(browser, groups=10)
+        await browser.own("GrantGroupRole", issuer=IDP, group="team-1", roleName="mapped")
         text = await browser.text("users/idp_ann")
         for expected in (IDP, "sub-ann", "group-9", "1 more", "writer", "tenant t1", "any time"):
             assert expected in text
+        assert "By its groups and claims at the last sign-in: mapped" in text
         assert "Refuse earlier tokens" in text
         assert "Unbind" in text
         waiting = await browser.text("users/ci_bob")
