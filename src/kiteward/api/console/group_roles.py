@@ -40,7 +40,7 @@ async def grant_form(request: ConsoleRequest) -> Response:
 
 async def _form(request: ConsoleRequest) -> Form:
     text = request.text
-    origins = [(each, text("group_roles.scim") if each == SCIM else each) for each in await _origins(request)]
+    origins = [(each, _label(request, each)) for each in await _origins(request)]
     roles = [("", text("choose")), *((role, role) for role in await role_names(request) if role != "public")]
     kinds = [(kind, text(f"group_roles.{kind}")) for kind in (_EXACT, _PATTERN)]
     return Form(
@@ -84,8 +84,12 @@ async def _revoke(request: ConsoleRequest) -> None:
 
 
 async def _which(request: ConsoleRequest) -> list[str]:
-    named = {name: request.query_value(name) for name in ("issuer", "group", "role")}
-    return [request.text("group_role_revoke.which", **named)]
+    named = {name: request.query_value(name) for name in ("group", "role")}
+    return [request.text("group_role_revoke.which", issuer=_label(request, request.query_value("issuer")), **named)]
+
+
+def _label(request: ConsoleRequest, issuer: str) -> str:
+    return request.text("group_roles.scim") if issuer == SCIM else issuer
 
 
 PAGES: Final = (
