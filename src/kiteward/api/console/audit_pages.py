@@ -62,7 +62,8 @@ def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
         "operation": entry.get("operation", entry["kind"]),
         "who": entry.get("principal", entry.get("presented_user", "")),
         "actor": entry.get("actor", ""),
-        **_identity(entry.get("credential", "")),
+        "issuer": entry.get("issuer", ""),
+        "subject": entry.get("subject", ""),
         "roles": entry.get("roles", []),
         "established": "principal" in entry,
         "where": entry.get("address", "").rpartition(":")[0],
@@ -76,13 +77,6 @@ def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
         "request_id": entry.get("request_id", ""),
         "why": entry["seq"] if decided else None,
     }
-
-
-def _identity(credential: str) -> dict[str, str]:
-    """Return who the user is at its identity provider, where a token of it was the credential; else empty texts."""
-    kind, _, named = credential.partition(":")
-    issuer, _, subject = named.partition("#") if kind == "oidc" else ("", "", "")
-    return {"issuer": issuer, "subject": subject}
 
 
 async def explain(request: ConsoleRequest) -> Response:

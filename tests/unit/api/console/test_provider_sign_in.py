@@ -462,7 +462,8 @@ async def test_lines_of_the_trail_and_their_explanations_name_issuer_and_subject
 ) -> None:
     async with browsing(tmp_path, idp) as browser:
         await browser.sign_in()
-        await browser.recorded("BeginSession")
+        assert (await browser.get("/console/users")).status_code == 403
+        await browser.recorded("ListUserAccounts")
         token = idp.issuer.token("subject-1", preferred_username="ann")
         async with httpx.AsyncClient(base_url=browser.client.base_url, timeout=30) as client:
             path, headers = "/v2/vectordb/users/list", {"Authorization": f"Bearer {token}"}
@@ -470,7 +471,7 @@ async def test_lines_of_the_trail_and_their_explanations_name_issuer_and_subject
         await browser.recorded("ListCredUsers")
         browser.client.cookies.clear()
         await browser.post("/console/sign-in", user="root", password="Milvus")
-        for operation in ("BeginSession", "ListCredUsers"):
+        for operation in ("BeginSession", "ListUserAccounts", "ListCredUsers"):
             page = (await browser.get(f"/console/audit?user=idp_ann&operation={operation}")).text
             assert f"subject-1 of {idp.issuer.url}" in page
         why = re.search(r'href="(/console/explain\?line=[^"]*)"', page)
