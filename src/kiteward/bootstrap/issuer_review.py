@@ -78,3 +78,8 @@ def _unsafe(issuers: Sequence[Issuer]) -> Iterator[str]:
                 f"signUp of {issuer.name} is create, and anybody can have an account there: set requiredClaims, or "
                 "signUp to invited"
             )
+        if issuer.client is not None and issuer.client.client_id in issuer.audiences and not issuer.required_claims:
+            yield (
+                f"audience of {issuer.name} is also its clientId, so that ID tokens without a type of their own are "
+                "accepted as access tokens: use another audience, or set requiredClaims"
+            )

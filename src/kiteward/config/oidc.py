@@ -83,6 +83,7 @@ class _Entry:
             leeway=self.get(keys.CLOCK_LEEWAY),
             required_claims=self.get(keys.REQUIRED_CLAIMS),
             authorized_parties=self.get(keys.AUTHORIZED_PARTIES),
+            authentication_age=self.get(keys.AUTHENTICATION_AGE),
             groups_claim=self._groups_claim(),
             group_roles=self._group_roles(),
             roles_claim=roles_claim,

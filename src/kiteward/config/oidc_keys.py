@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from kiteward.authn.oidc.issuers import ALGORITHMS, LEEWAY, LONGEST_LEEWAY, SUBJECT, SignUp
+from kiteward.authn.oidc.issuers import ALGORITHMS, LEEWAY, LONGEST_AUTHENTICATION_AGE, LONGEST_LEEWAY, SUBJECT, SignUp
 from kiteward.config.key import Key
 from kiteward.config.kinds import Choice, Names, Number, Text
 
@@ -104,6 +104,13 @@ REQUIRED_CLAIMS: Final[Key[Mapping[str, frozenset[str]]]] = Key(
 AUTHORIZED_PARTIES: Final[Key[frozenset[str]]] = Key(
     "authorizedParties", Names("names"), frozenset(), "clients whose tokens are accepted (`azp`)", unset="all"
 )
+AUTHENTICATION_AGE: Final[Key[int]] = Key(
+    "maxAuthenticationAge",
+    Number("seconds", 60, LONGEST_AUTHENTICATION_AGE),
+    0,
+    "how long ago a user may have authenticated there (`auth_time`)",
+    unset="not looked at",
+)
 USER_CLAIM: Final[Key[str]] = Key("userClaim", Text("claim"), SUBJECT, "the claim that a user name is made from")
 USER_TEMPLATE: Final[Key[str]] = Key(
     "userTemplate", Text("text"), "", "instead: a text with claims in braces, as k8s_{kubernetes.io/namespace}"
@@ -180,6 +187,7 @@ ENTRY_KEYS: Final[Sequence[Key[Any]]] = (
     CLOCK_LEEWAY,
     REQUIRED_CLAIMS,
     AUTHORIZED_PARTIES,
+    AUTHENTICATION_AGE,
     USER_CLAIM,
     USER_TEMPLATE,
     USER_PREFIX,

@@ -13,8 +13,9 @@ from tests.support.issuer import Issuer, running_issuer
 from tests.unit.authn.oidc.verifying import configured
 
 from kiteward.authn.oidc.group_mapping import GroupMapping
-from kiteward.authn.oidc.issuers import KeySource, SignUp
+from kiteward.authn.oidc.issuers import Client, KeySource, SignUp
 from kiteward.bootstrap.issuer_review import review_issuers
+from kiteward.domain.identity import Secret
 
 
 def accepted(issuer: Issuer, **more: Any) -> Any:
@@ -92,7 +93,11 @@ async def test_a_review_finds_what_is_unsafe() -> None:
         public = configured(
             idp, name="https://gitlab.com", sign_up=SignUp.CREATE, keys=KeySource(uri=f"{idp.url}/keys")
         )
-        review = await review_issuers([of_all, public])
-    assert len(review.unsafe) == 2
+        same = configured(idp, client=Client("kiteward", Secret("")))
+        kinds = configured(idp, client=Client("kiteward", Secret("")), required_claims={"typ": frozenset({"Bearer"})})
+        apart = configured(idp, client=Client("console", Secret("")))
+        review = await review_issuers([of_all, public, same, kinds, apart])
+    assert len(review.unsafe) == 3
     assert "makes administrators of all groups of a pattern" in review.unsafe[0]
     assert "anybody can have an account there" in review.unsafe[1]
+    assert "ID tokens" in review.unsafe[2]

@@ -32,6 +32,12 @@ def test_what_is_not_given_is_closed() -> None:
     assert (issuer.groups_claim, issuer.roles_claim, issuer.client) == ("", "", None)
 
 
+def test_few_scopes_are_asked_for_by_default() -> None:
+    (issuer,) = issuers({**LEAST, "clientId": "console"})
+    assert issuer.client is not None
+    assert issuer.client.scopes == ("openid", "profile")
+
+
 def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("s3cret\n")
@@ -45,6 +51,7 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
         "leeway": 5,
         "requiredClaims": {"typ": "Bearer", "email_verified": True, "acr": None},
         "authorizedParties": "app, cli",
+        "maxAuthenticationAge": 3600,
         "userClaim": None,
         "userTemplate": "{preferred_username}_x",
         "userPrefix": "idp_",
@@ -73,6 +80,7 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
         leeway=5,
         required_claims={"typ": frozenset({"Bearer"}), "email_verified": frozenset({"true"}), "acr": frozenset()},
         authorized_parties=frozenset({"app", "cli"}),
+        authentication_age=3600,
         groups_claim="groups",
         group_roles=GroupMapping(
             {"searchers": frozenset({"viewer"}), "writers": frozenset({"viewer", "writer"})},

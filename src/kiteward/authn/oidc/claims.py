@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kiteward.authn.oidc import refusals
 from kiteward.authn.oidc.issuers import Issuer, NameRule
-from kiteward.authn.oidc.tokens import VerifiedToken, claim, texts_of
+from kiteward.authn.oidc.tokens import VerifiedToken, claim, listed, texts_of
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import InvalidArgument, TokenRejected
 from kiteward.domain.identity import ROOT
@@ -111,7 +111,7 @@ def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     Raises:
         TokenRejected: it has more than are read.
     """
-    value = claim(claims, name) if name else None
+    value = listed(claims, name) if name else None
     if value is None:
         return ()
     found = sorted({each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)})

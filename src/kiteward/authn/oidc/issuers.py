@@ -21,6 +21,9 @@ LEEWAY: Final = 30
 
 LONGEST_LEEWAY: Final = 300
 
+LONGEST_AUTHENTICATION_AGE: Final = 31_536_000
+"""Most seconds that can be allowed since the authentication of a user at the issuer: a year."""
+
 SUBJECT: Final = "sub"
 """The claim that names the user where no other is configured."""
 
@@ -101,6 +104,8 @@ class Issuer:
         leeway: seconds by which its clock may differ.
         required_claims: claim -> its accepted values, of which it must have one; any value where there are none.
         authorized_parties: where there are any, the claim `azp` must be one of these.
+        authentication_age: for how many seconds an authentication of a user counts (`auth_time`); 0 where that is
+            not looked at.
         groups_claim: the claim with the groups of a user; empty for none.
         group_roles: the roles that groups give by the configuration.
         roles_claim: the claim with names of roles; empty for none.
@@ -118,6 +123,7 @@ class Issuer:
     leeway: float = LEEWAY
     required_claims: Mapping[str, frozenset[str]] = field(default_factory=dict)
     authorized_parties: frozenset[str] = frozenset()
+    authentication_age: int = 0
     groups_claim: str = ""
     group_roles: GroupMapping = field(default_factory=GroupMapping)
     roles_claim: str = ""

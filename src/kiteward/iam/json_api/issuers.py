@@ -16,7 +16,7 @@ class ShownIssuer(Outcome):
 
     `keys` is `discovery`, or the address or the file of its public keys. `signInName` is its name on the page for
     signing in to the console, null where it is not offered there. `scim` says whether its tokens sign in the users that
-    SCIM makes. Its tokens that were issued before `notBefore` are refused, whoever's they are.
+    SCIM makes. `maxAuthenticationAge` is in seconds, 0 for any. Its tokens that were issued before `notBefore` are refused, whoever's they are.
     """
 
     issuer: str
@@ -26,6 +26,7 @@ class ShownIssuer(Outcome):
     leeway: float
     required_claims: dict[str, list[str]]
     authorized_parties: list[str]
+    max_authentication_age: int
     user_name_prefix: str
     user_name_template: str
     groups_claim: str
@@ -68,6 +69,7 @@ def _shown(issuer: Issuer, *, scim: bool, not_before: float | None) -> ShownIssu
         leeway=issuer.leeway,
         required_claims={name: sorted(values) for name, values in issuer.required_claims.items()},
         authorized_parties=sorted(issuer.authorized_parties),
+        max_authentication_age=issuer.authentication_age,
         user_name_prefix=issuer.names.prefix,
         user_name_template=issuer.names.template,
         groups_claim=issuer.groups_claim,

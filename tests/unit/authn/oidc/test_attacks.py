@@ -1,9 +1,13 @@
 """Known attacks on tokens (RFC 8725, 2; OWASP ASVS 5, 9 and 10). All run against an identity provider of our own."""
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from tests.support.issuer import Issuer, Response, SigningKey, encoded, private_key, running_issuer
 from tests.unit.authn.oidc.verifying import configured, refusal, verifier_of
 
+from kiteward.authn.oidc.fetching import FetchFailed, IssuerClient
 from kiteward.authn.oidc.issuers import ALGORITHMS, KeySource
 from kiteward.domain.error_codes import ErrorCode
 
@@ -226,6 +231,72 @@ async def test_an_issuer_that_responds_slowly_is_given_up_in_time(idp: Issuer) -
         error = await refusal(verifier, idp.token())
     assert error.code is ErrorCode.TOKEN_KEYS_UNAVAILABLE
     assert "within 0.2 s" in error.reason
+
+
+async def test_an_issuer_that_sends_byte_after_byte_is_given_up_in_time(idp: Issuer) -> None:
+    stopped = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+            while not stopped.wait(0.02):
+                connection.sendall(b" ")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=lambda: drip(listener.accept()[0]), daemon=True)
+        thread.start()
+        slow = configured(idp, keys=KeySource(uri=f"{HTTP}:{listener.getsockname()[1]}/keys"))
+        async with verifier_of(slow, patience=0.3) as verifier:
+            error = await refusal(verifier, idp.token())
+        stopped.set()
+        thread.join()
+    assert error.code is ErrorCode.TOKEN_KEYS_UNAVAILABLE
+    assert "within 0.3 s" in error.reason
+
+
+async def test_an_issuer_that_responds_slowly_delays_nobody_else(idp: Issuer) -> None:
+    answering = threading.Event()
+    with running_issuer() as slow:
+
+        def hold(*_: object) -> Response:
+            answering.wait()
+            return 500, {}, b""
+
+        slow.routes["/keys"] = hold
+        async with verifier_of(configured(idp), configured(slow)) as verifier:
+            waiting = asyncio.create_task(refusal(verifier, slow.token()))
+            try:
+                assert (await verifier.verify(idp.token())).issuer.name == idp.url
+                assert not waiting.done()
+            finally:
+                answering.set()
+            assert (await waiting).code is ErrorCode.TOKEN_KEYS_UNAVAILABLE
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_of_its_metadata_to_another_host_is_not_followed(idp: Issuer, status: int) -> None:
+    path = "/.well-known/openid-configuration"
+    with running_issuer() as other:
+        other.metadata = {"issuer": idp.url}
+        idp.routes[path] = lambda *_: (status, {"location": f"{other.url}{path}"}, b"")
+        async with verifier_of(configured(idp)) as verifier:
+            error = await refusal(verifier, idp.token(key=other.keys[0]))
+        assert error.code is ErrorCode.TOKEN_KEYS_UNAVAILABLE
+        assert other.requests == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_of_its_token_endpoint_gives_no_other_host_the_code_or_the_secret(
+    idp: Issuer, status: int
+) -> None:
+    with running_issuer() as other:
+        idp.routes["/token"] = lambda *_: (status, {"location": f"{other.url}/token"}, b"")
+        client = IssuerClient(configured(idp))
+        with pytest.raises(FetchFailed, match="redirects"):
+            await client.exchange(f"{idp.url}/token", {"code": "the code"}, {"authorization": "Basic c2VjcmV0"})
+        await client.close()
+        assert idp.requests == ["/token"]
+        assert other.requests == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -276,6 +276,12 @@ async def test_a_claim_gives_only_the_roles_that_are_allowed(federation: Open) -
         assert (await own.principal(own.token(roles={"reader": True}))).roles == frozenset()
 
 
+async def test_scopes_of_a_token_give_roles_where_their_claim_is_named(federation: Open) -> None:
+    async with federation(roles_claim="scope", allowed_roles=frozenset({"reader"})) as own:
+        assert (await own.principal(own.token(scope="openid reader admin"))).roles == {"reader"}
+        assert (await own.principal(own.token(scope="openid readers"))).roles == frozenset()
+
+
 async def test_tags_come_from_claims_and_never_from_the_user_instead(federation: Open) -> None:
     async with federation(tag_claims={"tenant": "org/id", "level": "level"}) as own:
         principal = await own.principal(own.token(org={"id": "t1"}, level=7))
