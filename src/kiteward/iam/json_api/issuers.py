@@ -16,7 +16,8 @@ class ShownIssuer(Outcome):
 
     `keys` is `discovery`, or the address or the file of its public keys. `signInName` is its name on the page for
     signing in to the console, null where it is not offered there. `scim` says whether its tokens sign in the users that
-    SCIM makes. `maxAuthenticationAge` is in seconds, 0 for any. Its tokens that were issued before `notBefore` are refused, whoever's they are.
+    SCIM makes. `leeway` and `maxAuthenticationAge` are seconds, the latter 0 for any. Its tokens that were issued
+    before `notBefore` are refused, whoever's they are.
     """
 
     issuer: str
