@@ -110,7 +110,7 @@ async def cut_off(
         caller: an administrator.
         issuer: the identity provider; empty where a user is named.
         user_name: the user; empty for all users of the provider.
-        not_before: seconds since the epoch; None for now.
+        not_before: seconds since the epoch, or before it for every token; None for now.
 
     Returns:
         The moment; a later one if that was set before, because what was cut off is not accepted again.
@@ -123,7 +123,7 @@ async def cut_off(
         detail = ErrorDetail(ErrorCode.EXACTLY_ONE_ARGUMENT, {"first": "userName", "second": "issuer"})
         raise InvalidArgument("give either `userName` or `issuer`", detail)
     now = time.time()
-    moment = now if not_before is None else not_before
+    moment = now if not_before is None else max(0.0, not_before)
     if moment > now:
         raise InvalidArgument(
             "`notBefore` must not be in the future: nobody could sign in until then",

@@ -1,6 +1,6 @@
 """The contract of a store: reads at a revision, and transactions that advance it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -92,6 +92,13 @@ class Store(Protocol):
         Args:
             issuer: the issuer.
             user_name: the name, whether or not there is such a user.
+        """
+        ...
+
+    async def issuer_cut_offs(self) -> Mapping[str, float]:
+        """Return since when tokens must have been issued, in seconds since the epoch, by issuer where that is set.
+
+        Those of single users are in their identities.
         """
         ...
 

@@ -46,6 +46,8 @@ GROUP_ROLES: Final[Select[*tuple[Any, ...]]] = select(
     _group_roles.issuer, _group_roles.group_name, _group_roles.is_pattern, _group_roles.role_name
 ).order_by(_group_roles.issuer, _group_roles.group_name, _group_roles.is_pattern, _group_roles.role_name)
 
+ISSUER_CUT_OFFS: Final = select(_cutoffs.issuer, _cutoffs.not_before).where(_cutoffs.user_name == "")
+
 
 def read(user_name: str, columns: Sequence[Any]) -> IdentityRecord | None:
     """Return what `COLUMNS` hold of a user; None where the user has no identity."""

@@ -90,6 +90,7 @@ async def test_the_later_cut_off_of_user_and_issuer_counts(store: Store, change:
     await change(lambda t: t.identities.cut_off(IDP, "", 300.0))
     await change(lambda t: t.identities.cut_off("https://other.example", "", 900.0))
     assert (await identity(store, "idp_alice")).not_before == 300.0
+    assert await store.issuer_cut_offs() == {IDP: 300.0, "https://other.example": 900.0}
 
 
 async def test_an_identity_goes_with_the_user_and_its_tokens_do_not_come_back(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import html
 import json
 import re
 import time
@@ -478,6 +479,28 @@ async def test_what_is_no_logout_token_ends_nothing(
         assert answer.status_code == 400
         assert await browser.signed_in()
         assert [line["reason"] for line in await browser.recorded("EndSessionsByProvider")] != [""]
+
+
+async def test_lines_of_the_trail_and_their_explanations_name_issuer_and_subject(
+    tmp_path: Path, idp: SignInProvider
+) -> None:
+    async with browsing(tmp_path, idp) as browser:
+        await browser.sign_in()
+        assert (await browser.get("/console/users")).status_code == 403
+        await browser.recorded("ListUserAccounts")
+        token = idp.issuer.token("subject-1", preferred_username="ann")
+        async with httpx.AsyncClient(base_url=browser.client.base_url, timeout=30) as client:
+            path, headers = "/v2/vectordb/users/list", {"Authorization": f"Bearer {token}"}
+            assert (await client.post(path, json={}, headers=headers)).json()["code"] != 0
+        await browser.recorded("ListCredUsers")
+        browser.client.cookies.clear()
+        await browser.post("/console/sign-in", user="root", password="Milvus")
+        for operation in ("BeginSession", "ListUserAccounts", "ListCredUsers"):
+            page = (await browser.get(f"/console/audit?user=idp_ann&operation={operation}")).text
+            assert f"subject-1 of {idp.issuer.url}" in page
+        why = re.search(r'href="(/console/explain\?line=[^"]*)"', page)
+        assert why is not None
+        assert (await browser.get(html.unescape(why[1]))).text.count(f"subject-1 of {idp.issuer.url}") == 2
 
 
 async def test_no_other_credential_is_a_logout_token_nor_the_other_way_round(

@@ -18,7 +18,7 @@ from kiteward.authn.oidc.issuers import NameRule, SignUp
 from kiteward.bootstrap.components import record_last_used
 from kiteward.config.settings import Settings
 from kiteward.domain.error_codes import ErrorCode
-from kiteward.domain.errors import InvalidArgument, KeyRejected, PasswordRejected
+from kiteward.domain.errors import AccessDenied, InvalidArgument, KeyRejected, PasswordRejected
 from kiteward.domain.identity import FederatedName, KeyCredential, Principal, Secret, TokenCredential, without_colon
 from kiteward.iam.json_api.base import encoded as encoded_outcome
 from kiteward.iam.json_api.base import plain
@@ -507,6 +507,14 @@ async def test_the_audit_trail_names_issuer_and_subject_and_no_token(federation:
         assert {each.credential for each in events if each.principal == "idp_alice"} <= {
             f"oidc:{own.idp.url}#sub-alice"
         }
+        made = await own.own("CreateApiKey", without_colon(token))
+        with pytest.raises(AccessDenied):
+            await own.own("ListUserAccounts", KeyCredential(Secret(made["key"])))
+        await own.own("ListUserAccounts")
+        theirs = [each for each in events if each.principal == "idp_alice"]
+        assert {each.credential.partition(":")[0] for each in theirs} == {"oidc", "key"}
+        assert {(each.issuer, each.subject) for each in theirs} == {(own.idp.url, "sub-alice")}
+        assert {(each.issuer, each.subject) for each in events if each.principal == "root"} == {("", "")}
         with pytest.raises(KeyRejected):
             await own.harness.call("ListDatabases", by=without_colon(own.token(aud="other")))
         refused = events[-1]
