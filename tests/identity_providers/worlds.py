@@ -75,6 +75,9 @@ def keycloak_world(directory: Path) -> Iterator[World[keycloak.Keycloak]]:
             authorizedParties=parties,
             requiredClaims={"typ": "Bearer"},
             groupRoles=group_roles,
+            clientId=keycloak.CONSOLE,
+            clientSecret=keycloak.SECRET,
+            signInName=keycloak.SIGN_IN_NAME,
         )
         with trusting(directory, settings) as server:
             yield World(provider, server)

@@ -32,6 +32,10 @@ REALM_FILE: Final = Path(__file__).resolve().parents[2] / "examples" / "keycloak
 
 REALM: Final = "kiteward"
 CLIENT: Final = "kiteward"
+CONSOLE: Final = "kiteward-console"
+SIGN_IN_NAME: Final = "company"
+"""What servers call this Keycloak on the page for signing in to the console."""
+
 PASSWORD: Final = "Wonder-Land-7"
 SECRET: Final = "the-secret-of-a-client"
 _ADMINISTRATOR: Final = "operator"
@@ -129,6 +133,30 @@ class Keycloak:
         for each in signing:
             if each is not newest:
                 self._administer("DELETE", f"/components/{each['id']}")
+
+    def register_console(self, address: str) -> None:
+        """Register the console of a server as the client `CONSOLE`, as `docs/console-sign-in.md` says.
+
+        Args:
+            address: where browsers, and Keycloak, find that server.
+        """
+        (own,) = (each for each in realm()["clients"] if each["clientId"] == CLIENT)
+        groups = [each for each in own["protocolMappers"] if each["name"] == "groups"]
+        self._administer(
+            "POST",
+            "/clients",
+            {
+                "clientId": CONSOLE,
+                "secret": SECRET,
+                "redirectUris": [f"{address}/console/sign-in/{SIGN_IN_NAME}/callback"],
+                "attributes": {
+                    "post.logout.redirect.uris": f"{address}/console/sign-in",
+                    "backchannel.logout.url": f"{address}/console/sign-in/{SIGN_IN_NAME}/logout",
+                    "backchannel.logout.session.required": "true",
+                },
+                "protocolMappers": groups,
+            },
+        )
 
     def end_sessions(self, user: str) -> None:
         """Sign a user out everywhere."""
