@@ -76,7 +76,6 @@ def keycloak_world(directory: Path) -> Iterator[World[keycloak.Keycloak]]:
             requiredClaims={"typ": "Bearer"},
             groupRoles=group_roles,
             clientId=keycloak.CONSOLE,
-            clientSecret=keycloak.SECRET,
             signInName=keycloak.SIGN_IN_NAME,
         )
         with trusting(directory, settings) as server:

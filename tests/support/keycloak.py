@@ -36,6 +36,8 @@ CONSOLE: Final = "kiteward-console"
 SIGN_IN_NAME: Final = "company"
 """What servers call this Keycloak on the page for signing in to the console."""
 
+_DOCUMENTED_CONSOLE: Final = "http://localhost:19530"
+
 PASSWORD: Final = "Wonder-Land-7"
 SECRET: Final = "the-secret-of-a-client"
 _ADMINISTRATOR: Final = "operator"
@@ -135,28 +137,15 @@ class Keycloak:
                 self._administer("DELETE", f"/components/{each['id']}")
 
     def register_console(self, address: str) -> None:
-        """Register the console of a server as the client `CONSOLE`, as `docs/console-sign-in.md` says.
+        """Register the console of a server as the client `CONSOLE`, in place of the one at the documents' address.
 
         Args:
             address: where browsers, and Keycloak, find that server.
         """
-        (own,) = (each for each in realm()["clients"] if each["clientId"] == CLIENT)
-        groups = [each for each in own["protocolMappers"] if each["name"] == "groups"]
-        self._administer(
-            "POST",
-            "/clients",
-            {
-                "clientId": CONSOLE,
-                "secret": SECRET,
-                "redirectUris": [f"{address}/console/sign-in/{SIGN_IN_NAME}/callback"],
-                "attributes": {
-                    "post.logout.redirect.uris": f"{address}/console/sign-in",
-                    "backchannel.logout.url": f"{address}/console/sign-in/{SIGN_IN_NAME}/logout",
-                    "backchannel.logout.session.required": "true",
-                },
-                "protocolMappers": groups,
-            },
-        )
+        described = REALM_FILE.read_text(encoding="utf-8").replace(_DOCUMENTED_CONSOLE, address)
+        (client,) = (each for each in json.loads(described)["clients"] if each["clientId"] == CONSOLE)
+        (registered,) = self._administer("GET", f"/clients?clientId={CONSOLE}")
+        self._administer("PUT", f"/clients/{registered['id']}", client)
 
     def end_sessions(self, user: str) -> None:
         """Sign a user out everywhere."""
@@ -196,7 +185,7 @@ def realm() -> dict[str, Any]:
     - `pages`: a client whose users sign in at Keycloak's pages.
     """
     described: dict[str, Any] = json.loads(REALM_FILE.read_text(encoding="utf-8"))
-    (own,) = described["clients"]
+    (own,) = (each for each in described["clients"] if each["clientId"] == CLIENT)
     mappers = own["protocolMappers"]
     described["clients"] += [
         {"clientId": "other", "publicClient": True, "directAccessGrantsEnabled": True},
