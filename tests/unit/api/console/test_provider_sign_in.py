@@ -240,6 +240,20 @@ async def test_answers_that_do_not_fit_sign_in_nobody_and_are_not_repeated(
         assert "evil" not in json.dumps(refusals)
 
 
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [("invalid_scope", "does not grant the scopes that are asked for"), ("access_denied", "")],
+)
+async def test_the_log_says_what_an_administrator_has_to_correct(
+    tmp_path: Path, idp: SignInProvider, caplog: pytest.LogCaptureFixture, error: str, logged: str
+) -> None:
+    async with browsing(tmp_path, idp) as browser:
+        callback = changed(await browser.begin(), code="", error=error, error_description="evil")
+        assert ("the log says what is wrong" in await browser.refused(callback)) == bool(logged)
+        told = [record.getMessage() for record in caplog.records if "identity provider" in record.getMessage()]
+        assert told == ([f"the sign-in with company is refused: the identity provider {logged}"] if logged else [])
+
+
 async def test_issuer_is_required_in_the_answer_of_a_provider_that_says_it_sends_it(
     tmp_path: Path, idp: SignInProvider
 ) -> None:
