@@ -193,12 +193,14 @@ class _Entry:
         self.require(
             bool(client_id) or not (secret or file), keys.CLIENT_ID, "is missing: a secret without it is nobody's"
         )
+        required = self.get(keys.SIGN_IN_CLAIMS)
+        self.require(bool(client_id) or not required, keys.SIGN_IN_CLAIMS, "needs clientId: nobody signs in without it")
         if not client_id:
             return None
         if file:
             secret = password_in(file, f"{self._name}.{keys.CLIENT_SECRET_FILE.name}")
             self.require(bool(secret), keys.CLIENT_SECRET_FILE, "names an empty file")
-        return Client(client_id, Secret(secret), self._sign_in_name(), self._scopes())
+        return Client(client_id, Secret(secret), self._sign_in_name(), self._scopes(), required)
 
     def _sign_in_name(self) -> str:
         name = self.get(keys.SIGN_IN_NAME)

@@ -176,6 +176,13 @@ SCOPES: Final[Key[frozenset[str]]] = Key(
     "what is asked for when somebody signs in to the console",
     unset="openid, profile",
 )
+SIGN_IN_CLAIMS: Final[Key[Mapping[str, frozenset[str]]]] = Key(
+    "signInClaims",
+    NamesBy("claims"),
+    {},
+    "claims that an ID token must have when somebody signs in to the console, as `requiredClaims` for access tokens",
+    unset="none",
+)
 
 ENTRY_KEYS: Final[Sequence[Key[Any]]] = (
     ISSUER,
@@ -204,5 +211,6 @@ ENTRY_KEYS: Final[Sequence[Key[Any]]] = (
     CLIENT_SECRET_FILE,
     SIGN_IN_NAME,
     SCOPES,
+    SIGN_IN_CLAIMS,
 )
 """The keys of an entry, in the order of the document."""

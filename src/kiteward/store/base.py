@@ -86,6 +86,15 @@ class Store(Protocol):
         """
         ...
 
+    async def tokens_not_before(self, issuer: str, user_name: str) -> float:
+        """Return from when on tokens of an issuer count for a user name, in seconds since the epoch; 0 for any moment.
+
+        Args:
+            issuer: the issuer.
+            user_name: the name, whether or not there is such a user.
+        """
+        ...
+
     async def issuer_cut_offs(self) -> Mapping[str, float]:
         """Return since when tokens must have been issued, in seconds since the epoch, by issuer where that is set.
 

@@ -147,6 +147,10 @@ class SqlStore:
         (rows,) = await self._reader.rows(queries.federated(issuer, after=after, limit=limit))
         return await gathered(queries.user_records(rows))
 
+    async def tokens_not_before(self, issuer: str, user_name: str) -> float:
+        (rows,) = await self._reader.rows(identities.not_before_of(issuer, user_name))
+        return rows[0][0] or 0.0
+
     async def issuer_cut_offs(self) -> Mapping[str, float]:
         (rows,) = await self._reader.rows(identities.ISSUER_CUT_OFFS)
         return {str(issuer): float(not_before) for issuer, not_before in rows}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,16 @@ async def test_a_review_finds_what_is_unsafe() -> None:
         public = configured(
             idp, name="https://gitlab.com", sign_up=SignUp.CREATE, keys=KeySource(uri=f"{idp.url}/keys")
         )
+        limited = replace(public, name="https://accounts.google.com", required_claims={"hd": frozenset({"x"})})
+        with_console = replace(limited, client=Client("console", Secret("")))
+        limited_too = replace(limited, client=Client("console", Secret(""), required_claims={"hd": frozenset({"x"})}))
         same = configured(idp, client=Client("kiteward", Secret("")))
         kinds = configured(idp, client=Client("kiteward", Secret("")), required_claims={"typ": frozenset({"Bearer"})})
         apart = configured(idp, client=Client("console", Secret("")))
-        review = await review_issuers([of_all, public, same, kinds, apart])
-    assert len(review.unsafe) == 3
+        review = await review_issuers([of_all, public, limited, with_console, limited_too, same, kinds, apart])
+    assert len(review.unsafe) == 4
     assert "makes administrators of all groups of a pattern" in review.unsafe[0]
-    assert "anybody can have an account there" in review.unsafe[1]
-    assert "ID tokens" in review.unsafe[2]
+    assert "https://gitlab.com is create, and anybody can have an account there: set requiredClaims" in review.unsafe[1]
+    assert "https://accounts.google.com is create" in review.unsafe[2]
+    assert "set signInClaims" in review.unsafe[2]
+    assert "ID tokens" in review.unsafe[3]

@@ -68,6 +68,7 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
         "clientSecretFile": str(file),
         "signInName": "company",
         "scopes": "openid, groups",
+        "signInClaims": {"hd": "company.example"},
     }
     assert set(given) == {key.name for key in ENTRY_KEYS}
     (issuer,) = issuers(given)
@@ -90,7 +91,9 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
         allowed_roles=frozenset({"reader"}),
         tag_claims={"tenant": "org/id"},
         sign_up=SignUp.CREATE,
-        client=Client("console", Secret("s3cret"), "company", ("groups", "openid")),
+        client=Client(
+            "console", Secret("s3cret"), "company", ("groups", "openid"), {"hd": frozenset({"company.example"})}
+        ),
     )
 
 
@@ -102,6 +105,7 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
         ({"issuer": "https://user@idp.example"}, "[0].issuer must be"),
         ({"audience": None}, "[0].audience is missing"),
         ({"audience": {"a": 1}}, "[0].audience must be one value"),
+        ({"signInClaims": {"hd": "x"}}, "[0].signInClaims needs clientId"),
         ({"audiance": "x"}, "unknown key kiteward.oidc[0].audiance; valid keys: algorithms"),
         ({"algorithms": ["HS256"]}, "[0].algorithms must be some of RS256"),
         ({"algorithms": ["none"]}, "[0].algorithms must be some of RS256"),

@@ -12,7 +12,7 @@ from tests.support.python_sources import syntax_tree
 import kiteward.iam
 
 NEVER_RAISES = {"_enrolled"}
-"""Functions that leave out of the answer what they cannot read or start."""
+"""Functions that return less where the store fails."""
 
 SOURCES = Path(kiteward.iam.__file__).parent
 

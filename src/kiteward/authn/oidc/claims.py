@@ -109,7 +109,7 @@ def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """Return the texts of a claim with a list of names, sorted; none where it is not there.
 
     Raises:
-        TokenRejected: it has more than are read.
+        TokenRejected: it has more than are read, or one that is no text of Unicode and cannot be shown.
     """
     value = listed(claims, name) if name else None
     if value is None:
@@ -122,6 +122,8 @@ def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
             name=name,
             limit=MOST_GROUPS,
         )
+    if any("\ud800" <= character <= "\udfff" for character in "".join(found)):
+        raise refusals.missing_claim(name)
     return tuple(found)
 
 

@@ -222,7 +222,10 @@ def _require_claims(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse, no
         _require_recent(issuer, claims, now)
     if use is TokenUse.ACCESS:
         _require_understood(claims)
-        _require_configured(issuer, claims)
+        _require_party(issuer, claims)
+        _require_values(issuer.required_claims, claims)
+    elif use is TokenUse.ID and issuer.client is not None:
+        _require_values(issuer.client.required_claims, claims)
 
 
 def _require_times(issuer: Issuer, claims: Mapping[str, Any], now: float) -> None:
@@ -282,12 +285,15 @@ def _expires_at(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse) -> flo
     return min(ends)
 
 
-def _require_configured(issuer: Issuer, claims: Mapping[str, Any]) -> None:
+def _require_party(issuer: Issuer, claims: Mapping[str, Any]) -> None:
     if issuer.authorized_parties and str(claims.get("azp")) not in issuer.authorized_parties:
         raise refusals.refused(
             ErrorCode.TOKEN_PARTY, "the client that requested it (`azp`) is none of authorizedParties"
         )
-    for name, values in issuer.required_claims.items():
+
+
+def _require_values(required: Mapping[str, frozenset[str]], claims: Mapping[str, Any]) -> None:
+    for name, values in required.items():
         value = listed(claims, name)
         if value is None:
             raise refusals.missing_claim(name)

@@ -203,6 +203,16 @@ async def test_several_sign_ins_may_be_under_way_and_no_more_than_a_few(tmp_path
         assert (await browser.get(last)).status_code == 200
 
 
+async def test_cookies_with_names_that_nobody_here_gives_disturb_no_sign_in(
+    tmp_path: Path, idp: SignInProvider
+) -> None:
+    async with browsing(tmp_path, idp) as browser:
+        strange = "; ".join(f"kiteward-sign-in-a@{number}=x" for number in range(9))
+        for path in (COMPANY, f"{COMPANY}/callback?state=a%401&code=x"):
+            answer = await browser.client.get(path, headers={"Cookie": strange})
+            assert answer.status_code == (303 if path == COMPANY else 422)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -228,6 +238,20 @@ async def test_answers_that_do_not_fit_sign_in_nobody_and_are_not_repeated(
         refusals = await browser.recorded("BeginSession")
         assert refusals
         assert "evil" not in json.dumps(refusals)
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [("invalid_scope", "does not grant the scopes that are asked for"), ("access_denied", "")],
+)
+async def test_the_log_says_what_an_administrator_has_to_correct(
+    tmp_path: Path, idp: SignInProvider, caplog: pytest.LogCaptureFixture, error: str, logged: str
+) -> None:
+    async with browsing(tmp_path, idp) as browser:
+        callback = changed(await browser.begin(), code="", error=error, error_description="evil")
+        assert ("the log says what is wrong" in await browser.refused(callback)) == bool(logged)
+        told = [record.getMessage() for record in caplog.records if "identity provider" in record.getMessage()]
+        assert told == ([f"the sign-in with company is refused: the identity provider {logged}"] if logged else [])
 
 
 async def test_issuer_is_required_in_the_answer_of_a_provider_that_says_it_sends_it(
@@ -276,6 +300,20 @@ async def test_id_token_with_a_header_of_something_else_signs_in_nobody(
     idp.headers |= header
     async with browsing(tmp_path, idp) as browser:
         assert await browser.refused(await browser.begin())
+
+
+async def test_claims_that_a_sign_in_requires_must_be_there_with_an_accepted_value(
+    tmp_path: Path, idp: SignInProvider
+) -> None:
+    required = {"hd": ["company.example"], "tenant/id": [7]}
+    async with browsing(tmp_path, idp, signInClaims=required, requiredClaims={"typ": ["Bearer"]}) as browser:
+        person = idp.person.claims
+        for company, tenant in ((None, 7), ("other.example", 7), ("company.example", 8)):
+            idp.person.claims = {**person, "hd": company, "tenant": {"id": tenant}}
+            assert re.search("claim “(hd|tenant/id)”", await browser.refused(await browser.begin()))
+        idp.person.claims = {**person, "hd": "company.example", "tenant": {"id": 7}}
+        await browser.sign_in()
+        assert await browser.signed_in()
 
 
 async def test_at_hash_may_be_missing_and_several_audiences_need_the_authorized_party(

@@ -9,7 +9,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jwt
@@ -19,8 +19,11 @@ from tests.support.issuer import Issuer, Response, SigningKey, encoded, private_
 from tests.unit.authn.oidc.verifying import configured, refusal, verifier_of
 
 from kiteward.authn.oidc.fetching import FetchFailed, IssuerClient
-from kiteward.authn.oidc.issuers import ALGORITHMS, KeySource
+from kiteward.authn.oidc.issuers import ALGORITHMS, Client, KeySource
+from kiteward.authn.oidc.provider import SignInProvider
 from kiteward.domain.error_codes import ErrorCode
+from kiteward.domain.errors import KeyRejected
+from kiteward.domain.identity import Secret
 
 HTTP = "http://127.0.0.1"
 
@@ -166,6 +169,35 @@ async def test_metadata_of_another_issuer_is_not_believed(idp: Issuer) -> None:
         assert error.code is ErrorCode.TOKEN_KEYS_UNAVAILABLE
         assert "names another `issuer`" in error.reason
         assert other.requests == []
+
+
+@pytest.mark.parametrize("address", ["https://xn--a/", "https://[v1.x]/", f"https://idp.example/{'a' * 70_000}"])
+async def test_an_address_of_keys_that_is_none_is_a_failure_like_another(idp: Issuer, address: str) -> None:
+    idp.metadata = {"jwks_uri": address}
+    async with verifier_of(configured(idp)) as verifier:
+        assert (await refusal(verifier, idp.token())).code is ErrorCode.TOKEN_KEYS_UNAVAILABLE
+
+
+@pytest.mark.parametrize("name", ["jwks_uri", "token_endpoint", "authorization_endpoint", "end_session_endpoint"])
+async def test_metadata_of_an_issuer_elsewhere_name_no_service_of_this_machine(
+    idp: Issuer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    usual = f"https://idp.example/{name}"
+    document = {"issuer": "https://idp.example", "authorization_endpoint": usual, "token_endpoint": usual}
+    issuer = configured(idp, name="https://idp.example", client=Client("console", Secret("")))
+    client = IssuerClient(issuer)
+    for address in (f"{idp.url}/keys", "https://127.0.0.1/keys", "https://localhost:9/", "http://[::1]/"):
+        told = {**document, name: address}
+
+        async def metadata(told: dict[str, str] = told) -> dict[str, str]:
+            return told
+
+        monkeypatch.setattr(client, "metadata", metadata)
+        read: Callable[[], Any] = client.key_set if name == "jwks_uri" else SignInProvider(issuer, client)._described
+        with pytest.raises((FetchFailed, KeyRejected)):
+            await read()
+    await client.close()
+    assert idp.requests == []
 
 
 @pytest.mark.parametrize("address", ["http://idp.example/keys", "file:///etc/passwd", "ftp://x/", "/keys", "", 5, None])
