@@ -63,7 +63,8 @@ def idp() -> Iterator[Issuer]:
 
 @pytest.fixture(scope="module")
 def server(idp: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.RunningServer]:
-    first = idp.settings(groupRoles={"staff": ["searcher"]}, rolesClaim="roles", allowedRoles=["searcher"])
+    client = {"clientId": "console-1", "signInClaims": {"amr": ["mfa"]}, "requiredClaims": {"iss": []}}
+    first = idp.settings(**client, groupRoles={"staff": ["searcher"]}, rolesClaim="roles", allowedRoles=["searcher"])
     keys = tmp_path_factory.mktemp("keys") / "ci.json"
     publish(idp, keys)
     second = {"issuer": CI, "audience": "kiteward", "userPrefix": "ci_", "jwksFile": str(keys)}
