@@ -12,9 +12,8 @@ from tests.unit.api.console.test_app import Browser, browsing
 
 from kiteward.config.loading import settings_from
 from kiteward.iam.json_api.base import plain
-from kiteward.store.identities import NO_PASSWORD
 from kiteward.store.identity_records import ClaimedRights, GroupRole
-from kiteward.store.records import LastUsed
+from kiteward.store.records import NO_PASSWORD, LastUsed
 
 IDP = "https://idp.example/realms/a"
 CI = "https://ci.example"
@@ -232,14 +231,24 @@ async def test_tokens_of_a_user_are_cut_off_at_the_given_time() -> None:
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01 00:00", "0001-01-01T00:00+14:00", "1969-12-31 23:59"])
-async def test_a_cut_off_before_every_token_is_none(moment: str) -> None:
+async def test_a_cut_off_before_every_token_cuts_nothing_off(moment: str) -> None:
     async with company() as browser:
         await invited(browser)
         for path in ("users/idp_ann/cut-off", f"providers/cut-off?issuer={IDP}"):
-            await browser.done(path)
             await browser.done(path, not_before=moment)
         assert [each["notBefore"] for each in (await browser.own("ListIdentities"))["identities"]] == [None, None]
         assert [each["notBefore"] for each in (await browser.own("ListIssuers"))["issuers"]] == [None, None]
+
+
+async def test_an_earlier_cut_off_changes_nothing_and_the_page_says_so() -> None:
+    async with company() as browser:
+        await invited(browser)
+        for path in ("users/idp_ann/cut-off", f"providers/cut-off?issuer={IDP}"):
+            for moment in ("2023-11-14 22:13", "2022-01-01 00:00"):
+                await browser.done(path, not_before=moment)
+            text = await browser.text(path)
+            assert "since 2023-11-14 22:13" in text
+            assert "cannot be taken back" in text
 
 
 async def test_tokens_of_all_users_of_a_provider_are_cut_off() -> None:
