@@ -118,8 +118,11 @@ async def test_what_anybody_sends_leaves_a_fetch_for_the_new_key_of_a_known_subj
     assert all(later - first >= WINDOW for first, later in zip(began, began[2:], strict=False))
 
 
-async def test_a_known_subject_has_one_fetch_for_nothing_until_a_token_of_it_is_verified() -> None:
+async def test_a_known_subject_has_one_fetch_for_nothing_until_a_token_of_it_is_verified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock, publisher = Clock(), Publisher(key("a"))
+    monkeypatch.setattr("kiteward.authn.oidc.key_sets.asyncio.sleep", clock.sleep)
     keys = KeySet(ISSUER, publisher, clock=clock)
     await keys.find("a", "ES256")
     clock.now += WINDOW
@@ -205,8 +208,10 @@ async def test_tokens_of_anybody_that_wait_take_no_place_of_known_subjects(monke
 async def test_the_subjects_whose_last_token_is_the_oldest_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_sets, "_MOST_SUBJECTS", 2)
     keys = KeySet(ISSUER, Publisher(key("a")))
-    for subject in ("alice", "bob", "alice", "carol"):
+    for subject in ("alice", "bob", "alice", "alice"):
         keys.verified(subject)
+    assert list(keys._subjects) == ["bob", "alice"]
+    keys.verified("carol")
     assert list(keys._subjects) == ["alice", "carol"]
 
 
