@@ -1,7 +1,6 @@
 """One server and one browser for all tests here, with people in it: root, an administrator, and a user with little."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -111,6 +110,17 @@ class Console:
         return password
 
 
+@contextmanager
+def opened_browser() -> Iterator[Browser]:
+    """Run a browser for as long as the block lasts, or skip the test that needs it."""
+    program = toolchains.installed(CHROMIUM, package=CHROMIUM)
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield browser
+        browser.close()
+
+
 @pytest.fixture(scope="package")
 def peopled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServer, dict[str, Any]]]:
     """A server that no test stops, and the cookies of people who have signed in there."""
@@ -125,13 +135,8 @@ def peopled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningS
 def console(peopled: tuple[RunningServer, dict[str, Any]]) -> Iterator[Console]:
     """The console in a browser, which is closed behind the last test here: its driver keeps others from their loop."""
     server, sessions = peopled
-    expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=shutil.which(CHROMIUM), args=["--no-sandbox"] if os.geteuid() == 0 else []
-        )
+    with opened_browser() as browser:
         yield Console(server, browser, sessions=sessions)
-        browser.close()
 
 
 def _ask(server: RunningServer, path: str, by: str = "root", **body: Any) -> Any:

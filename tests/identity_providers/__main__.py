@@ -1,7 +1,7 @@
 """`python -m tests.identity_providers` fetches and builds the identity providers that tests start."""
 
-from tests.support import dex, keycloak
+from tests.support import dex, hydra, keycloak
 
-for make in (dex.program, keycloak.distribution):
+for make in (dex.program, hydra.program, keycloak.distribution):
     print("making", make.__module__, flush=True)
     make()

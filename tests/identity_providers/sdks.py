@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from tests.identity_providers.worlds import OPEN
 from tests.support import toolchains
 from tests.support.server import RunningServer
 
@@ -91,3 +92,33 @@ def by_rest(server: RunningServer, token: str, collection: str) -> tuple[int, An
         timeout=60,
     )
     return response.status_code, response.json()
+
+
+def who(server: RunningServer, token: str) -> dict[str, Any]:
+    """Return what the server says of the caller."""
+    response = httpx.post(
+        f"{server.uri}/v2/kiteward/whoami/describe", json={}, headers={"Authorization": f"Bearer {token}"}, timeout=60
+    )
+    answer = response.json()
+    assert answer["code"] == 0, answer
+    return dict(answer["data"])
+
+
+def sign_in_everywhere(language: str, server: RunningServer, member: str, outsider: str, foreign: str) -> None:
+    """Sign in with three tokens.
+
+    Args:
+        language: the SDK.
+        server: the server.
+        member: a token of a user whose group gives the role `viewer`.
+        outsider: one of a user without a group.
+        foreign: one that was issued to another client.
+    """
+    with signing_in(language, server, OPEN) as program:
+        seen = program.sign_in(member)
+        assert (seen.refused, seen.found, seen.collections) == ("", [1], [OPEN])
+        denied, refused = program.sign_in(outsider), program.sign_in(foreign)
+    assert "permission deny" in denied.refused or "not found" in denied.refused, denied.refused
+    assert foreign.split(".")[2] not in refused.refused
+    assert "`aud`" in refused.refused, refused.refused
+    assert max(denied.seconds, refused.seconds) < 15  # neither is tried again and again

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 from pymilvus import MilvusClient
 from tests.docs import snippets
 from tests.docs.snippets import Shell, Snippet
@@ -21,10 +23,12 @@ from tests.support.oauth import claims
 from tests.support.postgresql import free_port
 from tests.support.server import RunningServer
 
+from kiteward.config.loading import settings_from
+
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = REPOSITORY / "docs" / "keycloak.md"
-LANGUAGES: Final = ["sh", "sh", "yaml", "sh", "python", "sh", "python", "sh", "python"]
-"""The blocks of the page, each of which the test below runs."""
+LANGUAGES: Final = ["sh", "sh", "yaml", "sh", "python", "sh", "python", "sh", "python", "yaml"]
+"""The blocks of the page, each of which a test below runs."""
 
 
 class Reader:
@@ -66,10 +70,10 @@ def test_the_page_leads_from_nothing_to_the_first_search(
 ) -> None:
     blocks = snippets.of(PAGE)
     assert [block.language for block in blocks] == LANGUAGES, "every block of the page is in this test"
-    realm, start, settings, serve, prepare, token, search, whoami, device = blocks
+    realm, start, settings, serve, prepare, token, search, whoami, device, _console = blocks
     reader, names = Reader(tmp_path / "reader"), no_clients_left
     assert reader.shell.run(realm.text) == ""
-    assert serve.text == "kiteward serve --config kiteward.yaml\n"
+    assert serve.text == "kiteward serve --config kiteward.yaml --data-dir keycloak-data\n"
     ready = f"http://127.0.0.1:{reader.port}/realms/{keycloak.REALM}"
     command = ["bash", "-euc", reader.text(start)]
     with (
@@ -93,3 +97,11 @@ def test_the_page_leads_from_nothing_to_the_first_search(
     page = PAGE.read_text(encoding="utf-8")
     assert f"Keycloak {keycloak.VERSION}" in page
     assert "It prints `The Kite`" in page
+
+
+def test_what_the_page_adds_for_the_console_is_how_the_tests_of_the_console_sign_in() -> None:
+    _, _, settings, *_, console = snippets.of(PAGE)
+    (entry,) = yaml.safe_load(settings.text + textwrap.indent(console.text, " " * 6))["kiteward"]["oidc"]
+    assert (entry["clientId"], entry["signInName"]) == (keycloak.CONSOLE, keycloak.SIGN_IN_NAME)
+    (issuer,) = settings_from({"kiteward": {"oidc": [entry]}}).issuers
+    assert issuer.sign_in_name == keycloak.SIGN_IN_NAME

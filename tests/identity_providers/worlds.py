@@ -9,8 +9,9 @@ from typing import Any, Final, Generic, TypeVar
 
 import yaml
 from pymilvus import MilvusClient
-from tests.support import dex, keycloak
+from tests.support import dex, hydra, keycloak
 from tests.support import server as servers
+from tests.support.postgresql import Cluster
 from tests.support.server import ROOT_TOKEN, RunningServer
 
 P = TypeVar("P")
@@ -75,6 +76,8 @@ def keycloak_world(directory: Path) -> Iterator[World[keycloak.Keycloak]]:
             authorizedParties=parties,
             requiredClaims={"typ": "Bearer"},
             groupRoles=group_roles,
+            clientId=keycloak.CONSOLE,
+            signInName=keycloak.SIGN_IN_NAME,
         )
         with trusting(directory, settings) as server:
             yield World(provider, server)
@@ -88,3 +91,19 @@ def dex_world(directory: Path, *, key_life: str = "6h") -> Iterator[World[dex.De
         trusting(directory, trusted(provider.issuer, dex.CLIENT)) as server,
     ):
         yield World(provider, server)
+
+
+@contextlib.contextmanager
+def hydra_world(directory: Path, cluster: Cluster) -> Iterator[World[hydra.Hydra]]:
+    """Run a Hydra, whose data are in a PostgreSQL, and a server, where the scopes of its tokens are roles."""
+    with hydra.running(directory, cluster) as provider:
+        settings = {
+            "issuer": provider.issuer,
+            "audience": hydra.AUDIENCE,
+            "userPrefix": PREFIX,
+            "rolesClaim": "scp",
+            "allowedRoles": [hydra.SCOPE],
+            "signUp": "create",
+        }
+        with trusting(directory, settings) as server:
+            yield World(provider, server)

@@ -32,6 +32,12 @@ REALM_FILE: Final = Path(__file__).resolve().parents[2] / "examples" / "keycloak
 
 REALM: Final = "kiteward"
 CLIENT: Final = "kiteward"
+CONSOLE: Final = "kiteward-console"
+SIGN_IN_NAME: Final = "company"
+"""What servers call this Keycloak on the page for signing in to the console."""
+
+_DOCUMENTED_CONSOLE: Final = "http://localhost:19530"
+
 PASSWORD: Final = "Wonder-Land-7"
 SECRET: Final = "the-secret-of-a-client"
 _ADMINISTRATOR: Final = "operator"
@@ -130,6 +136,17 @@ class Keycloak:
             if each is not newest:
                 self._administer("DELETE", f"/components/{each['id']}")
 
+    def register_console(self, address: str) -> None:
+        """Register the console of a server as the client `CONSOLE`, in place of the one at the documents' address.
+
+        Args:
+            address: where browsers, and Keycloak, find that server.
+        """
+        described = REALM_FILE.read_text(encoding="utf-8").replace(_DOCUMENTED_CONSOLE, address)
+        (client,) = (each for each in json.loads(described)["clients"] if each["clientId"] == CONSOLE)
+        (registered,) = self._administer("GET", f"/clients?clientId={CONSOLE}")
+        self._administer("PUT", f"/clients/{registered['id']}", client)
+
     def end_sessions(self, user: str) -> None:
         """Sign a user out everywhere."""
         (found,) = self._administer("GET", f"/users?username={user}&exact=true")
@@ -168,7 +185,7 @@ def realm() -> dict[str, Any]:
     - `pages`: a client whose users sign in at Keycloak's pages.
     """
     described: dict[str, Any] = json.loads(REALM_FILE.read_text(encoding="utf-8"))
-    (own,) = described["clients"]
+    (own,) = (each for each in described["clients"] if each["clientId"] == CLIENT)
     mappers = own["protocolMappers"]
     described["clients"] += [
         {"clientId": "other", "publicClient": True, "directAccessGrantsEnabled": True},

@@ -134,9 +134,13 @@ class OAuthClient:
         """Return the tokens of a person whose password the client has (RFC 6749, 4.3)."""
         return self._tokens(grant_type="password", username=person.name, password=person.password, scope=self._scope)
 
-    def by_own_secret(self) -> Tokens:
-        """Return the tokens of the client itself (RFC 6749, 4.4)."""
-        return self._tokens(grant_type="client_credentials", scope=self._scope)
+    def by_own_secret(self, **more: str) -> Tokens:
+        """Return the tokens of the client itself (RFC 6749, 4.4).
+
+        Args:
+            more: further parameters, such as Hydra's `audience`.
+        """
+        return self._tokens(grant_type="client_credentials", scope=self._scope, **more)
 
     def by_code(self, person: Person) -> Tokens:
         """Return the tokens of a person who signs in at the provider's page (RFC 6749, 4.1, with RFC 7636)."""

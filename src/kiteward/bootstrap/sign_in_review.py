@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from kiteward.api.console.sign_in_options import CALLBACK, LOGOUT, path_of
+from kiteward.api.console.sign_in_options import CALLBACK, LOGOUT, SIGN_IN, path_of
 from kiteward.authn.local_sign_in import LocalSignIn
 from kiteward.authn.oidc.issuers import Issuer
 from kiteward.bootstrap.first_start import is_loopback
@@ -69,4 +69,7 @@ def _notes(settings: Settings, issuers: list[Issuer]) -> Iterator[str]:
     base = settings.console.address or f"{'http' if settings.tls is None else 'https'}://HOST:{settings.port}"
     for name in (issuer.sign_in_name for issuer in issuers):
         redirect, logout = (f"{base}{path_of(name, page)}" for page in (CALLBACK, LOGOUT))
-        yield f"to be registered at {name}: redirect URI {redirect}, back-channel logout {logout}"
+        yield (
+            f"to be registered at {name}: redirect URI {redirect}, post-logout redirect URI {base}{SIGN_IN}, "
+            f"back-channel logout {logout}"
+        )

@@ -57,6 +57,7 @@ def test_what_is_to_be_registered_and_who_depends_on_the_provider_is_noted() -> 
     assert any("while no identity provider can be used" in note for note in notes)
     assert (
         "to be registered at idp.example: redirect URI https://kiteward.example/console/sign-in/idp.example/callback, "
+        "post-logout redirect URI https://kiteward.example/console/sign-in, "
         "back-channel logout https://kiteward.example/console/sign-in/idp.example/logout"
     ) in notes
     assert "http://HOST:19530/console/sign-in/idp.example/callback" in "".join(review("everyone", IDP)[1])

@@ -16,7 +16,7 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.sign_in import browser_of, own_page
 from kiteward.api.console.sign_in import form as sign_in_form
 from kiteward.api.console.sign_in_options import CALLBACK, LOGOUT, SIGN_IN, path_of
-from kiteward.authn.oidc.provider_answers import refusal_of, rejected
+from kiteward.authn.oidc.provider_answers import rejected
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
     AccessDenied,
@@ -130,7 +130,7 @@ async def _presented(request: ConsoleRequest, provider: "SignInProvider", attemp
     await provider.require_issuer(query.get("iss"))
     error, code = query.get("error"), query.get("code")
     if error is not None or not code:
-        raise refusal_of(provider.name, error)
+        raise provider.refusal(error)
     tokens = await provider.redeem(code, verifier=attempt.verifier, redirect_uri=_redirect_uri(request, provider))
     return SignInCredential(provider.issuer, tokens.id_token, tokens.access_token, attempt.nonce)
 

@@ -38,6 +38,9 @@ _AT_ONCE: Final = 8
 _OK: Final = 200
 _REFUSED: Final = range(400, 500)
 
+_OF_THE_USER: Final = (ErrorCode.SIGN_IN_DENIED, ErrorCode.SIGN_IN_UNFINISHED)
+"""What an operator does not read about in the log: a user has given up, or has something left to do at the provider."""
+
 
 class ProviderClient(Protocol):
     """Asks an identity provider; `IssuerClient` implements it."""
@@ -92,7 +95,7 @@ class SignInProvider:
         if issuer.client is None:
             raise ValueError("an issuer without a client signs in nobody")
         self.issuer, self.name = issuer.name, issuer.sign_in_name
-        self._client = issuer.client
+        self._client, self._max_age = issuer.client, issuer.authentication_age
         self._asked = asked
         self._clock = clock
         self._reading = asyncio.Lock()
@@ -123,6 +126,7 @@ class SignInProvider:
             nonce=nonce,
             code_challenge=challenge,
             code_challenge_method="S256",
+            **({"max_age": str(self._max_age)} if self._max_age else {}),
         )
 
     async def end_session_url(self, *, back: str) -> str:
@@ -155,6 +159,17 @@ class SignInProvider:
             return
         if given != self.issuer:
             raise rejected(ErrorCode.SIGN_IN_ANSWER_UNUSABLE, self.name, "the answer names another issuer, or none")
+
+    def refusal(self, error: object) -> KeyRejected:
+        """Return the refusal of a sign-in that the provider has answered with an error, logged unless it is the user's.
+
+        Args:
+            error: the `error` of its answer, which anybody may have written.
+        """
+        refusal = refusal_of(self.name, error)
+        if refusal.code not in _OF_THE_USER:
+            _log.warning("%s", refusal)
+        return refusal
 
     async def redeem(self, code: str, *, verifier: Secret, redirect_uri: str) -> IssuedTokens:
         """Exchange an authorization code for tokens (RFC 6749, 4.1.3; RFC 7636, 4.5).
@@ -193,9 +208,7 @@ class SignInProvider:
 
     def _issued(self, status: int, answer: Mapping[str, Any]) -> IssuedTokens:
         if status in _REFUSED:
-            refusal = refusal_of(self.name, answer.get("error"))
-            _log.warning("%s", refusal)
-            raise refusal
+            raise self.refusal(answer.get("error"))
         if status != _OK:
             raise self._unavailable(f"its token endpoint answers with status {status}")
         id_token, access_token = answer.get("id_token"), answer.get("access_token", "")

@@ -1,28 +1,22 @@
-"""Every SDK signs in with tokens of Keycloak and of dex, and groups there decide what it may do here."""
+"""Keycloak: every SDK and the console sign in with its tokens, groups there decide what they may do, and keys change.
+
+All tests of this Keycloak are in this file, so that it is started once: files run in processes of their own.
+"""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import grpc
-import httpx
 import pytest
-from tests.identity_providers import sdks
-from tests.identity_providers.sdks import PROGRAMS, by_rest
+from playwright.sync_api import Page, expect
+from tests.console.conftest import Console, opened_browser
+from tests.identity_providers.rotation import rotate_under_load
+from tests.identity_providers.sdks import PROGRAMS, by_rest, sign_in_everywhere, who
 from tests.identity_providers.worlds import OPEN, World
-from tests.support import dex, keycloak, raw_grpc
+from tests.support import keycloak, raw_grpc
 from tests.support.keycloak import Keycloak
 from tests.support.oauth import OAuthClient, Tokens, claims
 from tests.support.server import RunningServer
-
-
-def who(server: RunningServer, token: str) -> dict[str, Any]:
-    """Return what the server says of the caller."""
-    response = httpx.post(
-        f"{server.uri}/v2/kiteward/whoami/describe", json={}, headers={"Authorization": f"Bearer {token}"}, timeout=60
-    )
-    answer = response.json()
-    assert answer["code"] == 0, answer
-    return dict(answer["data"])
 
 
 def refusal(server: RunningServer, token: str) -> str:
@@ -35,26 +29,6 @@ def refusal(server: RunningServer, token: str) -> str:
     return sentence
 
 
-def sign_in_everywhere(language: str, server: RunningServer, member: str, outsider: str, foreign: str) -> None:
-    """Sign in with three tokens.
-
-    Args:
-        language: the SDK.
-        server: the server.
-        member: a token of a user whose group gives the role `viewer`.
-        outsider: one of a user without a group.
-        foreign: one that was issued to another client.
-    """
-    with sdks.signing_in(language, server, OPEN) as program:
-        seen = program.sign_in(member)
-        assert (seen.refused, seen.found, seen.collections) == ("", [1], [OPEN])
-        denied, refused = program.sign_in(outsider), program.sign_in(foreign)
-    assert "permission deny" in denied.refused or "not found" in denied.refused, denied.refused
-    assert foreign.split(".")[2] not in refused.refused
-    assert "`aud`" in refused.refused, refused.refused
-    assert max(denied.seconds, refused.seconds) < 15  # neither is tried again and again
-
-
 @pytest.mark.parametrize("language", PROGRAMS)
 def test_sdk_signs_in_with_tokens_of_keycloak(by_keycloak: World[Keycloak], language: str) -> None:
     provider, server = by_keycloak.provider, by_keycloak.server
@@ -62,16 +36,6 @@ def test_sdk_signs_in_with_tokens_of_keycloak(by_keycloak: World[Keycloak], lang
         member = own.by_password(keycloak.person("alice")).access
         outsider = own.by_password(keycloak.person("bob")).access
         foreign = other.by_password(keycloak.person("alice")).access
-    sign_in_everywhere(language, server, member, outsider, foreign)
-
-
-@pytest.mark.parametrize("language", PROGRAMS)
-def test_sdk_signs_in_with_tokens_of_dex(by_dex: World[dex.Dex], language: str) -> None:
-    provider, server = by_dex.provider, by_dex.server
-    with provider.client() as own, provider.client(dex.OTHER) as other:
-        member = own.by_code(dex.person("alice", "searchers")).access
-        outsider = own.by_code(dex.person("bob")).access
-        foreign = other.by_code(dex.person("alice", "searchers")).access
     sign_in_everywhere(language, server, member, outsider, foreign)
 
 
@@ -123,12 +87,60 @@ def test_identity_token_of_keycloak_is_refused_by_its_type(by_keycloak: World[Ke
     assert "`typ`" in refusal(by_keycloak.server, tokens.identity)
 
 
-# Nothing in dex's tokens says what they are for, so that both are taken.
-@pytest.mark.parametrize("flow", ["device", "code"])
-def test_user_of_dex_is_the_same_whatever_the_token_came_by(by_dex: World[dex.Dex], flow: str) -> None:
-    with by_dex.provider.client() as client:
-        ask = client.by_device if flow == "device" else client.by_code
-        tokens = ask(dex.person("alice", "searchers"))
-    for token in (tokens.access, tokens.identity):
-        assert who(by_dex.server, token)["userName"] == "idp_alice"
-        assert by_rest(by_dex.server, token, OPEN)[1]["code"] == 0
+# The console
+
+
+class AtKeycloak:
+    """A browser at the console and at Keycloak, in which alice signs in."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        self.address = f"{address}/console/sign-in"
+
+    def ask(self) -> None:
+        """Press the button of Keycloak, which asks for a password."""
+        self.page.goto(self.address)
+        self.page.get_by_role("link", name=f"Sign in with {keycloak.SIGN_IN_NAME}").click()
+        expect(self.page.locator("#kc-login")).to_be_visible()
+
+    def sign_in(self) -> None:
+        """Sign in with the password of alice."""
+        self.ask()
+        self.page.locator("#username").fill("alice")
+        self.page.locator("#password").fill(keycloak.PASSWORD)
+        self.page.locator("#kc-login").click()
+        expect(self.page.get_by_role("heading", level=1)).to_have_text("My account")
+
+
+def test_sign_out_at_keycloak_ends_the_session_of_the_console_and_the_reverse_is_offered(
+    by_keycloak: World[Keycloak],
+) -> None:
+    provider, address = by_keycloak.provider, f"http://localhost:{by_keycloak.server.port}"
+    provider.register_console(address)
+    with opened_browser() as browser, Console(by_keycloak.server, browser).visitor() as visitor:
+        page = visitor.new_page()
+        alice = AtKeycloak(page, address)
+        alice.sign_in()
+        expect(page.get_by_role("banner")).to_contain_text("idp_alice")
+        expect(page.get_by_role("main")).to_contain_text("viewer")  # by her group, which the ID token has
+        provider.end_sessions("alice")
+        page.get_by_role("link", name="Connect").click()
+        expect(page.get_by_role("status")).to_contain_text("Your session has ended")
+        alice.sign_in()
+        page.get_by_role("button", name="Sign out", exact=True).click()
+        page.get_by_role("link", name=f"Sign out at {keycloak.SIGN_IN_NAME} too").click()
+        page.locator("#kc-logout").click()
+        expect(page).to_have_url(alice.address)
+        alice.ask()  # Keycloak does not know her any more
+
+
+# Keys that change
+
+
+async def test_no_token_is_judged_wrongly_while_keycloak_changes_its_keys(by_keycloak: World[Keycloak]) -> None:
+    # A minute between the changes: within it the server may have asked for keys already, once at its start.
+    outcome = await rotate_under_load(by_keycloak, rate=100.0, pauses=(2.0, 61.0, 2.0), seed=1)
+    assert outcome.faults == 0, "\n".join(outcome.lines())
+    assert (outcome.rotations, outcome.withdrawals) == (2, 1)
+    assert outcome.accepted
+    assert outcome.refused
