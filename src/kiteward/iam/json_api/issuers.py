@@ -1,5 +1,6 @@
 """The identity providers of the configuration, for administrators."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -16,8 +17,9 @@ class ShownIssuer(Outcome):
 
     `keys` is `discovery`, or the address or the file of its public keys. `signInName` is its name on the page for
     signing in to the console, null where it is not offered there. `scim` says whether its tokens sign in the users that
-    SCIM makes. `leeway` and `maxAuthenticationAge` are seconds, the latter 0 for any. Its tokens that were issued
-    before `notBefore` are refused, whoever's they are.
+    SCIM makes. `requiredClaims` are those of tokens, `signInClaims` those of sign-ins to the console. `leeway` and
+    `maxAuthenticationAge` are seconds, the latter 0 for any. Its tokens that were issued before `notBefore` are
+    refused, whoever's they are.
     """
 
     issuer: str
@@ -36,6 +38,7 @@ class ShownIssuer(Outcome):
     tag_claims: dict[str, str]
     sign_up: str
     sign_in_name: str | None
+    sign_in_claims: dict[str, list[str]]
     scim: bool
     not_before: datetime | None
 
@@ -68,7 +71,7 @@ def _shown(issuer: Issuer, *, scim: bool, not_before: float | None) -> ShownIssu
         keys=keys.uri or (str(keys.file) if keys.file else _DISCOVERY),
         algorithms=sorted(issuer.algorithms),
         leeway=issuer.leeway,
-        required_claims={name: sorted(values) for name, values in issuer.required_claims.items()},
+        required_claims=_claims(issuer.required_claims),
         authorized_parties=sorted(issuer.authorized_parties),
         max_authentication_age=issuer.authentication_age,
         user_name_prefix=issuer.names.prefix,
@@ -79,9 +82,14 @@ def _shown(issuer: Issuer, *, scim: bool, not_before: float | None) -> ShownIssu
         tag_claims=dict(issuer.tag_claims),
         sign_up=issuer.sign_up.value,
         sign_in_name=None if issuer.client is None else issuer.sign_in_name,
+        sign_in_claims={} if issuer.client is None else _claims(issuer.client.required_claims),
         scim=scim,
         not_before=moment(not_before or None),
     )
+
+
+def _claims(required: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:
+    return {name: sorted(values) for name, values in required.items()}
 
 
 ADMIN_OPERATIONS: Final = (

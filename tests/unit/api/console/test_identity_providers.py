@@ -12,9 +12,8 @@ from tests.unit.api.console.test_app import Browser, browsing
 
 from kiteward.config.loading import settings_from
 from kiteward.iam.json_api.base import plain
-from kiteward.store.identities import NO_PASSWORD
 from kiteward.store.identity_records import ClaimedRights, GroupRole
-from kiteward.store.records import LastUsed
+from kiteward.store.records import NO_PASSWORD, LastUsed
 
 IDP = "https://idp.example/realms/a"
 CI = "https://ci.example"
@@ -32,6 +31,7 @@ ENTRIES: list[dict[str, Any]] = [
         "clientId": "console",
         "clientSecret": SECRET,
         "signInName": "company",
+        "signInClaims": {"hd": ["company.example"]},
     },
     {
         "issuer": CI,
@@ -107,7 +107,16 @@ async def test_the_configured_providers_are_shown_without_secrets() -> None:
     async with company() as browser:
         page = (await browser.open("providers")).text
         text = shown(page)
-        for expected in (IDP, CI, "company", "idp_{preferred_username}", "kiteward", "typ Bearer", "groups"):
+        for expected in (
+            IDP,
+            CI,
+            "company",
+            "idp_{preferred_username}",
+            "kiteward",
+            "typ Bearer",
+            "hd company.example",
+            "groups",
+        ):
             assert expected in text
         assert "only if invited" in text
         assert "created when they sign in first" in text

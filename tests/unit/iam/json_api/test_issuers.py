@@ -32,6 +32,10 @@ OTHERS: Final[dict[str, Any]] = {
 """Field of an issuer -> another value. `ListGroupRoles` shows `group_roles`."""
 
 
+CLIENTS: Final[dict[str, Any]] = {"name": "other", "required_claims": {"hd": frozenset({"company.example"})}}
+"""Field of a client -> another value, of those that are shown."""
+
+
 async def listed(harness: GatewayHarness, issuer: Issuer) -> dict[str, Any]:
     harness.configure(issuers={issuer.name: issuer})
     (shown,) = plain(await harness.gateway.handle(own_call("ListIssuers")))["issuers"]
@@ -48,3 +52,10 @@ async def test_what_is_configured_is_shown_without_secrets(harness: GatewayHarne
     assert usual != other
     assert "a secret of the client" not in str(other)
     assert (await listed(harness, IDP))["notBefore"] is None
+
+
+@pytest.mark.parametrize("field", CLIENTS)
+async def test_what_is_configured_of_the_client_is_shown_too(harness: GatewayHarness, field: str) -> None:
+    with_client = replace(IDP, client=Client("console", Secret("")))
+    changed = replace(IDP, client=Client("console", Secret(""), **{field: CLIENTS[field]}))
+    assert await listed(harness, with_client) != await listed(harness, changed)
