@@ -113,7 +113,7 @@ async def cut_off(
         not_before: seconds since the epoch, or before it for every token; None for now.
 
     Returns:
-        The moment.
+        The moment; a later one if that was set before, because what was cut off is not accepted again.
 
     Raises:
         InvalidArgument: both are given, or neither; or the moment is yet to come.
@@ -135,6 +135,7 @@ async def cut_off(
     async with caller.change() as transaction:
         issuer = issuer or _identity(await require_user(transaction, user_name)).issuer
         before = await transaction.identities.cut_off(issuer, user_name, moment)
+        moment = max(moment, before or 0.0)
         await transaction.keys.end_exchanges_by_tokens(issuer, user_name=user_name or None, issued_before=moment)
         caller.record(issuer=issuer, before=before, after=moment)
     return moment

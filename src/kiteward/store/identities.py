@@ -144,30 +144,30 @@ class Identities:
         """
         issuers = select(_identities.issuer).where(_identities.user_name == user_name)
         for (issuer,) in await self._write_transaction.rows(issuers):
-            values = {"issuer": issuer, "user_name": user_name, "not_before": self._clock()}
-            await self._write_transaction.run(self._write_transaction.insert_later(_cutoffs.not_before), values)
-            self._changes.add(Subject.USER, user_name)
+            await self.cut_off(issuer, user_name, self._clock())
 
     async def cut_off(self, issuer: str, user_name: str, not_before: float) -> float | None:
         """Accept tokens only that were issued at a moment or later, and return what was set before, or None.
 
+        Where a later moment is set already, it stays: what was cut off is not accepted again.
+
         Args:
             issuer: their issuer.
             user_name: whose tokens; empty for those of all users.
-            not_before: seconds since the epoch; earlier than what was set before, older tokens are accepted again.
+            not_before: seconds since the epoch.
         """
         named = and_(_cutoffs.issuer == issuer, _cutoffs.user_name == user_name)
         held = await self._write_transaction.rows(select(_cutoffs.not_before).where(named))
-        if held and held[0][0] == not_before:
-            return float(held[0][0])
-        await self._write_transaction.run(delete(schema.token_cutoffs).where(named))
+        before = float(held[0][0]) if held else None
+        if before is not None and before >= not_before:
+            return before
         values = {"issuer": issuer, "user_name": user_name, "not_before": not_before}
-        await self._write_transaction.run(insert(schema.token_cutoffs), values)
+        await self._write_transaction.run(self._write_transaction.insert_later(_cutoffs.not_before), values)
         if user_name:
             self._changes.add(Subject.USER, user_name)
         else:
             self._changes.add(Subject.ISSUER, issuer)
-        return float(held[0][0]) if held else None
+        return before
 
     async def count_group_roles(self) -> int:
         """Return how many roles groups give, of all issuers."""

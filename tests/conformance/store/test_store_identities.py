@@ -85,6 +85,8 @@ async def test_the_later_cut_off_of_user_and_issuer_counts(store: Store, change:
     assert (await identity(store, "idp_alice")).not_before == 200.0
     assert (await identity(store, "idp_bob")).not_before == 100.0
     assert (await change(lambda t: t.identities.cut_off(IDP, "", 100.0))).changes == ()
+    assert (await change(lambda t: t.identities.cut_off(IDP, "idp_alice", 150.0))).changes == ()
+    assert (await identity(store, "idp_alice")).not_before == 200.0
     await change(lambda t: t.identities.cut_off(IDP, "", 300.0))
     await change(lambda t: t.identities.cut_off("https://other.example", "", 900.0))
     assert (await identity(store, "idp_alice")).not_before == 300.0

@@ -428,6 +428,17 @@ async def test_a_deleted_user_does_not_come_back_by_a_token_that_was_issued_befo
         assert (await own.principal(own.later())).user_name == "idp_alice"
 
 
+@pytest.mark.parametrize("whose", ["userName", "issuer"])
+async def test_an_earlier_cut_off_does_not_accept_again_what_a_later_one_ended(federation: Open, whose: str) -> None:
+    async with federation() as own:
+        token = own.token(iat=int(own.harness.clock()) - 100)
+        await own.principal(token)
+        named = {whose: {"userName": "idp_alice", "issuer": own.idp.url}[whose]}
+        set_first = await own.own("CutOffTokens", **named)
+        assert await own.own("CutOffTokens", **named, notBefore="2020-01-01T00:00:00Z") == set_first
+        assert (await own.refusal(token)).code is ErrorCode.TOKEN_CUT_OFF
+
+
 async def test_nobody_becomes_a_user_by_a_token_of_before_the_cut_off_of_its_issuer(federation: Open) -> None:
     async with federation() as own:
         token = own.token()
