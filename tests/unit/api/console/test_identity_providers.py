@@ -31,6 +31,7 @@ ENTRIES: list[dict[str, Any]] = [
         "clientId": "console",
         "clientSecret": SECRET,
         "signInName": "company",
+        "signInClaims": {"hd": ["company.example"]},
     },
     {
         "issuer": CI,
@@ -106,7 +107,16 @@ async def test_the_configured_providers_are_shown_without_secrets() -> None:
     async with company() as browser:
         page = (await browser.open("providers")).text
         text = shown(page)
-        for expected in (IDP, CI, "company", "idp_{preferred_username}", "kiteward", "typ Bearer", "groups"):
+        for expected in (
+            IDP,
+            CI,
+            "company",
+            "idp_{preferred_username}",
+            "kiteward",
+            "typ Bearer",
+            "hd company.example",
+            "groups",
+        ):
             assert expected in text
         assert "only if invited" in text
         assert "created when they sign in first" in text
