@@ -62,7 +62,7 @@ _OWN_ROWS: Final = {
         EndSessionsByProvider ResetFactors DescribeSignIn FinishSignIn
         ListScimUsers GetScimUser CreateScimUser ReplaceScimUser PatchScimUser DeleteScimUser HandOverToScim
         ListScimGroups GetScimGroup CreateScimGroup ReplaceScimGroup PatchScimGroup DeleteScimGroup TakeBackFromScim
-        ListIdentities InviteUser UnbindIdentity CutOffTokens ListGroupRoles GrantGroupRole RevokeGroupRole
+        ListIssuers ListIdentities InviteUser UnbindIdentity CutOffTokens ListGroupRoles GrantGroupRole RevokeGroupRole
     """,
 }
 OWN: Final = {operation: marks for marks, operations in _OWN_ROWS.items() for operation in operations.split()}

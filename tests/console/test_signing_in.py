@@ -164,6 +164,9 @@ def test_who_has_a_one_time_password_sets_another_one_first(console: Console) ->
         expect(page.get_by_role("heading", level=1)).to_have_text("Set your own password")
         page.goto(f"{console.address}collections")
         expect(page).to_have_url(f"{console.address}account")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("status")).to_have_text("You have signed out.")
+    with console.signed_in("newcomer", "First-password-1") as page:
         page.get_by_label("Current password").fill("First-password-1")
         page.get_by_label("New password", exact=True).fill("First-password-1")
         page.get_by_label("Repeat new password").fill("First-password-1")

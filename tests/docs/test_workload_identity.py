@@ -4,6 +4,7 @@ The tokens have the claims that Kubernetes, GitHub and GitLab document; a small 
 """
 
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -263,7 +264,9 @@ async def test_a_project_that_was_renamed_is_unbound_and_becomes_its_user_again(
     renamed = platform.token(GITLAB_CLAIMS, sub="project_path:group/new:ref_type:branch:ref:main")
     await platform.refused(renamed, "belongs to somebody else")
     await platform.own("UnbindIdentity", userName="gitlab_20")
-    assert await platform.user(renamed) == "gitlab_20"
+    await platform.refused(renamed, "issued before")
+    later = {"sub": "project_path:group/new:ref_type:branch:ref:main", "iat": int(time.time()) + 1}
+    assert await platform.user(platform.token(GITLAB_CLAIMS, **later)) == "gitlab_20"
 
 
 async def test_a_workload_is_invited_by_its_name_where_nobody_becomes_a_user_otherwise(platform: Platform) -> None:

@@ -49,7 +49,7 @@ IMPORT_SCOPES = {
         "bcrypt", ("kiteward.authn.hashing",), "hashes imported from Milvus, verified once and replaced"
     ),
     "cryptography": ImportScope(
-        "cryptography", ("kiteward.authn.second_factor.sealing",), "one place seals what the store must not reveal"
+        "cryptography", ("kiteward.authn.sealing",), "one place seals what the store must not reveal"
     ),
     "google.protobuf": ImportScope(
         "protobuf",

@@ -93,6 +93,8 @@ class AuditEvent(NamedTuple):
         actor: the service that acted for that user, with the key of a token exchange.
         presented_user: the user name that came with a credential that was not accepted; the caller chose it.
         credential: what the principal was verified by, in a form that reveals nothing.
+        issuer: the identity provider of a federated principal, whatever its credential.
+        subject: who the principal is there; empty where it has not signed in yet.
         address: the client's, as `host:port`.
         client: the SDK's name and version, as it states them.
         transport: `grpc`, `rest`, `scim`, `console`, `health` or `local`.
@@ -120,6 +122,8 @@ class AuditEvent(NamedTuple):
     actor: str = ""
     presented_user: str = ""
     credential: str = ""
+    issuer: str = ""
+    subject: str = ""
     address: str = ""
     client: str = ""
     transport: str = ""

@@ -161,6 +161,8 @@ class _Document(msgspec.Struct, omit_defaults=True, gc=False):
     actor: str = ""
     presented_user: str = ""
     credential: str = ""
+    issuer: str = ""
+    subject: str = ""
     address: str = ""
     client: str = ""
     transport: str = ""
@@ -194,6 +196,8 @@ def _document(event: AuditEvent, seq: int, replica: str) -> _Document:
         event.actor,
         event.presented_user,
         event.credential,
+        event.issuer,
+        event.subject,
         event.address,
         event.client,
         event.transport,

@@ -158,12 +158,8 @@ class PrincipalLookup:
         record, closed = found.lineage[0], block_of_key(found.lineage, found.users)
         if closed is None and record.expires_at is not None and self._clock() >= record.expires_at:
             closed = AccessBlock("the API key has expired", details=(ErrorDetail(ErrorCode.API_KEY_EXPIRED),))
-        owner, exchange = principal_of(found.owner, root_bypass=self._root_bypass), record.exchange
-        if exchange is not None and exchange.subject_token is not None:
-            issuer = exchange.subject_token.issuer
-            owner, unknown = await self._with_rights(owner, issuer, exchange.subject_rights)
-            closed = closed or unknown
-        return PrincipalState(CachedKey.of(found.lineage, owner, closed=False).principal, closed)
+        owner, unknown = await self._owner_of(record, found.owner)
+        return PrincipalState(CachedKey.of(found.lineage, owner, closed=False).principal, closed or unknown)
 
     async def of_user(self, record: UserRecord) -> PrincipalState:
         """Return the state of a user; of a federated user with the groups, roles and tags of the last sign-in."""
@@ -187,11 +183,24 @@ class PrincipalLookup:
             self._mappings[name] = GroupMapping.of(await self._store.group_roles(name))
         return with_rights(principal, rights, issuer, self._mappings[name]), None
 
-    def of_key(self, lineage: Sequence[KeyRecord], owner: UserRecord) -> Principal:
+    async def of_key(self, lineage: Sequence[KeyRecord], owner: UserRecord) -> Principal:
         """Return the principal of an API key, whether or not the key can authenticate.
 
         Args:
             lineage: the key, then those that it descends from; these matter for its tags alone.
             owner: its owner.
         """
-        return CachedKey.of(lineage, principal_of(owner, root_bypass=self._root_bypass), closed=False).principal
+        principal, _ = await self._owner_of(lineage[0], owner)
+        return CachedKey.of(lineage, principal, closed=False).principal
+
+    async def _owner_of(self, key: KeyRecord, owner: UserRecord) -> tuple[Principal, AccessBlock | None]:
+        """Return the principal of the owner of a key, with what the token said that the key came of; as `_with_rights`.
+
+        Args:
+            key: the key.
+            owner: its owner.
+        """
+        principal, exchange = principal_of(owner, root_bypass=self._root_bypass), key.exchange
+        if exchange is None or exchange.subject_token is None:
+            return principal, None
+        return await self._with_rights(principal, exchange.subject_token.issuer, exchange.subject_rights)

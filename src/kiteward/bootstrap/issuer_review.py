@@ -9,6 +9,7 @@ from kiteward.authn.oidc.fetching import FetchFailed, IssuerClient
 from kiteward.authn.oidc.issuers import Issuer, SignUp
 from kiteward.authn.oidc.key_sets import PublicKey, public_keys
 from kiteward.authz.model import ADMIN_ROLE
+from kiteward.config.oidc_keys import REQUIRED_CLAIMS, SIGN_IN_CLAIMS
 from kiteward.domain.errors import ConfigurationError
 
 _PUBLIC: Final = frozenset(
@@ -73,8 +74,22 @@ def _unsafe(issuers: Sequence[Issuer]) -> Iterator[str]:
                 f"groupRolePatterns of {issuer.name} makes administrators of all groups of a pattern: name the group "
                 "in groupRoles"
             )
-        if issuer.sign_up is SignUp.CREATE and issuer.name in _PUBLIC and not issuer.required_claims:
+        if issuer.sign_up is SignUp.CREATE and issuer.name in _PUBLIC:
+            for key in _unlimited(issuer):
+                yield (
+                    f"signUp of {issuer.name} is create, and anybody can have an account there: set {key}, or signUp "
+                    "to invited"
+                )
+        if issuer.client is not None and issuer.client.client_id in issuer.audiences and not issuer.required_claims:
             yield (
-                f"signUp of {issuer.name} is create, and anybody can have an account there: set requiredClaims, or "
-                "signUp to invited"
+                f"audience of {issuer.name} is also its clientId, so that ID tokens without a type of their own are "
+                "accepted as access tokens: use another audience, or set requiredClaims"
             )
+
+
+def _unlimited(issuer: Issuer) -> Iterator[str]:
+    """Yield the keys that would say whose tokens count, and are not set."""
+    if not issuer.required_claims:
+        yield REQUIRED_CLAIMS.name
+    if issuer.client is not None and not issuer.client.required_claims:
+        yield SIGN_IN_CLAIMS.name

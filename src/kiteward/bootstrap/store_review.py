@@ -15,7 +15,6 @@ from kiteward.config.settings import Settings
 from kiteward.domain.errors import StoreUnavailable
 from kiteward.domain.identity import ROOT
 from kiteward.store.base import Store
-from kiteward.store.identities import NO_PASSWORD
 from kiteward.store.postgresql.review import Facts, examine
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.sql import SqlStore
@@ -111,7 +110,7 @@ async def _without_second_factor(store: Store, settings: Settings) -> AsyncItera
     names = {ROOT, *(await store.bindings(ADMIN_ROLE)).get(ADMIN_ROLE, ())}
     for name in sorted(names):
         user = await store.user(name)
-        if user is None or not user.enabled or user.second_factor or user.password_hash == NO_PASSWORD:
+        if user is None or not user.enabled or user.second_factor or not user.has_password:
             continue  # without a password, users sign in at an identity provider
         if decide_administrator(principal_of(user, root_bypass=settings.root_bypass)).allowed:
             yield (

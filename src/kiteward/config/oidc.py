@@ -83,6 +83,7 @@ class _Entry:
             leeway=self.get(keys.CLOCK_LEEWAY),
             required_claims=self.get(keys.REQUIRED_CLAIMS),
             authorized_parties=self.get(keys.AUTHORIZED_PARTIES),
+            authentication_age=self.get(keys.AUTHENTICATION_AGE),
             groups_claim=self._groups_claim(),
             group_roles=self._group_roles(),
             roles_claim=roles_claim,
@@ -192,12 +193,14 @@ class _Entry:
         self.require(
             bool(client_id) or not (secret or file), keys.CLIENT_ID, "is missing: a secret without it is nobody's"
         )
+        required = self.get(keys.SIGN_IN_CLAIMS)
+        self.require(bool(client_id) or not required, keys.SIGN_IN_CLAIMS, "needs clientId: nobody signs in without it")
         if not client_id:
             return None
         if file:
             secret = password_in(file, f"{self._name}.{keys.CLIENT_SECRET_FILE.name}")
             self.require(bool(secret), keys.CLIENT_SECRET_FILE, "names an empty file")
-        return Client(client_id, Secret(secret), self._sign_in_name(), self._scopes())
+        return Client(client_id, Secret(secret), self._sign_in_name(), self._scopes(), required)
 
     def _sign_in_name(self) -> str:
         name = self.get(keys.SIGN_IN_NAME)

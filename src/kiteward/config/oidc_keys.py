@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from kiteward.authn.oidc.issuers import ALGORITHMS, LEEWAY, LONGEST_LEEWAY, SUBJECT, SignUp
+from kiteward.authn.oidc.issuers import ALGORITHMS, LEEWAY, LONGEST_AUTHENTICATION_AGE, LONGEST_LEEWAY, SUBJECT, SignUp
 from kiteward.config.key import Key
 from kiteward.config.kinds import Choice, Names, Number, Text
 
@@ -104,6 +104,13 @@ REQUIRED_CLAIMS: Final[Key[Mapping[str, frozenset[str]]]] = Key(
 AUTHORIZED_PARTIES: Final[Key[frozenset[str]]] = Key(
     "authorizedParties", Names("names"), frozenset(), "clients whose tokens are accepted (`azp`)", unset="all"
 )
+AUTHENTICATION_AGE: Final[Key[int]] = Key(
+    "maxAuthenticationAge",
+    Number("seconds", 60, LONGEST_AUTHENTICATION_AGE),
+    0,
+    "how long ago a user may have authenticated there (`auth_time`)",
+    unset="not looked at",
+)
 USER_CLAIM: Final[Key[str]] = Key("userClaim", Text("claim"), SUBJECT, "the claim that a user name is made from")
 USER_TEMPLATE: Final[Key[str]] = Key(
     "userTemplate", Text("text"), "", "instead: a text with claims in braces, as k8s_{kubernetes.io/namespace}"
@@ -169,6 +176,13 @@ SCOPES: Final[Key[frozenset[str]]] = Key(
     "what is asked for when somebody signs in to the console",
     unset="openid, profile",
 )
+SIGN_IN_CLAIMS: Final[Key[Mapping[str, frozenset[str]]]] = Key(
+    "signInClaims",
+    NamesBy("claims"),
+    {},
+    "claims that an ID token must have when somebody signs in to the console, as `requiredClaims` for access tokens",
+    unset="none",
+)
 
 ENTRY_KEYS: Final[Sequence[Key[Any]]] = (
     ISSUER,
@@ -180,6 +194,7 @@ ENTRY_KEYS: Final[Sequence[Key[Any]]] = (
     CLOCK_LEEWAY,
     REQUIRED_CLAIMS,
     AUTHORIZED_PARTIES,
+    AUTHENTICATION_AGE,
     USER_CLAIM,
     USER_TEMPLATE,
     USER_PREFIX,
@@ -196,5 +211,6 @@ ENTRY_KEYS: Final[Sequence[Key[Any]]] = (
     CLIENT_SECRET_FILE,
     SIGN_IN_NAME,
     SCOPES,
+    SIGN_IN_CLAIMS,
 )
 """The keys of an entry, in the order of the document."""

@@ -305,6 +305,7 @@ class ErrorCode(StrEnum):
     TOKEN_GROUPS_LIMIT = auto()
     TOKEN_USER_NAME = auto()
     TOKEN_CUT_OFF = auto()
+    TOKEN_AUTHENTICATION_OLD = auto()
     IDENTITY_NOT_INVITED = auto()
     IDENTITY_NAME_TAKEN = auto()
     IDENTITY_NOT_FOUND = auto()

@@ -264,6 +264,7 @@ class Recorder:
             principal.actor if principal is not None else "",
             presented_user,
             credential,
+            *_issuer_and_subject(principal),
             call.address,
             self._clients.get(call.client_id, call.client) if call.client_id else call.client,
             call.transport,
@@ -283,6 +284,11 @@ class Recorder:
 
 def _system_event(event: Event, outcome: Outcome, operation: str, details: Mapping[str, Any]) -> AuditEvent:
     return AuditEvent(event, time.time(), outcome, operation=operation, transport="local", details=details)
+
+
+def _issuer_and_subject(principal: Principal | None) -> tuple[str, str]:
+    identity = None if principal is None else principal.identity
+    return ("", "") if identity is None else (identity.issuer, identity.subject)
 
 
 def _roles(principal: Principal) -> tuple[str, ...]:

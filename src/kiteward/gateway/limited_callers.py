@@ -18,11 +18,16 @@ _MOST_CALLERS: Final = 10_000
 
 
 class _Caller(NamedTuple):
-    """A user with one of its credentials, and the service that acts with it; all empty for callers together."""
+    """A user with one of its credentials, the service that acts with it, and who it is at an identity provider.
+
+    All are empty for callers together.
+    """
 
     user_name: str = ""
     credential: str = ""
     actor: str = ""
+    issuer: str = ""
+    subject: str = ""
 
 
 class _Window:
@@ -66,7 +71,9 @@ class LimitedCallers:
             operation: its operation, which exists.
             error: the refusal.
         """
-        caller = _Caller(principal.user_name, principal.credential, principal.actor)
+        identity = principal.identity
+        named = ("", "") if identity is None else (identity.issuer, identity.subject)
+        caller = _Caller(principal.user_name, principal.credential, principal.actor, *named)
         if caller not in self._windows and len(self._windows) >= _MOST_CALLERS:
             caller = _Caller()
         window = self._windows.get(caller)
@@ -97,6 +104,8 @@ def _event(caller: _Caller, window: _Window) -> AuditEvent:
         Outcome.REFUSED,
         principal=caller.user_name,
         credential=caller.credential,
+        issuer=caller.issuer,
+        subject=caller.subject,
         reason=window.sentence if caller.user_name else "",
         error=RequestsLimited.__name__,
         details={

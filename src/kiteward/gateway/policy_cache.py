@@ -234,8 +234,8 @@ class PolicyCache:
         async with self.change() as transaction:
             user = await transaction.users.get(user_name)
             # A disabled user cannot sign in anyway; a lock would have to be removed as well when the user is enabled.
-            # A federated user has no password that could be guessed, and others could lock it at will.
-            locked = user is not None and user.enabled and user.locked_at is None and user.identity is None
+            # Where there is no password that could be guessed, others could lock the user at will.
+            locked = user is not None and user.enabled and user.locked_at is None and user.has_password
             if locked:
                 await transaction.users.lock(user_name)
                 await self._recorder.store_system_event(transaction, Event.USER_CHANGE, "LockUser", userName=user_name)

@@ -113,7 +113,7 @@ class _Search:
         if not privileges:
             return None
         keys = await self._services.store.keys(owner=record.name)
-        holding = [key.key_id for key in keys if (await self._held(self._principals.of_key([key], record)))[0]]
+        holding = [key.key_id for key in keys if (await self._held(await self._principals.of_key([key], record)))[0]]
         administrator = decide_administrator(state.principal).allowed
         identity = state.principal.identity
         return CollectionHolder(record.name, administrator, privileges, grants, holding, state.closed, identity)

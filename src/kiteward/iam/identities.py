@@ -12,9 +12,8 @@ from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_role, require_user
 from kiteward.iam.services import Services
 from kiteward.iam.users import NewUser, add_user
-from kiteward.store.identities import NO_PASSWORD
 from kiteward.store.identity_records import GroupRole, IdentityRecord
-from kiteward.store.records import UserRecord
+from kiteward.store.records import NO_PASSWORD, UserRecord
 from kiteward.store.scim_records import SCIM_ISSUER
 
 SCIM: Final = SCIM_ISSUER
@@ -111,10 +110,10 @@ async def cut_off(
         caller: an administrator.
         issuer: the identity provider; empty where a user is named.
         user_name: the user; empty for all users of the provider.
-        not_before: seconds since the epoch; None for now.
+        not_before: seconds since the epoch, or before it for every token; None for now.
 
     Returns:
-        The moment.
+        The moment; a later one if that was set before, because what was cut off is not accepted again.
 
     Raises:
         InvalidArgument: both are given, or neither; or the moment is yet to come.
@@ -124,7 +123,7 @@ async def cut_off(
         detail = ErrorDetail(ErrorCode.EXACTLY_ONE_ARGUMENT, {"first": "userName", "second": "issuer"})
         raise InvalidArgument("give either `userName` or `issuer`", detail)
     now = time.time()
-    moment = now if not_before is None else not_before
+    moment = now if not_before is None else max(0.0, not_before)
     if moment > now:
         raise InvalidArgument(
             "`notBefore` must not be in the future: nobody could sign in until then",
@@ -136,6 +135,7 @@ async def cut_off(
     async with caller.change() as transaction:
         issuer = issuer or _identity(await require_user(transaction, user_name)).issuer
         before = await transaction.identities.cut_off(issuer, user_name, moment)
+        moment = max(moment, before or 0.0)
         await transaction.keys.end_exchanges_by_tokens(issuer, user_name=user_name or None, issued_before=moment)
         caller.record(issuer=issuer, before=before, after=moment)
     return moment

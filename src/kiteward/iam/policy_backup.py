@@ -29,9 +29,9 @@ class BackedUpUser:
 
 @dataclass(frozen=True, slots=True)
 class PolicyBackup:
-    """Users with password hashes, roles, custom groups and grants, without the built-in ones and federated users.
+    """Users with password hashes, roles, custom groups and grants, without the built-in ones.
 
-    A grant without grantor is restored with the restoring user as its grantor.
+    Users without a password are left out. A grant without grantor is restored with the restoring user as its grantor.
     """
 
     users: Sequence[BackedUpUser]
@@ -57,7 +57,7 @@ async def back_up(services: Services, caller: Caller) -> PolicyBackup:
             record.roles,
         )
         for record in await services.store.users()
-        if record.name != ROOT and record.identity is None
+        if record.name != ROOT and record.has_password
     ]
     return PolicyBackup(
         users,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Final, Protocol
 
@@ -11,7 +11,16 @@ from kiteward.authn.second_factor.passkeys import NewPasskey, PasskeyRefused
 from kiteward.authn.sessions import Session
 from kiteward.authn.sign_in import SignIn
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import AccessDenied, InUse, InvalidArgument, LimitReached, NotFound, ProtectedObject
+from kiteward.domain.errors import (
+    AccessDenied,
+    AuthenticationError,
+    InUse,
+    InvalidArgument,
+    LimitReached,
+    NotFound,
+    ProtectedObject,
+    StoreError,
+)
 from kiteward.domain.identity import PasswordCredential, Secret, SignInStep
 from kiteward.domain.second_factors import FactorKind, FactorProof
 from kiteward.iam.caller import Caller, require_owner
@@ -75,7 +84,7 @@ class Enrolment:
         factor_id: the new second factor.
         recovery_codes: the recovery codes of the user, if it is the first one; they are known to nobody else.
         token: of a session that takes the place of the caller's, if that began without a second factor.
-        session_id: of that session; empty where there is none.
+        session_id: of that session, or of the caller's; empty where the user has to sign in again.
     """
 
     factor_id: str
@@ -309,21 +318,25 @@ async def _room_for_another(transaction: Transaction, name: str) -> Secret | Non
 
 
 async def _enrolled(services: Services, session: Session, enrolment: Enrolment, kind: FactorKind) -> Enrolment:
-    """Replace the session of the caller, which began without a second factor; all such sessions of the user are over.
+    """Replace the session of the caller, which began without a second factor; no such session is accepted any more.
 
-    Raises:
-        LimitReached, StoreUnavailable: as `Sessions.begin`; the second factor counts, and the user signs in again.
+    The second factor counts by now, and its recovery codes are shown once: where no session can begin, the user signs
+    in again.
     """
     record = session.record
     if record.factor:
-        return enrolment
-    over = [each.session_id for each in await services.sessions.of(session.user_name) if not each.record.factor]
-    await services.sessions.end(over)
-    token = await services.sessions.begin(
-        SignIn(record.user_name, record.verified_id, record.current_id, record.address, record.description, factor=kind)
+        return replace(enrolment, session_id=session.session_id)
+    sign_in = SignIn(
+        record.user_name, record.verified_id, record.current_id, record.address, record.description, factor=kind
     )
-    begun = await services.sessions.find(token)
-    return Enrolment(enrolment.factor_id, enrolment.recovery_codes, token, begun.session_id)
+    try:
+        over = [each.session_id for each in await services.sessions.of(session.user_name) if not each.record.factor]
+        await services.sessions.end(over)
+        token = await services.sessions.begin(sign_in)
+        begun = await services.sessions.find(token)
+    except (StoreError, LimitReached, AuthenticationError):
+        return enrolment
+    return replace(enrolment, token=token, session_id=begun.session_id)
 
 
 def _confirmed(factors: Sequence[FactorRecord]) -> list[FactorRecord]:

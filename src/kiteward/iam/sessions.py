@@ -23,16 +23,22 @@ async def list_sessions(services: Services, caller: Caller, user_name: str) -> S
 
 
 async def end_session(services: Services, caller: Caller, session_id: str) -> None:
-    """End a session: one of the caller's, or any for administrators.
+    """End a session: one of the caller's, or any for administrators; with a one-time password only the one in use.
 
     Raises:
         NotFound: there is none that the caller may end.
     """
     session = await services.sessions.get(session_id)
-    if session is None or not (caller.principal.acts_as(session.user_name) or is_administrator(caller)):
+    if session is None or not _may_end(caller, session):
         raise NotFound(f"session not found: {session_id}", ErrorDetail(ErrorCode.SESSION_NOT_FOUND), field="sessionId")
     caller.record(userName=session.user_name)
     await services.sessions.end([session.session_id])
+
+
+def _may_end(caller: Caller, session: Session) -> bool:
+    if caller.principal.one_time:
+        return is_own_session(caller, session)
+    return caller.principal.acts_as(session.user_name) or is_administrator(caller)
 
 
 async def end_sessions(services: Services, caller: Caller, user_name: str, *, keep_current: bool) -> None:

@@ -1,6 +1,6 @@
 """The contract of a store: reads at a revision, and transactions that advance it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -83,6 +83,22 @@ class Store(Protocol):
             issuer: only those of this issuer.
             after: only names that sort after this one.
             limit: at most so many.
+        """
+        ...
+
+    async def tokens_not_before(self, issuer: str, user_name: str) -> float:
+        """Return from when on tokens of an issuer count for a user name, in seconds since the epoch; 0 for any moment.
+
+        Args:
+            issuer: the issuer.
+            user_name: the name, whether or not there is such a user.
+        """
+        ...
+
+    async def issuer_cut_offs(self) -> Mapping[str, float]:
+        """Return since when tokens must have been issued, in seconds since the epoch, by issuer where that is set.
+
+        Those of single users are in their identities.
         """
         ...
 

@@ -16,9 +16,6 @@ _identities = schema.federated_identities.c
 _cutoffs = schema.token_cutoffs.c
 _group_roles = schema.group_roles.c
 
-NO_PASSWORD: Final = "!"  # noqa: S105  no password matches it
-"""In the place of a password hash, for users who sign in by tokens alone."""
-
 _NOT_BEFORE: Final = (
     select(func.max(_cutoffs.not_before))
     .where(
@@ -49,6 +46,8 @@ GROUP_ROLES: Final[Select[*tuple[Any, ...]]] = select(
     _group_roles.issuer, _group_roles.group_name, _group_roles.is_pattern, _group_roles.role_name
 ).order_by(_group_roles.issuer, _group_roles.group_name, _group_roles.is_pattern, _group_roles.role_name)
 
+ISSUER_CUT_OFFS: Final = select(_cutoffs.issuer, _cutoffs.not_before).where(_cutoffs.user_name == "")
+
 
 def read(user_name: str, columns: Sequence[Any]) -> IdentityRecord | None:
     """Return what `COLUMNS` hold of a user; None where the user has no identity."""
@@ -56,6 +55,12 @@ def read(user_name: str, columns: Sequence[Any]) -> IdentityRecord | None:
     if issuer is None:
         return None
     return IdentityRecord(user_name, issuer, subject, created_at, read_rights(rights), not_before or 0.0)
+
+
+def not_before_of(issuer: str, user_name: str) -> Select[tuple[float | None]]:
+    """Return the statement that reads from when on tokens of an issuer count for a user name; NULL for any moment."""
+    names = _cutoffs.user_name.in_(("", user_name))
+    return select(func.max(_cutoffs.not_before)).where(_cutoffs.issuer == issuer, names)
 
 
 def user_of(issuer: str, subject: str) -> Select[tuple[str]]:
@@ -114,18 +119,37 @@ class Identities:
             self._changes.add(Subject.USER, user_name)
 
     async def release(self, user_name: str) -> bool:
-        """Let another subject become the user, whose rights of the last sign-in go. Return whether it had a subject."""
+        """Let another subject become the user, whose rights of the last sign-in go. Return whether it had a subject.
+
+        Tokens that were issued before do not count any longer: the one that signed in last would sign in again.
+        """
         bound = and_(_identities.user_name == user_name, _identities.subject.is_not(None))
         rights = stored_rights(ClaimedRights())
         released = await self._write_transaction.run(
             update(schema.federated_identities).where(bound).values(subject=None, rights=rights)
         )
         if released:
-            self._changes.add(Subject.USER, user_name)
+            await self.end_tokens(user_name)
         return bool(released)
+
+    async def not_before(self, issuer: str, user_name: str) -> float:
+        """Return from when on tokens of an issuer count for a user name, whether or not there is such a user."""
+        rows = await self._write_transaction.rows(not_before_of(issuer, user_name))
+        return rows[0][0] or 0.0
+
+    async def end_tokens(self, user_name: str) -> None:
+        """Accept no token any longer that was issued before now to a user with an identity; others have none.
+
+        It stays so when the user is removed: whoever gets the name signs in with a token that was issued later.
+        """
+        issuers = select(_identities.issuer).where(_identities.user_name == user_name)
+        for (issuer,) in await self._write_transaction.rows(issuers):
+            await self.cut_off(issuer, user_name, self._clock())
 
     async def cut_off(self, issuer: str, user_name: str, not_before: float) -> float | None:
         """Accept tokens only that were issued at a moment or later, and return what was set before, or None.
+
+        Where a later moment is set already, it stays: what was cut off is not accepted again.
 
         Args:
             issuer: their issuer.
@@ -134,20 +158,16 @@ class Identities:
         """
         named = and_(_cutoffs.issuer == issuer, _cutoffs.user_name == user_name)
         held = await self._write_transaction.rows(select(_cutoffs.not_before).where(named))
-        if held and held[0][0] == not_before:
-            return float(held[0][0])
-        await self._write_transaction.run(delete(schema.token_cutoffs).where(named))
+        before = float(held[0][0]) if held else None
+        if before is not None and before >= not_before:
+            return before
         values = {"issuer": issuer, "user_name": user_name, "not_before": not_before}
-        await self._write_transaction.run(insert(schema.token_cutoffs), values)
+        await self._write_transaction.run(self._write_transaction.insert_later(_cutoffs.not_before), values)
         if user_name:
             self._changes.add(Subject.USER, user_name)
         else:
             self._changes.add(Subject.ISSUER, issuer)
-        return float(held[0][0]) if held else None
-
-    async def forget_user(self, user_name: str) -> None:
-        """Remove the cut-offs of a user who is removed."""
-        await self._write_transaction.run(delete(schema.token_cutoffs).where(_cutoffs.user_name == user_name))
+        return before
 
     async def count_group_roles(self) -> int:
         """Return how many roles groups give, of all issuers."""

@@ -12,6 +12,9 @@ from kiteward.store.exchange_records import Exchange
 from kiteward.store.identity_records import ClaimedRights, IdentityRecord
 from kiteward.store.provider_records import ProviderSignIn
 
+NO_PASSWORD: Final = "!"  # noqa: S105  no password matches it
+"""In the place of a password hash, for users without a password: those of identity providers and of SCIM."""
+
 
 class Subject(StrEnum):
     """What kind of thing a change is about."""
@@ -218,6 +221,11 @@ class UserRecord:
 
     def __repr__(self) -> str:
         return f"UserRecord(name={self.name!r})"
+
+    @property
+    def has_password(self) -> bool:
+        """Whether the user has a password; not where it signs in by tokens or API keys alone."""
+        return self.password_hash != NO_PASSWORD
 
 
 @dataclass(frozen=True, slots=True)

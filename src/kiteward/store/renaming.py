@@ -13,8 +13,10 @@ from kiteward.store.records import Subject
 _users = schema.users.c
 _grants = schema.grants.c
 
-_WITHOUT_KEY: Final = (schema.intents.c.claimant, schema.audit_uses.c.user_name, schema.token_cutoffs.c.user_name)
-"""Columns with the name of a user that are no foreign keys, besides those of grants."""
+_cutoffs = schema.token_cutoffs.c
+
+_WITHOUT_KEY: Final = (schema.intents.c.claimant, schema.audit_uses.c.user_name)
+"""Columns with the name of a user that are no foreign keys, besides those of grants and cut-offs."""
 
 
 class Renaming:
@@ -35,6 +37,7 @@ class Renaming:
         await self._write_transaction.run(delete(schema.sessions).where(schema.sessions.c.user_name == name))
         for column in (*referring_columns(), *_WITHOUT_KEY):
             await self._follow(column, name, new)
+        await self._follow_cutoffs(name, new)
         await self._follow_grants(name, new)
         await self._write_transaction.run(delete(schema.users).where(_users.name == name))
         self._changes.add(Subject.USER, name, new)
@@ -45,6 +48,13 @@ class Renaming:
             # What is left of an earlier user of that name.
             await self._write_transaction.run(delete(column.table).where(column == new))
         await self._write_transaction.run(update(column.table).where(column == name).values({column: new}))
+
+    async def _follow_cutoffs(self, name: str, new: str) -> None:
+        """Let cut-offs of the user count under both names: an earlier user may have left a later one under the new."""
+        held = select(_cutoffs.issuer, _cutoffs.not_before).where(_cutoffs.user_name == name)
+        for issuer, not_before in await self._write_transaction.rows(held):
+            values = {"issuer": issuer, "user_name": new, "not_before": not_before}
+            await self._write_transaction.run(self._write_transaction.insert_later(_cutoffs.not_before), values)
 
     async def _follow_grants(self, name: str, new: str) -> None:
         """Let grants on the user, and those that are kept for it, follow."""

@@ -257,6 +257,7 @@ def _user_records(rows: Rows) -> Iterator[ScimUserRecord]:
             held["changed_at"],
             held["enabled"],
             tuple(ScimGroupName(*row[width:]) for row in group if row[width] is not None),
+            held["deactivated"],
         )
 
 
@@ -267,6 +268,7 @@ def _columns_of(record: ScimUserRecord) -> dict[str, Any]:
         "login_key": key_of(record.login),
         "external_id": record.external_id,
         "active": record.active,
+        "deactivated": record.deactivated,
         "attributes": json.dumps(dict(record.attributes)),
     }
 

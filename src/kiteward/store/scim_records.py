@@ -29,6 +29,7 @@ class ScimUserRecord:
         created_at, changed_at: seconds since the epoch.
         enabled: whether the user may authenticate.
         groups: its groups, sorted by id.
+        deactivated: whether it was SCIM that disabled the user, and nobody has enabled or disabled it since.
     """
 
     scim_id: str
@@ -41,6 +42,7 @@ class ScimUserRecord:
     changed_at: float = 0.0
     enabled: bool = True
     groups: tuple[ScimGroupName, ...] = ()
+    deactivated: bool = False
 
 
 class ScimMember(NamedTuple):

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Table, Text
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Table, Text, false
 
 from kiteward.store.columns import METADATA, name
 
@@ -19,6 +19,8 @@ scim_users: Final = Table(
     Column("attributes", Text(), nullable=False),
     Column("created_at", Float(), nullable=False),
     Column("changed_at", Float(), nullable=False),
+    # Whether it was SCIM that disabled the user; whoever enables or disables it afterwards decides instead.
+    Column("deactivated", Boolean(), nullable=False, server_default=false()),
     Index("scim_users_by_external_id", "external_id"),
     sqlite_with_rowid=False,
 )

@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from sqlalchemy import Executable, bindparam, update
@@ -146,6 +146,14 @@ class SqlStore:
     async def federated_users(self, *, issuer: str | None = None, after: str = "", limit: int) -> Sequence[UserRecord]:
         (rows,) = await self._reader.rows(queries.federated(issuer, after=after, limit=limit))
         return await gathered(queries.user_records(rows))
+
+    async def tokens_not_before(self, issuer: str, user_name: str) -> float:
+        (rows,) = await self._reader.rows(identities.not_before_of(issuer, user_name))
+        return rows[0][0] or 0.0
+
+    async def issuer_cut_offs(self) -> Mapping[str, float]:
+        (rows,) = await self._reader.rows(identities.ISSUER_CUT_OFFS)
+        return {str(issuer): float(not_before) for issuer, not_before in rows}
 
     async def group_roles(self, issuer: str | None) -> Sequence[GroupRole]:
         (rows,) = await self._reader.rows(identities.group_roles_of(issuer))

@@ -36,6 +36,7 @@ because they were not acknowledged: none of these has a revision of the new hist
 _users = schema.users.c
 _roles = schema.roles.c
 _bindings = schema.role_bindings.c
+_scim_users = schema.scim_users.c
 _key_roles = schema.api_key_roles.c
 
 
@@ -123,7 +124,9 @@ class Users:
         await self._keys.end_exchanges_of(name)
 
     async def enable(self, name: str, enabled: bool) -> None:
-        """Enable or disable an existing user."""
+        """Enable or disable an existing user. If SCIM has disabled it, that is no longer SCIM's to undo."""
+        by_scim = and_(_scim_users.user_name == name, _scim_users.deactivated)
+        await self._write_transaction.run(update(schema.scim_users).where(by_scim).values(deactivated=False))
         differs = and_(_users.name == name, _users.enabled != enabled)
         if enabled:
             await self._update(name, differs, forgiven=True, enabled=True)
@@ -167,7 +170,7 @@ class Users:
         # The foreign key removes the user's own keys, but not those of others that descend from them.
         await self._keys.remove_of(name)
         await self._grants.forget_kept_for(name)
-        await self._identities.forget_user(name)
+        await self._identities.end_tokens(name)
         if await self._write_transaction.run(delete(schema.users).where(_users.name == name)):
             self._changes.add(Subject.USER, name)
 

@@ -4,14 +4,13 @@ import functools
 from dataclasses import replace
 
 import pytest
-from tests.conformance.store.harness import OpenStore, Transact
+from tests.conformance.store.harness import Clock, OpenStore, Transact
 
 from kiteward.authz.model import Role
 from kiteward.domain.errors import StoreUnavailable
 from kiteward.store.base import Store
-from kiteward.store.identities import NO_PASSWORD
 from kiteward.store.identity_records import ClaimedRights, GroupRole, IdentityRecord
-from kiteward.store.records import Change, LastUsed, Subject
+from kiteward.store.records import NO_PASSWORD, Change, LastUsed, Subject
 from kiteward.store.transaction import Transaction
 
 IDP = "https://idp.example"
@@ -86,18 +85,47 @@ async def test_the_later_cut_off_of_user_and_issuer_counts(store: Store, change:
     assert (await identity(store, "idp_alice")).not_before == 200.0
     assert (await identity(store, "idp_bob")).not_before == 100.0
     assert (await change(lambda t: t.identities.cut_off(IDP, "", 100.0))).changes == ()
+    assert (await change(lambda t: t.identities.cut_off(IDP, "idp_alice", 150.0))).changes == ()
+    assert (await identity(store, "idp_alice")).not_before == 200.0
     await change(lambda t: t.identities.cut_off(IDP, "", 300.0))
     await change(lambda t: t.identities.cut_off("https://other.example", "", 900.0))
     assert (await identity(store, "idp_alice")).not_before == 300.0
+    assert await store.issuer_cut_offs() == {IDP: 300.0, "https://other.example": 900.0}
 
 
-async def test_an_identity_and_its_cut_off_go_with_the_user(store: Store, change: Transact) -> None:
+async def test_an_identity_goes_with_the_user_and_its_tokens_do_not_come_back(
+    store: Store, change: Transact, clock: Clock
+) -> None:
     await change(federated)
-    await change(lambda t: t.identities.cut_off(IDP, "idp_alice", 200.0))
     await change(lambda t: t.users.remove("idp_alice"))
+    await change(lambda t: t.users.remove("local"))
     assert await store.federated_user(IDP, "sub-1") is None
+    assert await store.tokens_not_before(IDP, "idp_alice") == clock()
+    assert await store.tokens_not_before(IDP, "local") == 0.0
     await change(federated_alice_again)
-    assert (await identity(store, "idp_alice")).not_before == 0.0
+    assert (await identity(store, "idp_alice")).not_before == clock()
+
+
+async def test_a_cut_off_that_is_later_stays_when_the_user_is_released(store: Store, change: Transact) -> None:
+    await change(federated)
+    await change(lambda t: t.identities.cut_off(IDP, "idp_alice", 9e9))
+    await change(lambda t: t.identities.release("idp_alice"))
+    assert (await identity(store, "idp_alice")).not_before == 9e9
+
+
+async def test_a_renamed_user_is_cut_off_by_the_later_of_both_names(store: Store, change: Transact) -> None:
+    await change(federated)
+
+    async def cut_off(transaction: Transaction) -> None:
+        for name, moment in (("idp_alice", 200.0), ("idp_carol", 300.0), ("idp_bob", 500.0), ("idp_dave", 400.0)):
+            await transaction.identities.cut_off(IDP, name, moment)
+
+    await change(cut_off)
+    await change(lambda t: t.renaming.rename("idp_alice", "idp_carol"))
+    await change(lambda t: t.renaming.rename("idp_bob", "idp_dave"))
+    assert (await identity(store, "idp_carol")).not_before == 300.0
+    assert (await identity(store, "idp_dave")).not_before == 500.0
+    assert await store.tokens_not_before(IDP, "idp_alice") == 200.0
 
 
 async def federated_alice_again(transaction: Transaction) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from tests.support.issuer import Issuer, running_issuer
 from tests.unit.authn.oidc.verifying import configured
 
 from kiteward.authn.oidc.group_mapping import GroupMapping
-from kiteward.authn.oidc.issuers import KeySource, SignUp
+from kiteward.authn.oidc.issuers import Client, KeySource, SignUp
 from kiteward.bootstrap.issuer_review import review_issuers
+from kiteward.domain.identity import Secret
 
 
 def accepted(issuer: Issuer, **more: Any) -> Any:
@@ -92,7 +94,16 @@ async def test_a_review_finds_what_is_unsafe() -> None:
         public = configured(
             idp, name="https://gitlab.com", sign_up=SignUp.CREATE, keys=KeySource(uri=f"{idp.url}/keys")
         )
-        review = await review_issuers([of_all, public])
-    assert len(review.unsafe) == 2
+        limited = replace(public, name="https://accounts.google.com", required_claims={"hd": frozenset({"x"})})
+        with_console = replace(limited, client=Client("console", Secret("")))
+        limited_too = replace(limited, client=Client("console", Secret(""), required_claims={"hd": frozenset({"x"})}))
+        same = configured(idp, client=Client("kiteward", Secret("")))
+        kinds = configured(idp, client=Client("kiteward", Secret("")), required_claims={"typ": frozenset({"Bearer"})})
+        apart = configured(idp, client=Client("console", Secret("")))
+        review = await review_issuers([of_all, public, limited, with_console, limited_too, same, kinds, apart])
+    assert len(review.unsafe) == 4
     assert "makes administrators of all groups of a pattern" in review.unsafe[0]
-    assert "anybody can have an account there" in review.unsafe[1]
+    assert "https://gitlab.com is create, and anybody can have an account there: set requiredClaims" in review.unsafe[1]
+    assert "https://accounts.google.com is create" in review.unsafe[2]
+    assert "set signInClaims" in review.unsafe[2]
+    assert "ID tokens" in review.unsafe[3]

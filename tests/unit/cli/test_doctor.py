@@ -23,8 +23,8 @@ from kiteward.domain.identity import ROOT, Secret
 from kiteward.engine.confinement import Confinement, available
 from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.store.factor_records import FactorRecord
-from kiteward.store.identities import NO_PASSWORD
 from kiteward.store.postgresql.settings import PostgresqlSettings
+from kiteward.store.records import NO_PASSWORD
 from kiteward.store.sql import SqlStore
 
 

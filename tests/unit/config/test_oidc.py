@@ -32,6 +32,12 @@ def test_what_is_not_given_is_closed() -> None:
     assert (issuer.groups_claim, issuer.roles_claim, issuer.client) == ("", "", None)
 
 
+def test_few_scopes_are_asked_for_by_default() -> None:
+    (issuer,) = issuers({**LEAST, "clientId": "console"})
+    assert issuer.client is not None
+    assert issuer.client.scopes == ("openid", "profile")
+
+
 def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("s3cret\n")
@@ -45,6 +51,7 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
         "leeway": 5,
         "requiredClaims": {"typ": "Bearer", "email_verified": True, "acr": None},
         "authorizedParties": "app, cli",
+        "maxAuthenticationAge": 3600,
         "userClaim": None,
         "userTemplate": "{preferred_username}_x",
         "userPrefix": "idp_",
@@ -61,6 +68,7 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
         "clientSecretFile": str(file),
         "signInName": "company",
         "scopes": "openid, groups",
+        "signInClaims": {"hd": "company.example"},
     }
     assert set(given) == {key.name for key in ENTRY_KEYS}
     (issuer,) = issuers(given)
@@ -73,6 +81,7 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
         leeway=5,
         required_claims={"typ": frozenset({"Bearer"}), "email_verified": frozenset({"true"}), "acr": frozenset()},
         authorized_parties=frozenset({"app", "cli"}),
+        authentication_age=3600,
         groups_claim="groups",
         group_roles=GroupMapping(
             {"searchers": frozenset({"viewer"}), "writers": frozenset({"viewer", "writer"})},
@@ -82,7 +91,9 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
         allowed_roles=frozenset({"reader"}),
         tag_claims={"tenant": "org/id"},
         sign_up=SignUp.CREATE,
-        client=Client("console", Secret("s3cret"), "company", ("groups", "openid")),
+        client=Client(
+            "console", Secret("s3cret"), "company", ("groups", "openid"), {"hd": frozenset({"company.example"})}
+        ),
     )
 
 
@@ -94,6 +105,7 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
         ({"issuer": "https://user@idp.example"}, "[0].issuer must be"),
         ({"audience": None}, "[0].audience is missing"),
         ({"audience": {"a": 1}}, "[0].audience must be one value"),
+        ({"signInClaims": {"hd": "x"}}, "[0].signInClaims needs clientId"),
         ({"audiance": "x"}, "unknown key kiteward.oidc[0].audiance; valid keys: algorithms"),
         ({"algorithms": ["HS256"]}, "[0].algorithms must be some of RS256"),
         ({"algorithms": ["none"]}, "[0].algorithms must be some of RS256"),

@@ -6,6 +6,7 @@ import re
 import string
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -194,6 +195,8 @@ def given(kind: Any) -> Any:
         return given(members[0])
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return {field.encode_name: given(field.type) for field in msgspec.structs.fields(kind)}
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return next(iter(kind)).value
     return {int: 7, float: 0.5, bool: True, datetime: datetime.now(UTC).isoformat()}.get(kind) or word()
 
 

@@ -35,7 +35,16 @@ from kiteward.iam.json_api.base import AdminOperation, plain
 from kiteward.milvus import messages
 from kiteward.milvus.request_reader import RequestReader
 
-UNRECORDED = {"Connect", "GetVersion", "CheckHealth", "WhoAmI", "DescribePasswordPolicy"}
+UNRECORDED = {
+    "Connect",
+    "GetVersion",
+    "CheckHealth",
+    "WhoAmI",
+    "DescribePasswordPolicy",
+    "DescribeSignIn",
+    "StartApp",
+    "StartPasskey",
+}
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from tests.support.gateway import RecordedEvents
 
 from kiteward.audit.events import Event, Outcome
 from kiteward.domain.errors import RequestsLimited
-from kiteward.domain.identity import Principal
+from kiteward.domain.identity import FederatedName, Principal
 from kiteward.gateway import limited_callers
 from kiteward.gateway.limited_callers import WINDOW, LimitedCallers
 
@@ -29,6 +29,14 @@ def test_one_event_has_the_number_of_a_window() -> None:
     assert (first.credential, first.reason) == ("key:k", "too many requests")
     assert first.details == {"requests": 3, "limits": {"rate": 3}, "operations": {"Search": 2, "Query": 1}}
     assert (second.principal, second.details["limits"]) == ("bob", {"concurrent": 1})
+
+
+def test_the_event_says_who_a_federated_caller_is() -> None:
+    trail, callers = RecordedEvents(), LimitedCallers()
+    ann = Principal("idp_ann", credential="session:s", identity=FederatedName("https://idp.example", "sub-ann"))
+    callers.add(ann, "Search", ERROR)
+    callers.record_all(trail)
+    assert [(event.issuer, event.subject) for event in trail.events] == [("https://idp.example", "sub-ann")]
 
 
 def test_what_is_not_due_is_recorded_at_the_end() -> None:

@@ -11,6 +11,9 @@ from tests.support.python_sources import syntax_tree
 
 import kiteward.iam
 
+NEVER_RAISES = {"_enrolled"}
+"""Functions that return less where the store fails."""
+
 SOURCES = Path(kiteward.iam.__file__).parent
 
 
@@ -32,5 +35,6 @@ def test_nothing_is_awaited_after_the_transaction_of_a_change() -> None:
         for name, function, block in found
         for node in ast.walk(function)
         if isinstance(node, ast.Await | ast.AsyncWith | ast.AsyncFor) and node.lineno > (block.end_lineno or 0)
+        if not (isinstance(node, ast.Await) and ast.unparse(node.value).partition("(")[0] in NEVER_RAISES)
     ]
     assert late == []

@@ -13,7 +13,7 @@ from tests.unit.iam.json_api.conftest import Own, key
 from kiteward.audit.events import Event, Outcome
 from kiteward.audit.reader import AuditReader
 from kiteward.audit.writer import AuditWriter
-from kiteward.domain.errors import AccessDenied, InvalidArgument, KeyRejected, LimitReached, RoleNotFound
+from kiteward.domain.errors import AccessDenied, InvalidArgument, KeyRejected, LimitReached, NotFound, RoleNotFound
 from kiteward.domain.identity import Secret
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.iam.services import ExchangeRules
@@ -232,6 +232,18 @@ async def test_a_key_of_an_exchange_exchanges_and_creates_nothing(exchange: Exch
         await exchange.own("CreateApiKey", by=acting["key"])
     with pytest.raises(AccessDenied, match="is not rotated"):
         await exchange.own("RotateApiKey", keyId=acting["keyId"])
+
+
+@pytest.mark.parametrize("by", ["alice", "root"])
+async def test_the_user_and_an_administrator_revoke_the_key(exchange: Exchange, by: str) -> None:
+    made, other = await exchange(), await exchange()
+    await exchange.harness.user("bob")
+    with pytest.raises(NotFound):
+        await exchange.own("RevokeApiKey", by="bob", keyId=made["keyId"])
+    listed = (await exchange.own("ListApiKeys", by=by, userName="alice"))["keys"]
+    assert {made["keyId"], other["keyId"]} <= {each["keyId"] for each in listed}
+    await exchange.own("RevokeApiKey", by=by, keyId=made["keyId"])
+    assert [await exchange.works(each) for each in (made, other)] == [False, True]
 
 
 async def test_the_holder_of_the_key_ends_it_with_the_key_itself(exchange: Exchange) -> None:

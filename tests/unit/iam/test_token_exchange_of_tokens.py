@@ -10,6 +10,7 @@ from tests.support.gateway import GatewayHarness, opened, quick_directory
 from tests.support.issuer import Issuer
 from tests.unit.iam.json_api.conftest import Own
 
+from kiteward.bootstrap.components import record_last_used
 from kiteward.domain.errors import InvalidArgument, KeyRejected
 from kiteward.domain.identity import Secret, TokenCredential
 from kiteward.iam.services import ExchangeRules
@@ -97,6 +98,14 @@ async def test_the_key_follows_the_mapping_of_groups(federation: Federation) -> 
     assert made["roles"] == ["viewer", "writer"]
     await federation.own("RevokeGroupRole", **mapping)
     assert (await federation.own("WhoAmI", by=made["key"]))["roles"] == ["viewer"]
+
+
+async def test_the_key_is_among_those_that_reach_a_collection(federation: Federation) -> None:
+    made = await federation.exchange(federation.token("ann", groups=["searchers"]))
+    await record_last_used(federation.harness.store, federation.harness.authenticator)
+    found = await federation.own("ListCollectionAccess", collectionName="viewer")
+    holders = {each["userName"]: each["keyIds"] for each in found["holders"] if not each["administrator"]}
+    assert holders == {"idp_ann": [made["keyId"]]}
 
 
 async def test_the_key_has_what_its_own_token_said_and_not_a_later_one(federation: Federation) -> None:

@@ -2,14 +2,16 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from kiteward.domain.errors import StoreUnavailable
 from kiteward.store import schema
+from kiteward.store.scim_records import ScimSelection
 from kiteward.store.sql import SqlStore
 
 
@@ -68,6 +70,42 @@ async def test_migration_that_fails_leaves_nothing_half_done(tmp_path: Path) -> 
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     connection.close()
     assert tables == ["intents"]
+
+
+async def test_whom_scim_had_deactivated_before_it_was_stored_is_still_scims_to_activate(tmp_path: Path) -> None:
+    users = {
+        "active": (True, True),
+        "deactivated": (False, False),
+        "disabled": (True, False),
+        "enabled_again": (False, True),
+    }
+    engine = create_engine(f"sqlite:///{tmp_path / 'store.db'}")
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", "kiteward.store:migrations")
+        command.upgrade(config, "0021")
+        rows = [{"name": name, "active": active, "enabled": enabled} for name, (active, enabled) in users.items()]
+        connection.execute(
+            text(
+                "INSERT INTO users (name, password_hash, credential_id, description, created_at, changed_at, enabled) "
+                "VALUES (:name, '!', 'id', '', 0, 0, :enabled)"
+            ),
+            rows,
+        )
+        connection.execute(
+            text(
+                "INSERT INTO scim_users (scim_id, user_name, login, login_key, active, attributes, created_at, "
+                "changed_at) VALUES (:name, :name, :name, :name, :active, '{}', 0, 0)"
+            ),
+            rows,
+        )
+    engine.dispose()
+    store = await SqlStore.open(tmp_path / "store.db")
+    try:
+        found = await store.scim.users(ScimSelection())
+        assert {each.user_name: each.deactivated for each in found} == {name: name == "deactivated" for name in users}
+    finally:
+        await store.close()
 
 
 def test_revisions_form_one_line() -> None:

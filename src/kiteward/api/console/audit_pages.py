@@ -62,6 +62,8 @@ def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
         "operation": entry.get("operation", entry["kind"]),
         "who": entry.get("principal", entry.get("presented_user", "")),
         "actor": entry.get("actor", ""),
+        "issuer": entry.get("issuer", ""),
+        "subject": entry.get("subject", ""),
         "roles": entry.get("roles", []),
         "established": "principal" in entry,
         "where": entry.get("address", "").rpartition(":")[0],

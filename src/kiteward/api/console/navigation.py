@@ -18,7 +18,7 @@ class Link:
 
 EVERYBODY: Final = tuple(Link(page) for page in ("account", "keys", "collections", "explain", "connect"))
 ADMINISTRATORS: Final = tuple(
-    Link(page) for page in ("users", "roles", "matrix", "groups", "limits", "audit", "health")
+    Link(page) for page in ("users", "providers", "roles", "matrix", "groups", "limits", "audit", "health")
 )
 
 

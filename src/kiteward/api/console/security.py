@@ -6,6 +6,7 @@ of `http://localhost`, and all of them discard those of other hosts.
 
 import hashlib
 import hmac
+import re
 from typing import Final
 
 from starlette.requests import Request
@@ -28,6 +29,8 @@ _POLICY: Final = "; ".join(
     )
 )
 _PURPOSE: Final = b"forms of the console"
+_MARK: Final = re.compile(r"[A-Za-z0-9_-]+")
+"""What the names of our cookies of sign-ins end with. Browsers may have others, whose names cannot be written."""
 
 
 def cookie_name(request: Request) -> str:
@@ -85,13 +88,14 @@ def attempt_cookie(request: Request, mark: str) -> str:
         request: the request.
         mark: what the name of the cookie ends with.
     """
-    return request.cookies.get(f"{_attempts(request)}{mark}", "")
+    return request.cookies.get(f"{_attempts(request)}{mark}", "") if _MARK.fullmatch(mark) else ""
 
 
 def attempt_marks(request: Request) -> list[str]:
     """Return what the names of the cookies of sign-ins in progress end with."""
     prefix = _attempts(request)
-    return [name.removeprefix(prefix) for name in request.cookies if name.startswith(prefix)]
+    marks = [name.removeprefix(prefix) for name in request.cookies if name.startswith(prefix)]
+    return [mark for mark in marks if _MARK.fullmatch(mark)]
 
 
 def set_attempt_cookie(response: Response, request: Request, mark: str, value: Secret, *, lifetime: int) -> None:

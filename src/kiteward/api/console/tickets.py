@@ -1,7 +1,6 @@
 """Tickets for secrets that are shown once: each to one session, within a short time."""
 
 import hashlib
-import hmac
 import json
 import secrets
 import time
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
+from kiteward.authn.sealing import SealingKey
 from kiteward.domain.identity import Secret
 from kiteward.store.base import Store
 
@@ -21,7 +21,6 @@ _MOST: Final = 8
 """The number of waiting secrets of one session; one more replaces the oldest."""
 
 _TICKET_BYTES: Final = 16
-_MARK_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +111,8 @@ class MemoryTickets:
 class StoredTickets:
     """Implements `Tickets` in a store that other servers share, any of which may be asked for the page.
 
-    A secret is stored sealed: only who presents the token of its session can read it, and the store has its digest
-    alone.
+    A secret is stored sealed: only who presents the token of its session and the ticket can read it, and the store has
+    only digests of both.
     """
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
@@ -129,11 +128,11 @@ class StoredTickets:
     async def put(self, session_id: str, token: Secret, shown: OneTimeSecret) -> str:
         ticket, now = secrets.token_urlsafe(_TICKET_BYTES), self._clock()
         until = shown.until.isoformat() if shown.until is not None else None
-        plain = json.dumps((shown.title, shown.what, shown.secret.reveal(), shown.back, until)).encode()
+        plain = Secret(json.dumps((shown.title, shown.what, shown.secret.reveal(), shown.back, until)))
         async with self._store.transaction() as transaction:
             await transaction.sessions.remove_secrets(session_id, now=now, most=_MOST - 1)
             await transaction.sessions.put_secret(
-                _digest(ticket), session_id, sealed(plain, token, ticket), ends_at=now + _SECONDS
+                _digest(ticket), session_id, _key(token, ticket).seal(plain, about=session_id), ends_at=now + _SECONDS
             )
             await transaction.commit()
         return ticket
@@ -143,42 +142,16 @@ class StoredTickets:
             found = await transaction.sessions.take_secret(_digest(ticket), session_id, now=self._clock())
             # Before it is shown, so that no other server shows it too.
             await transaction.commit()
-        plain = None if found is None else opened(found, token, ticket)
+        plain = None if found is None else _key(token, ticket).open(found, about=session_id)
         if plain is None:
             return None
-        title, what, secret, back, until = json.loads(plain)
+        title, what, secret, back, until = json.loads(plain.reveal())
         return OneTimeSecret(title, what, Secret(secret), back, datetime.fromisoformat(until) if until else None)
 
 
-def sealed(plain: bytes, token: Secret, ticket: str) -> str:
-    """Return a text from which only the holder of a token and a ticket can get the content.
-
-    The content is combined with as many bytes of SHAKE256, keyed by both, which are used for nothing else. An HMAC of
-    the result shows whether it was changed.
-    """
-    hidden = _combined(plain, token, ticket)
-    return (_mark(hidden, token, ticket) + hidden).hex()
-
-
-def opened(text: str, token: Secret, ticket: str) -> bytes | None:
-    """Return what was sealed; None if it was for another token or ticket, or was changed."""
-    both = bytes.fromhex(text)
-    mark, hidden = both[:_MARK_BYTES], both[_MARK_BYTES:]
-    return _combined(hidden, token, ticket) if hmac.compare_digest(mark, _mark(hidden, token, ticket)) else None
-
-
-def _combined(content: bytes, token: Secret, ticket: str) -> bytes:
-    stream = hashlib.shake_256(_key(b"content", token, ticket)).digest(len(content))
-    return bytes(a ^ b for a, b in zip(content, stream, strict=True))
-
-
-def _mark(hidden: bytes, token: Secret, ticket: str) -> bytes:
-    return hmac.digest(_key(b"mark", token, ticket), hidden, "sha256")
-
-
-def _key(purpose: bytes, token: Secret, ticket: str) -> bytes:
-    name = b"secret shown once, %b: %b" % (purpose, ticket.encode("utf-8", "surrogatepass"))
-    return hmac.digest(token.reveal().encode("utf-8", "surrogatepass"), name, "sha256")
+def _key(token: Secret, ticket: str) -> SealingKey:
+    """Return the key of one secret, which takes both its session's token and its ticket."""
+    return SealingKey(token, purpose=f"kiteward: a secret shown once, by the ticket {ticket}")
 
 
 def _digest(ticket: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from kiteward.api.console.forms import Action, Field, Form, path_below, reason_at_field, show
+from kiteward.api.console.identity_providers import identity_of
 from kiteward.api.console.keys import KEPT
 from kiteward.api.console.one_time_secrets import page_of, show_once
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
@@ -47,8 +48,10 @@ async def described(request: ConsoleRequest, errors: dict[str, Reason] | None = 
     """Describe a user, with the available actions."""
     name = request.names["name"]
     sessions = await request.client.invoke("ListSessions", PerhapsNamed(user_name=name), ListedSessions)
+    account = await request.client.invoke("DescribeUserAccount", PerhapsNamed(user_name=name), Account)
     values: dict[str, Any] = {
-        "account": await request.client.invoke("DescribeUserAccount", PerhapsNamed(user_name=name), Account),
+        "account": account,
+        "identity": await identity_of(request, name) if account.issuer else None,
         "sessions": sessions.sessions,
         "tags": (await request.client.invoke("DescribeTags", HolderNamed(user_name=name), Tags)).tags,
         "limits": (await request.client.invoke("DescribeLimits", LimitedNamed(user_name=name), ShownLimits)).applying,

@@ -45,12 +45,16 @@ import msgspec
 from kiteward.api.rest.status import UNIMPLEMENTED, RestFailure
 from kiteward.domain.errors import (
     AccessDenied,
+    AuditUnavailable,
+    CapacityExceeded,
     CredentialMissing,
     EngineError,
     InvalidArgument,
+    NotReady,
     OperationRefused,
     PayloadMalformed,
     RequestRefused,
+    StoreError,
 )
 from kiteward.domain.identity import PresentedCredential
 from kiteward.gateway.client import GatewayClient
@@ -103,8 +107,21 @@ class Answer:
     extra: ResponseData | None = None
 
 
-_RAISED_AFTER_AUTHENTICATION: Final = (AccessDenied, EngineError, OperationRefused, PayloadMalformed, RequestRefused)
-"""Errors that the gateway raises only after it has authenticated the caller."""
+REPORTED_AS_RAISED: Final = (
+    AccessDenied,
+    AuditUnavailable,
+    CapacityExceeded,
+    EngineError,
+    NotReady,
+    OperationRefused,
+    PayloadMalformed,
+    RequestRefused,
+    StoreError,
+)
+"""Errors that the gateway raises after it has authenticated the caller, or because nobody can be authenticated now.
+
+The caller is not authenticated again after one of them: that may fail for another reason, and a change of which it is
+not known whether it was made would be reported as one that was not."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -119,7 +136,7 @@ class RequestContext:
     Attributes:
         database: `dbName` of the body, else header `DB-Name`, else empty, which the gateway takes for `default`.
         allow_int64: whether 64-bit integers are JSON numbers for this caller, else strings.
-        established: whether the gateway has authenticated this caller.
+        established: whether the gateway has authenticated this caller, or said why nobody can be authenticated now.
     """
 
     def __init__(self, client: GatewayClient, executor: Executor, *, allow_int64: bool) -> None:
@@ -179,10 +196,10 @@ class RequestContext:
         return await self._establishing(self._client.read_large(operation, read, size=size))
 
     async def _establishing(self, work: Awaitable[_T]) -> _T:
-        """Return the outcome of a request to the gateway, and note whether it implies an authenticated caller."""
+        """Return the outcome of a request to the gateway, and note whether it may be reported as it is."""
         try:
             answer = await work
-        except _RAISED_AFTER_AUTHENTICATION:
+        except REPORTED_AS_RAISED:
             self.established = True
             raise
         self.established = True

@@ -138,7 +138,7 @@ class TokenAuthenticator:
         issuer = verified.issuer
         record, mapping = await self._read(identity)
         if record is None and sign_up:
-            await self._sign_ups.sign_up(issuer, identity)
+            await self._sign_ups.sign_up(verified, identity)
             record, mapping = await self._read(identity)
         if record is None:
             raise refusals.refused(ErrorCode.IDENTITY_NOT_INVITED, "its user has been removed: sign in again")

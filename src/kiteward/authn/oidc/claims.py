@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kiteward.authn.oidc import refusals
 from kiteward.authn.oidc.issuers import Issuer, NameRule
-from kiteward.authn.oidc.tokens import VerifiedToken, claim, texts_of
+from kiteward.authn.oidc.tokens import VerifiedToken, claim, listed, texts_of
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import InvalidArgument, TokenRejected
 from kiteward.domain.identity import ROOT
@@ -109,9 +109,9 @@ def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """Return the texts of a claim with a list of names, sorted; none where it is not there.
 
     Raises:
-        TokenRejected: it has more than are read.
+        TokenRejected: it has more than are read, or one that is no text of Unicode and cannot be shown.
     """
-    value = claim(claims, name) if name else None
+    value = listed(claims, name) if name else None
     if value is None:
         return ()
     found = sorted({each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)})
@@ -122,6 +122,8 @@ def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
             name=name,
             limit=MOST_GROUPS,
         )
+    if any("\ud800" <= character <= "\udfff" for character in "".join(found)):
+        raise refusals.missing_claim(name)
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 
 from kiteward import __version__
-from kiteward.authn.oidc.issuers import Issuer, is_safe
+from kiteward.authn.oidc.issuers import Issuer, may_name
 from kiteward.domain.errors import ConfigurationError
 
 PATIENCE: Final = 10.0
@@ -85,9 +85,9 @@ class IssuerClient:
         uri = source.uri
         if not uri:
             found = (await self.metadata()).get("jwks_uri")
-            if not isinstance(found, str) or not is_safe(found):
+            if not may_name(self.issuer.name, found):
                 raise FetchFailed("its metadata has no usable `jwks_uri`")
-            uri = found
+            uri = str(found)
         return await self.get(uri)
 
     async def get(self, address: str) -> Mapping[str, Any]:
@@ -96,7 +96,7 @@ class IssuerClient:
         Raises:
             FetchFailed: there is none.
         """
-        status, found = await self._send(self._client.build_request("GET", address))
+        status, found = await self._send("GET", address)
         if status != httpx.codes.OK:
             raise FetchFailed(f"it responds with status {status}")
         return found
@@ -109,15 +109,15 @@ class IssuerClient:
         Raises:
             FetchFailed: there is no response, or no JSON object in it.
         """
-        request = self._client.build_request("POST", address, data=dict(form), headers=dict(headers))
-        return await self._send(request)
+        return await self._send("POST", address, data=dict(form), headers=dict(headers))
 
     async def close(self) -> None:
         """Close its connections."""
         await self._client.aclose()
 
-    async def _send(self, request: httpx.Request) -> tuple[int, Mapping[str, Any]]:
+    async def _send(self, method: str, address: str, **parts: Any) -> tuple[int, Mapping[str, Any]]:
         try:
+            request = self._client.build_request(method, address, **parts)
             async with asyncio.timeout(self._patience):
                 response = await self._client.send(request, stream=True)
                 try:
@@ -126,7 +126,8 @@ class IssuerClient:
                     await response.aclose()
         except TimeoutError:
             raise FetchFailed(f"it did not respond within {self._patience:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+        # UnicodeError: a host that is no international name, which may be one of the provider's metadata.
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, UnicodeError) as error:
             raise FetchFailed(f"it cannot be reached ({type(error).__name__})") from error
 
 

@@ -21,6 +21,9 @@ LEEWAY: Final = 30
 
 LONGEST_LEEWAY: Final = 300
 
+LONGEST_AUTHENTICATION_AGE: Final = 31_536_000
+"""Most seconds that can be allowed since the authentication of a user at the issuer: a year."""
+
 SUBJECT: Final = "sub"
 """The claim that names the user where no other is configured."""
 
@@ -77,12 +80,14 @@ class Client:
         secret: its secret there; empty for a public client.
         name: how the issuer is named for signing in; empty for its host name.
         scopes: what is asked for, sorted; `openid` among it.
+        required_claims: those of ID tokens, as `Issuer.required_claims` are those of access tokens.
     """
 
     client_id: str
     secret: Secret
     name: str = ""
     scopes: tuple[str, ...] = ("openid", "profile")
+    required_claims: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +104,11 @@ class Issuer:
         keys: where its public keys are.
         algorithms: the algorithms of signatures that are accepted, of `ALGORITHMS`.
         leeway: seconds by which its clock may differ.
-        required_claims: claim -> its accepted values, of which it must have one; any value where there are none.
+        required_claims: claim of an access token -> its accepted values, of which it must have one; any value where
+            there are none.
         authorized_parties: where there are any, the claim `azp` must be one of these.
+        authentication_age: for how many seconds an authentication of a user counts (`auth_time`); 0 where that is
+            not looked at.
         groups_claim: the claim with the groups of a user; empty for none.
         group_roles: the roles that groups give by the configuration.
         roles_claim: the claim with names of roles; empty for none.
@@ -118,6 +126,7 @@ class Issuer:
     leeway: float = LEEWAY
     required_claims: Mapping[str, frozenset[str]] = field(default_factory=dict)
     authorized_parties: frozenset[str] = frozenset()
+    authentication_age: int = 0
     groups_claim: str = ""
     group_roles: GroupMapping = field(default_factory=GroupMapping)
     roles_claim: str = ""
@@ -144,6 +153,22 @@ def is_safe(address: str) -> bool:
     if not valid or not address.isascii() or any(character <= " " for character in address):
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+
+
+def may_name(issuer: str, address: object) -> bool:
+    """Return whether the metadata of an issuer may name an address to be asked: a safe one, of no service here.
+
+    Args:
+        issuer: the name of the issuer; only one on this machine may name addresses on it.
+        address: the address.
+    """
+    if not isinstance(address, str) or not is_safe(address):
+        return False
+    return _is_here(issuer) or not _is_here(address)
+
+
+def _is_here(address: str) -> bool:
+    return _is_loopback(urlsplit(address).hostname or "")
 
 
 def _is_loopback(host: str) -> bool:

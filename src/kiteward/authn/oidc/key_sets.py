@@ -98,7 +98,8 @@ class KeySet:
 
     Attributes:
         issuer: the issuer.
-        generation: another number after each withdrawal of a key, so that nothing verified by it counts any longer.
+        generation: another number after each withdrawal of a key, and when all have become too old, so that nothing
+            verified by them counts any longer.
         fetches: how many were begun.
     """
 
@@ -172,6 +173,8 @@ class KeySet:
     async def refresh(self) -> None:
         """Fetch the keys if it is time to; called again and again."""
         now = self._clock()
+        if self._keys and not self._usable():
+            self._keys, self.generation = (), self.generation + 1
         due = self._tried_at is None or now - self._tried_at >= (RETRY if self._fault else REFRESH)
         if due and self._wait() <= 0:
             await self._fetched()

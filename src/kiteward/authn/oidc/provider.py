@@ -95,7 +95,7 @@ class SignInProvider:
         if issuer.client is None:
             raise ValueError("an issuer without a client signs in nobody")
         self.issuer, self.name = issuer.name, issuer.sign_in_name
-        self._client = issuer.client
+        self._client, self._max_age = issuer.client, issuer.authentication_age
         self._asked = asked
         self._clock = clock
         self._reading = asyncio.Lock()
@@ -126,6 +126,7 @@ class SignInProvider:
             nonce=nonce,
             code_challenge=challenge,
             code_challenge_method="S256",
+            **({"max_age": str(self._max_age)} if self._max_age else {}),
         )
 
     async def end_session_url(self, *, back: str) -> str:

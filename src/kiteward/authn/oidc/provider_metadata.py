@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from kiteward.authn.oidc.fetching import FetchFailed
-from kiteward.authn.oidc.issuers import is_safe
+from kiteward.authn.oidc.issuers import may_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ProviderMetadata:
         """Return the metadata of a discovery document.
 
         Raises:
-            FetchFailed: it lacks an endpoint, or one is neither protected by TLS nor on this machine.
+            FetchFailed: it lacks an endpoint, or names one that its issuer may not name.
         """
         return cls(
             _endpoint(document, "authorization_endpoint"),
@@ -41,6 +41,6 @@ class ProviderMetadata:
 
 def _endpoint(document: Mapping[str, Any], name: str) -> str:
     url = document.get(name)
-    if not isinstance(url, str) or not is_safe(url):
+    if not may_name(str(document.get("issuer")), url):
         raise FetchFailed(f"its metadata has no usable `{name}`")
-    return url
+    return str(url)

@@ -49,6 +49,16 @@ def expired(at: float) -> TokenRejected:
     return refused(ErrorCode.TOKEN_EXPIRED, f"it expired at {since}: request a new one", time=since)
 
 
+def authenticated_long_ago(at: float) -> TokenRejected:
+    """Return the refusal of a token whose user has authenticated at the issuer too long ago."""
+    then = shown_time(at)
+    return refused(
+        ErrorCode.TOKEN_AUTHENTICATION_OLD,
+        f"its user authenticated at {then} (`auth_time`), longer ago than maxAuthenticationAge: sign in again",
+        time=then,
+    )
+
+
 def cut_off(at: float) -> TokenRejected:
     """Return the refusal of a token that was issued before the cut-off of its user or issuer."""
     since = shown_time(at)

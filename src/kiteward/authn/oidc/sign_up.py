@@ -8,12 +8,12 @@ from kiteward.audit.events import Event
 from kiteward.authn.oidc import refusals
 from kiteward.authn.oidc.claims import FederatedIdentity
 from kiteward.authn.oidc.issuers import Issuer, SignUp
+from kiteward.authn.oidc.tokens import VerifiedToken
 from kiteward.authn.system_events import SystemEventRecorder
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import TokenRejected
 from kiteward.store.base import Store
-from kiteward.store.identities import NO_PASSWORD
-from kiteward.store.records import UserRecord
+from kiteward.store.records import NO_PASSWORD, UserRecord
 from kiteward.store.transaction import Transaction
 
 OPERATION: Final = "SignUp"
@@ -41,27 +41,34 @@ class SignUps:
         """Set what changes the store and what records that."""
         self._change, self._events = change, events
 
-    async def sign_up(self, issuer: Issuer, identity: FederatedIdentity) -> None:
+    async def sign_up(self, verified: VerifiedToken, identity: FederatedIdentity) -> None:
         """Bind an identity that signs in nobody yet.
 
+        Args:
+            verified: its token.
+            identity: the identity.
+
         Raises:
-            TokenRejected: no user is open for it.
+            TokenRejected: no user is open for it, or the token is too old for its user name.
             KitewardError: as `PolicyCache.change`.
         """
+        issuer, name = verified.issuer, identity.user_name
         # Nobody who cannot become a user makes others wait for a transaction.
-        _require_open(issuer, identity, await self._store.user(identity.user_name))
+        _require_open(issuer, identity, await self._store.user(name))
+        _require_current(verified, await self._store.tokens_not_before(issuer.name, name))
         if self._change is None or self._events is None:
             raise _nobody(identity)
-        details = {"userName": identity.user_name, "issuer": identity.issuer, "subject": identity.subject}
+        details = {"userName": name, "issuer": identity.issuer, "subject": identity.subject}
         async with self._change() as transaction:
             if await transaction.identities.user_of(identity.issuer, identity.subject) is not None:
                 return  # another request with the same token was faster
-            record = await transaction.users.get(identity.user_name)
+            record = await transaction.users.get(name)
             _require_open(issuer, identity, record)
+            _require_current(verified, await transaction.identities.not_before(issuer.name, name))
             if record is None:
                 await self._add(transaction, identity)
             else:
-                await transaction.identities.settle(identity.user_name, identity.subject)
+                await transaction.identities.settle(name, identity.subject)
             await self._events.store_system_event(transaction, Event.USER_CHANGE, OPERATION, **details)
         self._events.note_system_event(Event.USER_CHANGE, OPERATION, **details)
 
@@ -96,6 +103,16 @@ def _require_open(issuer: Issuer, identity: FederatedIdentity, record: UserRecor
             reason=f"{_shown(identity)} would become `{identity.user_name}`, who is "
             + ("a local user" if held is None else f"{held.subject or 'invited'} of {held.issuer}"),
         )
+
+
+def _require_current(verified: VerifiedToken, not_before: float) -> None:
+    """Require that a token was issued since a moment, in seconds since the epoch.
+
+    Raises:
+        TokenRejected: it was issued before.
+    """
+    if verified.issued_at < not_before:
+        raise refusals.cut_off(not_before)
 
 
 def _nobody(identity: FederatedIdentity) -> TokenRejected:

@@ -25,6 +25,9 @@ _LONGEST_SUBJECT: Final = 255
 _LATEST: Final = 2**53
 """Seconds since the epoch that no time of a token reaches."""
 
+_WORDS: Final = frozenset({"scope", "scp"})
+"""The claims with values that are separated by spaces."""
+
 LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 """The member of the claim `events` of a logout token (OpenID Connect Back-Channel Logout 1.0, 2.4)."""
 
@@ -129,7 +132,7 @@ class TokenVerifier:
             "" if use is TokenUse.LOGOUT and "sub" not in unverified.claims else _subject(unverified.claims),
             unverified.claims,
             float(unverified.claims["iat"]),
-            float(unverified.claims["exp"]) + issuer.leeway,
+            _expires_at(issuer, unverified.claims, use) + issuer.leeway,
             key_set.generation,
         )
 
@@ -215,8 +218,14 @@ def _require_claims(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse, no
     """
     _require_times(issuer, claims, now)
     _require_audience(issuer, claims, use)
+    if _is_limited_in_age(issuer, use):
+        _require_recent(issuer, claims, now)
     if use is TokenUse.ACCESS:
-        _require_configured(issuer, claims)
+        _require_understood(claims)
+        _require_party(issuer, claims)
+        _require_values(issuer.required_claims, claims)
+    elif use is TokenUse.ID and issuer.client is not None:
+        _require_values(issuer.client.required_claims, claims)
 
 
 def _require_times(issuer: Issuer, claims: Mapping[str, Any], now: float) -> None:
@@ -226,22 +235,66 @@ def _require_times(issuer: Issuer, claims: Mapping[str, Any], now: float) -> Non
     if now >= claims["exp"] + issuer.leeway:
         raise refusals.expired(claims["exp"])
     for name in ("iat", "nbf"):
-        if claims.get(name, 0) > now + issuer.leeway:
-            begins = refusals.shown_time(claims[name])
-            raise refusals.refused(
-                ErrorCode.TOKEN_NOT_YET_VALID,
-                f"it is from the future: it is valid from {begins} (`{name}`); compare the clocks",
-                time=begins,
-            )
+        _require_past(issuer, claims, name, now)
 
 
-def _require_configured(issuer: Issuer, claims: Mapping[str, Any]) -> None:
+def _require_past(issuer: Issuer, claims: Mapping[str, Any], name: str, now: float) -> None:
+    if claims.get(name, 0) > now + issuer.leeway:
+        begins = refusals.shown_time(claims[name])
+        raise refusals.refused(
+            ErrorCode.TOKEN_NOT_YET_VALID,
+            f"it is from the future: it is valid from {begins} (`{name}`); compare the clocks",
+            time=begins,
+        )
+
+
+def _require_understood(claims: Mapping[str, Any]) -> None:
+    """Require that nothing limits the use of an access token in a way that cannot be enforced here.
+
+    Raises:
+        TokenRejected: it is bound to a key (RFC 7800, 3.1), or has limits of RFC 9396.
+    """
+    if "cnf" in claims:
+        raise refusals.refused(
+            ErrorCode.TOKEN_KIND, "it is bound to a key of its client (`cnf`), which cannot be proved here"
+        )
+    if "authorization_details" in claims:
+        raise refusals.refused(
+            ErrorCode.TOKEN_KIND, "its limits (`authorization_details`) are not understood here: request another one"
+        )
+
+
+def _is_limited_in_age(issuer: Issuer, use: TokenUse) -> bool:
+    return issuer.authentication_age > 0 and use is not TokenUse.LOGOUT
+
+
+def _require_recent(issuer: Issuer, claims: Mapping[str, Any], now: float) -> None:
+    if not _is_time(claims.get("auth_time")):
+        raise refusals.missing_claim("auth_time")
+    at = claims["auth_time"]
+    if now >= at + issuer.authentication_age + issuer.leeway:
+        raise refusals.authenticated_long_ago(at)
+    _require_past(issuer, claims, "auth_time", now)
+
+
+def _expires_at(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse) -> float:
+    """Return when an acceptable token ends, leeway not included: at its expiry, or as its authentication gets old."""
+    ends = [float(claims["exp"])]
+    if _is_limited_in_age(issuer, use):
+        ends.append(claims["auth_time"] + issuer.authentication_age)
+    return min(ends)
+
+
+def _require_party(issuer: Issuer, claims: Mapping[str, Any]) -> None:
     if issuer.authorized_parties and str(claims.get("azp")) not in issuer.authorized_parties:
         raise refusals.refused(
             ErrorCode.TOKEN_PARTY, "the client that requested it (`azp`) is none of authorizedParties"
         )
-    for name, values in issuer.required_claims.items():
-        value = claim(claims, name)
+
+
+def _require_values(required: Mapping[str, frozenset[str]], claims: Mapping[str, Any]) -> None:
+    for name, values in required.items():
+        value = listed(claims, name)
         if value is None:
             raise refusals.missing_claim(name)
         if values and values.isdisjoint(texts_of(value)):
@@ -287,6 +340,12 @@ def claim(claims: Mapping[str, Any], name: str) -> Any:
         first, _, name = name.partition("/")
         here = here.get(first)
     return None
+
+
+def listed(claims: Mapping[str, Any], name: str) -> Any:
+    """Return a claim as of `claim`; `scope` and `scp` as lists of their words (RFC 8693, 4.2)."""
+    value = claim(claims, name)
+    return value.split(" ") if name in _WORDS and isinstance(value, str) else value
 
 
 def texts_of(value: Any) -> list[str]:

@@ -1,24 +1,27 @@
 """Users who sign in by an identity provider, and the roles that their groups give."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
 from kiteward.audit.events import Event
+from kiteward.authn.principals import PrincipalLookup
 from kiteward.iam import identities
 from kiteward.iam.identities import SCIM, Invitation
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
 from kiteward.iam.json_api.shapes import moment
 from kiteward.iam.services import Services
-from kiteward.store.identity_records import GroupRole
+from kiteward.store.identity_records import GroupRole, IdentityRecord
 from kiteward.store.records import UserRecord
 
 
 class IdentityListing(Arguments):
-    """Selects users by their identity provider; without `issuer`, those of all."""
+    """Selects users by their identity provider; without `issuer`, those of all. `userName` selects one user."""
 
     issuer: str = ""
+    user_name: str = ""
     after: str = ""
     limit: int = 100
 
@@ -27,7 +30,8 @@ class Identity(Outcome):
     """A user who signs in by an identity provider.
 
     `subject` is null until an invited user signs in. `groups`, `claimedRoles` and `claimedTags` are those of the token
-    of the last sign-in. Tokens issued before `notBefore` are refused.
+    of the last sign-in, and `tokenRoles` the roles that these give now, beside those bound to the user. Tokens issued
+    before `notBefore` are refused.
     """
 
     user_name: str
@@ -39,6 +43,7 @@ class Identity(Outcome):
     groups: list[str]
     claimed_roles: list[str]
     claimed_tags: dict[str, str]
+    token_roles: list[str]
     not_before: datetime | None
 
 
@@ -115,18 +120,25 @@ class GroupRoles(Outcome):
 
 async def listed(services: Services, _request: Request, arguments: IdentityListing) -> Identities:
     """List users who sign in by an identity provider."""
-    limit = page(arguments.limit)
-    found = await services.store.federated_users(issuer=arguments.issuer or None, after=arguments.after, limit=limit)
+    limit, issuer = page(arguments.limit), arguments.issuer or None
+    if arguments.user_name:
+        record = await services.store.user(arguments.user_name)
+        found: Sequence[UserRecord] = [] if record is None else [record]
+    else:
+        found = await services.store.federated_users(issuer=issuer, after=arguments.after, limit=limit)
+    principals = services.principals
     return Identities(
-        identities=[shown for record in found if (shown := _shown(record)) is not None],
-        next=found[-1].name if len(found) == limit else "",
+        identities=[
+            await _shown(principals, record, record.identity)
+            for record in found
+            if record.identity is not None and issuer in (None, record.identity.issuer)
+        ],
+        next=found[-1].name if len(found) == limit and not arguments.user_name else "",
     )
 
 
-def _shown(record: UserRecord) -> Identity | None:
-    held = record.identity
-    if held is None:
-        return None
+async def _shown(principals: PrincipalLookup, record: UserRecord, held: IdentityRecord) -> Identity:
+    roles = (await principals.of_user(record)).principal.roles
     return Identity(
         user_name=record.name,
         issuer=held.issuer,
@@ -137,6 +149,7 @@ def _shown(record: UserRecord) -> Identity | None:
         groups=list(held.rights.groups),
         claimed_roles=list(held.rights.roles),
         claimed_tags=dict(held.rights.tags),
+        token_roles=sorted(roles.difference(record.roles, record.group_roles)),
         not_before=moment(held.not_before or None),
     )
 

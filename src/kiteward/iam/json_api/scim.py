@@ -206,7 +206,7 @@ def _change(
         rest=False,
         event=Event.USER_CHANGE,
         details_limit=_LARGEST,
-        unrecorded_results=frozenset({"resource"}),
+        unrecorded_results=frozenset({"resource"}) if outcome is Resource else frozenset(),
     )
 
 

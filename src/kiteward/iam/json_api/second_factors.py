@@ -80,7 +80,7 @@ class NewPasskey(Arguments):
 class Enrolled(Outcome):
     """A new second factor. The first one comes with recovery codes, one in a line, returned only once.
 
-    A session that began without a second factor is replaced by another one.
+    A session that began without a second factor is replaced by another one. Without a session the user signs in again.
     """
 
     factor_id: str

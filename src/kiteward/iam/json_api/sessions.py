@@ -216,6 +216,7 @@ ADMIN_OPERATIONS: Final = (
         administrators=False,
         changes=False,
         event=Event.SESSION,
+        one_time_password=True,
         steps=frozenset({SignInStep.ENROLMENT}),
     ),
     AdminOperation(

@@ -6,7 +6,7 @@ from kiteward.authz.policy import decide_administrator
 from kiteward.iam.access import grants_of
 from kiteward.iam.json_api.accounts import Named
 from kiteward.iam.json_api.base import AdminOperation, Outcome, Request
-from kiteward.iam.json_api.shapes import HeldGrant
+from kiteward.iam.json_api.shapes import HeldGrant, issuer_of, subject_of
 from kiteward.iam.services import Services
 from kiteward.iam.user_view import view_as_user
 
@@ -19,13 +19,18 @@ class SeenDatabase(Outcome):
 
 
 class View(Outcome):
-    """What a user holds, and what lists show to it."""
+    """What a user holds, and what lists show to it.
+
+    `issuer` and `subject` say who a federated user is at its identity provider, null for others.
+    """
 
     user_name: str
     administrator: bool
     roles: list[str]
     grants: list[HeldGrant]
     databases: list[SeenDatabase]
+    issuer: str | None = None
+    subject: str | None = None
 
 
 async def viewed(services: Services, request: Request, arguments: Named) -> View:
@@ -39,6 +44,8 @@ async def viewed(services: Services, request: Request, arguments: Named) -> View
         databases=[
             SeenDatabase(db_name=name, collections=list(collections)) for name, collections in view.databases.items()
         ],
+        issuer=issuer_of(view.principal.identity),
+        subject=subject_of(view.principal.identity),
     )
 
 

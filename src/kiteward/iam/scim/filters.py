@@ -88,7 +88,17 @@ class Selection:
     inner: "Filter"
 
 
-Filter = Comparison | Present | Negation | Combination | Selection
+@dataclass(frozen=True, slots=True)
+class NotKept:
+    """A comparison of an attribute that is not kept with a text: nobody has the value.
+
+    It is accepted beside `id eq "…"` alone, in a conjunction: as Entra asks whether a user has a certain manager.
+    """
+
+    name: str
+
+
+Filter = Comparison | Present | Negation | Combination | Selection | NotKept
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +143,7 @@ class _Parser:
         self._at = 0
         self._depth = 0
         self._inside: Attribute | None = None
+        self._unkept: list[NotKept] = []
         if len(text) > LONGEST:
             raise invalid_filter(f"it has more than {LONGEST} characters")
 
@@ -140,6 +151,10 @@ class _Parser:
         """Read all of it as a filter."""
         found = self._either()
         self._require_end()
+        beside = found.terms if isinstance(found, Combination) and found.every and any(map(_is_id, found.terms)) else ()
+        for each in self._unkept:
+            if each not in beside:
+                raise self._unknown(each.name, invalid_filter)
         return found
 
     def whole_path(self) -> Path:
@@ -177,6 +192,21 @@ class _Parser:
             self._at = len(self._text)
         return not kept
 
+    def _is_unkept(self, word: str) -> bool:
+        """Return whether a word of a filter names an attribute of RFC 7643 that is not kept, or one of an extension."""
+        urn, _, name = word.lower().rpartition(":")
+        of_extension = urn.startswith("urn:") and urn != self._schema.urn.lower()
+        return of_extension or name.partition(".")[0] in self._schema.not_kept
+
+    def _nobody(self, word: str) -> Filter:
+        operator, value = self._word().lower(), self._next()
+        if operator != "eq" or value is None or value["text"] is None:
+            raise self._unknown(word, invalid_filter)
+        self._unquoted(value["text"])
+        found = NotKept(word)
+        self._unkept.append(found)
+        return found
+
     def _either(self) -> Filter:
         return self._joined("or", self._both, every=False)
 
@@ -199,6 +229,8 @@ class _Parser:
         word = self._word()
         if not word:
             self._refuse("the name of an attribute is expected")
+        if self._inside is None and self._is_unkept(word):
+            return self._nobody(word)
         target = self._named(word, invalid_filter)
         if self._taken("["):
             if self._inside is not None:
@@ -289,8 +321,11 @@ class _Parser:
         attribute = self._schema.attribute(attribute_name) if urn.lower() in ("", self._schema.urn.lower()) else None
         part = attribute.part(part_name) if attribute is not None and part_name else None
         if attribute is None or (part_name and part is None):
-            raise fault(f"there is no attribute `{word[:64]}`, or none that is kept")
+            raise self._unknown(word, fault)
         return Target(attribute, part)
+
+    def _unknown(self, word: str, fault: Callable[[str], InvalidArgument]) -> InvalidArgument:
+        return fault(f"there is no attribute `{word[:64]}`, or none that is kept")
 
     def _next(self) -> "re.Match[str] | None":
         found = _TOKEN.match(self._text, self._at)
@@ -325,3 +360,7 @@ class _Parser:
 
     def _refuse(self, why: str) -> NoReturn:
         raise invalid_filter(f"{why} (at character {self._at})")
+
+
+def _is_id(found: Filter) -> bool:
+    return isinstance(found, Comparison) and found.target.attribute.name == "id" and found.operator == "eq"

@@ -3,13 +3,13 @@
 import uuid
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import AlreadyExists, NotFound, ProtectedObject
-from kiteward.domain.identity import ROOT
+from kiteward.domain.errors import AlreadyExists, NotFound
 from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_user
 from kiteward.iam.scim import faults
 from kiteward.iam.scim.resources import one
 from kiteward.iam.scim.schemas import USER
+from kiteward.iam.scim.users import require_manageable
 from kiteward.iam.services import Services
 from kiteward.store.scim_records import ScimUserRecord
 
@@ -34,10 +34,7 @@ async def hand_over(services: Services, caller: Caller, user_name: str, login: s
     attribute = USER.attribute("userName")
     if attribute is not None:
         one(attribute, login)
-    if user_name == ROOT or user_name in services.super_users:
-        raise ProtectedObject(
-            f"{user_name} is never managed by SCIM", ErrorDetail(ErrorCode.SCIM_USER_PROTECTED), field="userName"
-        )
+    require_manageable(services, user_name)
     async with caller.change() as transaction:
         user = await require_user(transaction, user_name)
         if await transaction.scim.user_named(user_name) is not None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from kiteward.iam.scim.faults import invalid_filter
-from kiteward.iam.scim.filters import Combination, Comparison, Filter, Negation, Present, Selection, Target
+from kiteward.iam.scim.filters import Combination, Comparison, Filter, Negation, NotKept, Present, Selection, Target
 from kiteward.iam.scim.schemas import Attribute, Kind
 
 _COMPARED: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -40,6 +40,8 @@ def matches(found: Filter, resource: Mapping[str, Any]) -> bool:
             return any(matches(found.inner, each) for each in held)
         case Comparison():
             return _compare(found, resource)
+        case NotKept():
+            return False
 
 
 def required_values(found: Filter) -> Mapping[str, str]:
@@ -72,6 +74,8 @@ def names_attribute(found: Filter, name: str) -> bool:
             return found.attribute.name == name
         case Present() | Comparison():
             return found.target.attribute.name == name
+        case NotKept():
+            return False
 
 
 def _compare(found: Comparison, resource: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from kiteward.iam.scim.faults import invalid_path, invalid_syntax, invalid_value, no_target, not_changeable
 from kiteward.iam.scim.filters import Path, parse_path
 from kiteward.iam.scim.matching import matches, required_values
-from kiteward.iam.scim.resources import distinct, one, require_complete, typed
+from kiteward.iam.scim.resources import distinct, one, require_complete, require_few, typed
 from kiteward.iam.scim.schemas import Attribute, Kind, Mutability, ResourceSchema
 
 PATCH_URN: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -175,7 +175,8 @@ def _set_values(working: dict[str, Any], attribute: Attribute, verb: Verb, value
     new = typed(attribute, value) or []
     if any(each.get("primary") for each in new):
         held = [{**each, "primary": False} if each.get("primary") else each for each in held]
-    _keep(working, attribute, typed(attribute, [*held, *new]) or [])
+    _keep(working, attribute, [*held, *new])
+    require_few(attribute, working.get(attribute.name, ()))
 
 
 def _set_part_of_all(working: dict[str, Any], attribute: Attribute, part: Attribute, value: Any) -> None:
@@ -220,9 +221,12 @@ def _remove(working: dict[str, Any], attribute: Attribute, path: Path, value: An
 def _left(held: Sequence[dict[str, Any]], path: Path, given: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
     """Return which values are left; Entra lists those to be removed as `given`, instead of a filter."""
     unwanted = {each.get("value") for each in given or ()}
+    named = _named_by(path)
     left = []
     for each in held:
-        if path.selected is not None:
+        if named is not None and each.get("value") != named:
+            chosen = False
+        elif path.selected is not None:
             chosen = matches(path.selected, each)
         else:
             chosen = given is None or each.get("value") in unwanted
@@ -231,6 +235,17 @@ def _left(held: Sequence[dict[str, Any]], path: Path, given: Sequence[dict[str, 
         elif path.part is not None:
             left.append({name: part for name, part in each.items() if name != path.part.name})
     return left
+
+
+def _named_by(path: Path) -> str | None:
+    """Return the `value` that all selected values have, where it is compared exactly; None if that is not known.
+
+    Comparing it first matters where each of many operations removes one of many members.
+    """
+    part = None if path.attribute is None else path.attribute.part("value")
+    if path.selected is None or part is None or not part.case_exact:
+        return None
+    return required_values(path.selected).get("value")
 
 
 def _keep(working: dict[str, Any], attribute: Attribute, values: Sequence[dict[str, Any]]) -> None:

@@ -70,10 +70,19 @@ def typed(attribute: Attribute, value: object) -> Any:
     if not attribute.multi_valued:
         return one(attribute, value)
     values = value if isinstance(value, list) else [value]
+    require_few(attribute, values)
+    return distinct([one(attribute, each) for each in values]) or None
+
+
+def require_few(attribute: Attribute, values: Sequence[object]) -> None:
+    """Require that an attribute has no more values than it may have.
+
+    Raises:
+        InvalidArgument: there are too many.
+    """
     most = MOST_MEMBERS if attribute.name == "members" else MOST_VALUES
     if len(values) > most:
         raise invalid_value(attribute.name, f"has more than {most} values")
-    return distinct([one(attribute, each) for each in values]) or None
 
 
 def one(attribute: Attribute, value: object) -> Any:

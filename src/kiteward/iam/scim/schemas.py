@@ -241,6 +241,13 @@ USER: Final = ResourceSchema(
             "entitlements",
             "roles",
             "x509certificates",
+            # Of the enterprise extension (RFC 7643, 4.3); Entra leaves out its URN in some paths.
+            "employeenumber",
+            "costcenter",
+            "organization",
+            "division",
+            "department",
+            "manager",
         ]
     ),
 )

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import ProtectedObject
+from kiteward.domain.identity import ROOT
 from kiteward.iam.administrators import require_another_administrator
 from kiteward.iam.caller import Caller
 from kiteward.iam.scim import faults
@@ -17,7 +20,7 @@ from kiteward.iam.scim.resources import accepted
 from kiteward.iam.scim.schemas import USER
 from kiteward.iam.services import Services
 from kiteward.iam.users import NewUser, add_user
-from kiteward.store.identities import NO_PASSWORD
+from kiteward.store.records import NO_PASSWORD
 from kiteward.store.scim import ScimReads
 from kiteward.store.scim_records import ScimSelection, ScimUserRecord
 from kiteward.store.transaction import Transaction
@@ -77,7 +80,8 @@ async def create_user(services: Services, caller: Caller, resource: Mapping[str,
     kept = accepted(USER, resource)
     name = name_of(services, kept["userName"])
     scim_id = str(uuid.uuid4())
-    record = _record(ScimUserRecord(scim_id, name, "", None, kept.get("active", True), {}), kept)
+    active = kept.get("active", True)
+    record = _record(ScimUserRecord(scim_id, name, "", None, active, {}, deactivated=not active), kept)
     async with caller.change() as transaction:
         await require_free(transaction, record)
         await add_user(services, transaction, NewUser(name, NO_PASSWORD, enabled=record.active))
@@ -103,7 +107,7 @@ async def replace_user(
 
     Raises:
         NotFound: SCIM manages no user of this id.
-        ProtectedObject: it is the last administrator, and would be disabled.
+        ProtectedObject: it is the last administrator, and would be disabled; or as `require_manageable`.
         InvalidArgument, AlreadyExists, OperationRefused: as of `create_user`; InvalidArgument also for another version.
     """
     kept = accepted(USER, resource)
@@ -131,6 +135,7 @@ async def delete_user(services: Services, caller: Caller, scim_id: str, *, versi
     services.scim.require_enabled()
     async with caller.change() as transaction:
         record = await _found(transaction.scim, scim_id)
+        require_manageable(services, record.user_name)
         require_version(user_document(record), versions)
         await require_another_administrator(services, transaction, record.user_name)
         await transaction.users.remove(record.user_name)
@@ -144,6 +149,18 @@ def name_of(services: Services, login: str) -> str:
         InvalidArgument: it is no legal name.
     """
     return services.scim.name_of(login, services.naming, reserved=services.super_users)
+
+
+def require_manageable(services: Services, user_name: str) -> None:
+    """Require that SCIM may manage a user, also one that it manages already.
+
+    Raises:
+        ProtectedObject: it is `root`, or one of `common.security.superUsers`.
+    """
+    if user_name == ROOT or user_name in services.super_users:
+        raise ProtectedObject(
+            f"{user_name} is never managed by SCIM", ErrorDetail(ErrorCode.SCIM_USER_PROTECTED), field="userName"
+        )
 
 
 def require_version(document: Mapping[str, Any], versions: Sequence[str]) -> None:
@@ -186,11 +203,12 @@ async def _change(
     services.scim.require_enabled()
     async with caller.change() as transaction:
         before = await _found(transaction.scim, scim_id)
+        require_manageable(services, before.user_name)
         require_version(user_document(before), versions)
         after = _record(before, change(kept_of_user(before)))
         if after.login != before.login:
             after = await _renamed(services, transaction, before, after)
-        await _set_active(services, transaction, before, after)
+        after = await _set_active(services, transaction, before, after)
         if after != before:
             await transaction.scim.put_user(after)
         changed = user_document(await _found(transaction.scim, scim_id))
@@ -213,16 +231,19 @@ async def _renamed(
 
 async def _set_active(
     services: Services, transaction: Transaction, before: ScimUserRecord, after: ScimUserRecord
-) -> None:
-    """Disable a user that is not to be active, and enable one that SCIM has deactivated.
+) -> ScimUserRecord:
+    """Disable a user that is not to be active, enable one that SCIM has disabled, and return what is to be stored.
 
-    A user whom an administrator has disabled stays so, however often clients repeat that it is active.
+    A user whom an administrator has disabled stays so, whatever clients say of it before and afterwards.
     """
     if not after.active and before.enabled:
         await require_another_administrator(services, transaction, after.user_name)
         await transaction.users.enable(after.user_name, False)
-    elif after.active and not before.active:
+        return replace(after, deactivated=True)
+    if after.active and before.deactivated:
         await transaction.users.enable(after.user_name, True)
+        return replace(after, deactivated=False)
+    return after
 
 
 def _record(before: ScimUserRecord, kept: Mapping[str, Any]) -> ScimUserRecord:

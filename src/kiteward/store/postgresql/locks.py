@@ -27,7 +27,13 @@ LEFT JOIN locks AS earlier
 LEFT JOIN replicas ON replicas.replica_id = earlier.replica_id
 WHERE mine.ticket = $1
 """
-_RELEASE: Final = "DELETE FROM locks WHERE ticket = $1"
+_RELEASE: Final = """
+WITH released AS (DELETE FROM locks WHERE ticket = $1)
+SELECT pg_logical_emit_message(true, 'kiteward', '')
+"""
+"""The message is read by nobody. It lets the commit wait for the standby also where an earlier attempt has deleted the
+row: if the standby does not have that and takes over, the ticket is back, and nobody would release it again."""
+
 _WITHDRAW: Final = """
 INSERT INTO locks (ticket, name, replica_id, alone) VALUES ($1, $1, $2, false)
 ON CONFLICT (ticket) DO UPDATE SET name = excluded.name

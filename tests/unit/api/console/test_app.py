@@ -29,8 +29,7 @@ from kiteward.domain.errors import EngineUnavailable, KitewardError, RequestRefu
 from kiteward.engine.base import EngineHealth
 from kiteward.iam.services import Servers
 from kiteward.milvus import messages
-from kiteward.store.identities import NO_PASSWORD
-from kiteward.store.records import ListedReplica, ReplicaRecord
+from kiteward.store.records import NO_PASSWORD, ListedReplica, ReplicaRecord
 
 CLASSES = [
     kind

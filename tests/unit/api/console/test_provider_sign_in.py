@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import html
 import json
 import re
 import time
@@ -202,6 +203,16 @@ async def test_several_sign_ins_may_be_under_way_and_no_more_than_a_few(tmp_path
         assert (await browser.get(last)).status_code == 200
 
 
+async def test_cookies_with_names_that_nobody_here_gives_disturb_no_sign_in(
+    tmp_path: Path, idp: SignInProvider
+) -> None:
+    async with browsing(tmp_path, idp) as browser:
+        strange = "; ".join(f"kiteward-sign-in-a@{number}=x" for number in range(9))
+        for path in (COMPANY, f"{COMPANY}/callback?state=a%401&code=x"):
+            answer = await browser.client.get(path, headers={"Cookie": strange})
+            assert answer.status_code == (303 if path == COMPANY else 422)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -289,6 +300,20 @@ async def test_id_token_with_a_header_of_something_else_signs_in_nobody(
     idp.headers |= header
     async with browsing(tmp_path, idp) as browser:
         assert await browser.refused(await browser.begin())
+
+
+async def test_claims_that_a_sign_in_requires_must_be_there_with_an_accepted_value(
+    tmp_path: Path, idp: SignInProvider
+) -> None:
+    required = {"hd": ["company.example"], "tenant/id": [7]}
+    async with browsing(tmp_path, idp, signInClaims=required, requiredClaims={"typ": ["Bearer"]}) as browser:
+        person = idp.person.claims
+        for company, tenant in ((None, 7), ("other.example", 7), ("company.example", 8)):
+            idp.person.claims = {**person, "hd": company, "tenant": {"id": tenant}}
+            assert re.search("claim “(hd|tenant/id)”", await browser.refused(await browser.begin()))
+        idp.person.claims = {**person, "hd": "company.example", "tenant": {"id": 7}}
+        await browser.sign_in()
+        assert await browser.signed_in()
 
 
 async def test_at_hash_may_be_missing_and_several_audiences_need_the_authorized_party(
@@ -468,6 +493,28 @@ async def test_what_is_no_logout_token_ends_nothing(
         assert answer.status_code == 400
         assert await browser.signed_in()
         assert [line["reason"] for line in await browser.recorded("EndSessionsByProvider")] != [""]
+
+
+async def test_lines_of_the_trail_and_their_explanations_name_issuer_and_subject(
+    tmp_path: Path, idp: SignInProvider
+) -> None:
+    async with browsing(tmp_path, idp) as browser:
+        await browser.sign_in()
+        assert (await browser.get("/console/users")).status_code == 403
+        await browser.recorded("ListUserAccounts")
+        token = idp.issuer.token("subject-1", preferred_username="ann")
+        async with httpx.AsyncClient(base_url=browser.client.base_url, timeout=30) as client:
+            path, headers = "/v2/vectordb/users/list", {"Authorization": f"Bearer {token}"}
+            assert (await client.post(path, json={}, headers=headers)).json()["code"] != 0
+        await browser.recorded("ListCredUsers")
+        browser.client.cookies.clear()
+        await browser.post("/console/sign-in", user="root", password="Milvus")
+        for operation in ("BeginSession", "ListUserAccounts", "ListCredUsers"):
+            page = (await browser.get(f"/console/audit?user=idp_ann&operation={operation}")).text
+            assert f"subject-1 of {idp.issuer.url}" in page
+        why = re.search(r'href="(/console/explain\?line=[^"]*)"', page)
+        assert why is not None
+        assert (await browser.get(html.unescape(why[1]))).text.count(f"subject-1 of {idp.issuer.url}") == 2
 
 
 async def test_no_other_credential_is_a_logout_token_nor_the_other_way_round(

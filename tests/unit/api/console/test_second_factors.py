@@ -11,6 +11,7 @@ from tests.unit.api.console.test_app import Browser, browsing
 
 from kiteward.authn.local_sign_in import LocalSignIn
 from kiteward.authn.second_factor.rules import PasskeyRules, RequiredOf, SecondFactorRules
+from kiteward.domain.errors import StoreUnavailable
 
 RULES = SecondFactorRules(passkeys=PasskeyRules("kiteward.example", ("https://kiteward.example",)))
 
@@ -68,6 +69,24 @@ async def test_the_way_by_an_app_needs_no_script() -> None:
         assert (done.status_code, done.headers["location"]) == (303, "/console/users")
         assert (await browser.open("users")).status_code == 200
         assert "kiteward-sign-in" not in browser.client.cookies
+
+
+async def test_recovery_codes_are_shown_at_once_where_no_session_can_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise StoreUnavailable("the store cannot be written")
+
+    async with browsing() as browser:
+        await browser.sign_in()
+        page = (await browser.open("second-factors/app")).text
+        secret = re.search(r'<code id="secret"[^>]*>([A-Z2-7]+)<', page)
+        assert secret is not None
+        token = page.partition('name="csrf" value="')[2].partition('"')[0]
+        monkeypatch.setattr(browser.harness.services.sessions, "begin", broken)
+        shown = await browser.post(
+            "second-factors/app", csrf=token, code=code_of(browser, secret[1]), password="Milvus", label="phone"
+        )
+        assert shown.status_code == 200
+        assert len(re.findall(r"[a-z2-7]{4}(?:-[a-z2-7]{4}){3}", shown.text)) == 10
 
 
 async def test_a_recovery_code_signs_in_and_the_page_says_how_many_are_left() -> None:

@@ -1,14 +1,16 @@
 """Secrets that wait to be shown: to one session, once, for a short time, and not many of them."""
 
+import base64
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from kiteward.api.console.tickets import MemoryTickets, OneTimeSecret, StoredTickets, Tickets, opened, sealed
+from kiteward.api.console.tickets import MemoryTickets, OneTimeSecret, StoredTickets, Tickets
 from kiteward.domain.identity import Secret
 from kiteward.store import schema
 from kiteward.store.records import SessionRecord
@@ -94,15 +96,66 @@ async def test_store_holds_neither_the_secret_nor_its_ticket(store: SqlStore, cl
     (rows,) = await store._reader.rows(select(schema.secrets_shown))
     held = repr(rows)
     assert "a secret of a key" not in held
-    assert b"a secret".hex() not in held
+    for form in (bytes.hex, lambda text: base64.b64encode(text).decode()):
+        assert form(b"a secret") not in held
     assert ticket not in held
 
 
-def test_what_is_sealed_opens_for_its_token_and_ticket_alone_and_unchanged() -> None:
-    text = sealed(b"content", TOKEN, "ticket")
-    assert opened(text, TOKEN, "ticket") == b"content"
-    assert (opened(text, OTHER, "ticket"), opened(text, TOKEN, "other")) == (None, None)
-    for place in (0, 63, 64, len(text) - 1):
-        changed = "0" if text[place] != "0" else "1"
-        assert opened(text[:place] + changed + text[place + 1 :], TOKEN, "ticket") is None
-    assert sealed(b"content", TOKEN, "another") != text
+async def replaced(store: SqlStore, change: Callable[[str], str]) -> None:
+    """Change what the store holds of the only secret."""
+    ((row,),) = await store._reader.rows(select(schema.secrets_shown.c.sealed))
+    async with store.transaction() as transaction:
+        text = change(row[0])
+        await transaction.sessions._write_transaction.run(update(schema.secrets_shown).values(sealed=text))
+        await transaction.commit()
+
+
+async def moved(store: SqlStore, **columns: str) -> None:
+    """Give the only secret to another session, or another ticket."""
+    async with store.transaction() as transaction:
+        await transaction.sessions._write_transaction.run(update(schema.secrets_shown).values(**columns))
+        await transaction.commit()
+
+
+@pytest.mark.parametrize("place", [0, 15, 16, 40, -30, -5])
+async def test_secret_that_was_changed_in_the_store_is_not_shown(store: SqlStore, clock: Clock, place: int) -> None:
+    def change(sealed: str) -> str:
+        both = bytearray(base64.b64decode(sealed))
+        both[place] ^= 1
+        return base64.b64encode(both).decode()
+
+    server = StoredTickets(store, clock)
+    ticket = await server.put("a", TOKEN, shown())
+    await replaced(store, change)
+    assert await server.take("a", TOKEN, ticket) is None
+
+
+async def test_secret_is_shown_for_its_session_token_and_ticket_alone(store: SqlStore, clock: Clock) -> None:
+    server = StoredTickets(store, clock)
+    ticket = await server.put("a", TOKEN, shown())
+    assert await server.take("a", OTHER, ticket) is None
+    ticket = await server.put("a", TOKEN, shown())
+    await moved(store, session_id="b")
+    assert await server.take("b", TOKEN, ticket) is None
+    await server.put("a", TOKEN, shown())
+    await moved(store, ticket_digest=hashlib.sha256(b"another ticket").hexdigest())
+    assert await server.take("a", TOKEN, "another ticket") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "00" * 48, "ab" * 47, "no base64 \u2713", "AAAA", base64.b64encode(b"x" * 40).decode()]
+)
+async def test_secret_that_another_version_has_sealed_otherwise_is_not_shown(
+    store: SqlStore, clock: Clock, text: str
+) -> None:
+    server = StoredTickets(store, clock)
+    ticket = await server.put("a", TOKEN, shown())
+    await replaced(store, lambda _: text)
+    assert await server.take("a", TOKEN, ticket) is None
+
+
+async def test_equal_secrets_are_not_sealed_alike(store: SqlStore, clock: Clock) -> None:
+    for _ in range(2):
+        await StoredTickets(store, clock).put("a", TOKEN, shown())
+    ((first, second),) = await store._reader.rows(select(schema.secrets_shown.c.sealed))
+    assert first[0] != second[0]

@@ -2,7 +2,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 from starlette.types import Message
@@ -12,13 +12,33 @@ from tests.support.rest import NOT_AUTHENTICATED, Rest, bearer, served
 
 from kiteward.api.rest.app import FROM_ANYBODY, LARGE, LARGE_AT_ONCE, build_app
 from kiteward.api.rest.endpoint_table import TABLE, table_of
-from kiteward.api.rest.endpoints import OWN_PREFIX, Body, Endpoint, Nothing, RequestContext, refused
+from kiteward.api.rest.endpoints import (
+    OWN_PREFIX,
+    REPORTED_AS_RAISED,
+    Body,
+    Endpoint,
+    Nothing,
+    RequestContext,
+    refused,
+)
 from kiteward.api.rest.settings import RestSettings
-from kiteward.domain.errors import EngineDeadlineExceeded, EngineUnavailable, StoreUnavailable
+from kiteward.domain.errors import (
+    AuthenticationError,
+    CommitUnknown,
+    ConfigurationError,
+    EngineDeadlineExceeded,
+    EngineUnavailable,
+    KitewardError,
+    OperationUnknown,
+    StoreUnavailable,
+    StoreUnreachable,
+)
 from kiteward.gateway.call import Call
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.large_requests import LARGE as ANYBODYS
 from kiteward.milvus import messages
+from kiteward.store.connections import UNKNOWN
+from kiteward.store.transaction import Transaction
 
 STRANGERS = [
     {},
@@ -161,6 +181,30 @@ async def test_a_refused_request_is_not_authenticated_again(
     assert (await rest.send("users/list", by="ann")).status_code == 403
     assert await rest.code("users/drop", {"userName": "root"}) == 1401
     assert watched.operations == ["ListCredUsers", "DeleteCredential"]
+
+
+async def test_an_unknown_outcome_is_told_where_the_caller_cannot_be_authenticated_again(
+    rest: Rest, harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes next would be that the store is not available, and that says: nothing was changed."""
+
+    async def broken(self: Transaction) -> NoReturn:
+        harness.authenticator.forget_all()
+        monkeypatch.setattr(harness.store, "user", unreachable)
+        raise CommitUnknown(UNKNOWN)
+
+    async def unreachable(_name: str) -> NoReturn:
+        raise StoreUnreachable("the store could not be read")
+
+    monkeypatch.setattr(Transaction, "commit", broken)
+    answer = await rest.send("users/create", {"userName": "ann", "password": PASSWORD})
+    assert answer.json()["message"] == UNKNOWN
+
+
+def test_every_error_is_told_as_raised_or_known_to_come_before_authentication() -> None:
+    """`ConfigurationError` ends the start of the server."""
+    direct = set(KitewardError.__subclasses__())
+    assert direct - set(REPORTED_AS_RAISED) == {AuthenticationError, OperationUnknown, ConfigurationError}
 
 
 async def test_a_wrong_password_is_verified_once(rest: Rest, watched: Watched) -> None:

@@ -129,6 +129,23 @@ async def test_nothing_is_told_of_a_form_to_a_caller_that_is_not_authenticated(t
     assert told(await token("Bearer kw_nothing", subject_token=None)) == (401, "invalid_client")
 
 
+@pytest.mark.parametrize(
+    "grant",
+    [
+        "password",
+        "implicit",
+        "client_credentials",
+        "authorization_code",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:device_code",
+        "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "urn:ietf:params:oauth:grant-type:saml2-bearer",
+    ],
+)
+async def test_only_a_token_exchange_is_granted(token: TokenEndpoint, grant: str) -> None:
+    assert told(await token(grant_type=grant)) == (400, "unsupported_grant_type")
+
+
 async def test_two_credentials_are_refused(token: TokenEndpoint) -> None:
     response = await token(actor_token=token.service, actor_token_type=TokenType.API_KEY.value)
     assert told(response) == (400, "invalid_request")
@@ -150,6 +167,7 @@ async def test_two_credentials_are_refused(token: TokenEndpoint) -> None:
         ({"audience": "elsewhere"}, "invalid_target"),
         ({"resource": "https://elsewhere.example"}, "invalid_target"),
         ({"scop": "viewer"}, "invalid_request"),
+        ({"authorization_details": "[]"}, "invalid_request"),
     ],
 )
 async def test_a_request_that_is_wrong_gets_the_error_of_the_rfc(

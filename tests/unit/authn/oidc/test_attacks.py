@@ -1,11 +1,15 @@
 """Known attacks on tokens (RFC 8725, 2; OWASP ASVS 5, 9 and 10). All run against an identity provider of our own."""
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jwt
@@ -14,8 +18,12 @@ from cryptography.hazmat.primitives import serialization
 from tests.support.issuer import Issuer, Response, SigningKey, encoded, private_key, running_issuer
 from tests.unit.authn.oidc.verifying import configured, refusal, verifier_of
 
-from kiteward.authn.oidc.issuers import ALGORITHMS, KeySource
+from kiteward.authn.oidc.fetching import FetchFailed, IssuerClient
+from kiteward.authn.oidc.issuers import ALGORITHMS, Client, KeySource
+from kiteward.authn.oidc.provider import SignInProvider
 from kiteward.domain.error_codes import ErrorCode
+from kiteward.domain.errors import KeyRejected
+from kiteward.domain.identity import Secret
 
 HTTP = "http://127.0.0.1"
 
@@ -163,6 +171,35 @@ async def test_metadata_of_another_issuer_is_not_believed(idp: Issuer) -> None:
         assert other.requests == []
 
 
+@pytest.mark.parametrize("address", ["https://xn--a/", "https://[v1.x]/", f"https://idp.example/{'a' * 70_000}"])
+async def test_an_address_of_keys_that_is_none_is_a_failure_like_another(idp: Issuer, address: str) -> None:
+    idp.metadata = {"jwks_uri": address}
+    async with verifier_of(configured(idp)) as verifier:
+        assert (await refusal(verifier, idp.token())).code is ErrorCode.TOKEN_KEYS_UNAVAILABLE
+
+
+@pytest.mark.parametrize("name", ["jwks_uri", "token_endpoint", "authorization_endpoint", "end_session_endpoint"])
+async def test_metadata_of_an_issuer_elsewhere_name_no_service_of_this_machine(
+    idp: Issuer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    usual = f"https://idp.example/{name}"
+    document = {"issuer": "https://idp.example", "authorization_endpoint": usual, "token_endpoint": usual}
+    issuer = configured(idp, name="https://idp.example", client=Client("console", Secret("")))
+    client = IssuerClient(issuer)
+    for address in (f"{idp.url}/keys", "https://127.0.0.1/keys", "https://localhost:9/", "http://[::1]/"):
+        told = {**document, name: address}
+
+        async def metadata(told: dict[str, str] = told) -> dict[str, str]:
+            return told
+
+        monkeypatch.setattr(client, "metadata", metadata)
+        read: Callable[[], Any] = client.key_set if name == "jwks_uri" else SignInProvider(issuer, client)._described
+        with pytest.raises((FetchFailed, KeyRejected)):
+            await read()
+    await client.close()
+    assert idp.requests == []
+
+
 @pytest.mark.parametrize("address", ["http://idp.example/keys", "file:///etc/passwd", "ftp://x/", "/keys", "", 5, None])
 async def test_an_unsafe_address_of_keys_is_not_asked(idp: Issuer, address: object) -> None:
     idp.metadata = {"jwks_uri": address}
@@ -226,6 +263,72 @@ async def test_an_issuer_that_responds_slowly_is_given_up_in_time(idp: Issuer) -
         error = await refusal(verifier, idp.token())
     assert error.code is ErrorCode.TOKEN_KEYS_UNAVAILABLE
     assert "within 0.2 s" in error.reason
+
+
+async def test_an_issuer_that_sends_byte_after_byte_is_given_up_in_time(idp: Issuer) -> None:
+    stopped = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+            while not stopped.wait(0.02):
+                connection.sendall(b" ")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=lambda: drip(listener.accept()[0]), daemon=True)
+        thread.start()
+        slow = configured(idp, keys=KeySource(uri=f"{HTTP}:{listener.getsockname()[1]}/keys"))
+        async with verifier_of(slow, patience=0.3) as verifier:
+            error = await refusal(verifier, idp.token())
+        stopped.set()
+        thread.join()
+    assert error.code is ErrorCode.TOKEN_KEYS_UNAVAILABLE
+    assert "within 0.3 s" in error.reason
+
+
+async def test_an_issuer_that_responds_slowly_delays_nobody_else(idp: Issuer) -> None:
+    answering = threading.Event()
+    with running_issuer() as slow:
+
+        def hold(*_: object) -> Response:
+            answering.wait()
+            return 500, {}, b""
+
+        slow.routes["/keys"] = hold
+        async with verifier_of(configured(idp), configured(slow)) as verifier:
+            waiting = asyncio.create_task(refusal(verifier, slow.token()))
+            try:
+                assert (await verifier.verify(idp.token())).issuer.name == idp.url
+                assert not waiting.done()
+            finally:
+                answering.set()
+            assert (await waiting).code is ErrorCode.TOKEN_KEYS_UNAVAILABLE
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_of_its_metadata_to_another_host_is_not_followed(idp: Issuer, status: int) -> None:
+    path = "/.well-known/openid-configuration"
+    with running_issuer() as other:
+        other.metadata = {"issuer": idp.url}
+        idp.routes[path] = lambda *_: (status, {"location": f"{other.url}{path}"}, b"")
+        async with verifier_of(configured(idp)) as verifier:
+            error = await refusal(verifier, idp.token(key=other.keys[0]))
+        assert error.code is ErrorCode.TOKEN_KEYS_UNAVAILABLE
+        assert other.requests == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_of_its_token_endpoint_gives_no_other_host_the_code_or_the_secret(
+    idp: Issuer, status: int
+) -> None:
+    with running_issuer() as other:
+        idp.routes["/token"] = lambda *_: (status, {"location": f"{other.url}/token"}, b"")
+        client = IssuerClient(configured(idp))
+        with pytest.raises(FetchFailed, match="redirects"):
+            await client.exchange(f"{idp.url}/token", {"code": "the code"}, {"authorization": "Basic c2VjcmV0"})
+        await client.close()
+        assert idp.requests == ["/token"]
+        assert other.requests == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -18,8 +18,9 @@ from kiteward.authn.oidc.issuers import NameRule, SignUp
 from kiteward.bootstrap.components import record_last_used
 from kiteward.config.settings import Settings
 from kiteward.domain.error_codes import ErrorCode
-from kiteward.domain.errors import InvalidArgument, KeyRejected, PasswordRejected
+from kiteward.domain.errors import AccessDenied, InvalidArgument, KeyRejected, PasswordRejected
 from kiteward.domain.identity import FederatedName, KeyCredential, Principal, Secret, TokenCredential, without_colon
+from kiteward.iam.json_api.base import encoded as encoded_outcome
 from kiteward.iam.json_api.base import plain
 from kiteward.iam.services import Limits
 from kiteward.store.identity_records import ClaimedRights
@@ -38,6 +39,10 @@ class Federation:
     def token(self, name: str = "alice", **claims: Any) -> str:
         """Return a token of a user, whose subject is made of its name."""
         return self.idp.token(**{"subject": f"sub-{name}", "preferred_username": name, **claims})
+
+    def later(self, name: str = "alice", **claims: Any) -> str:
+        """Return a token that is issued after everything that has happened, as `token`."""
+        return self.token(name, **{"iat": int(self.harness.clock()) + 1, **claims})
 
     async def principal(self, token: str, **how: Any) -> Principal:
         """Return the principal of a token."""
@@ -145,8 +150,46 @@ async def test_a_name_stays_bound_to_its_subject_until_it_is_unbound(federation:
         assert "sub-" not in str(error)
         assert (await own.principal(own.token(preferred_username="renamed"))).user_name == "idp_alice"
         await own.own("UnbindIdentity", userName="idp_alice")
-        assert (await own.principal(other)).user_name == "idp_alice"
-        assert (await own.refusal(own.token())).code is ErrorCode.IDENTITY_NAME_TAKEN
+        assert (await own.principal(own.later(subject="sub-2"))).user_name == "idp_alice"
+        assert (await own.refusal(own.later())).code is ErrorCode.IDENTITY_NAME_TAKEN
+
+
+@pytest.mark.parametrize("sign_up", SignUp)
+async def test_a_subject_that_is_unbound_does_not_come_back_by_its_old_token(federation: Open, sign_up: SignUp) -> None:
+    async with federation(sign_up=SignUp.CREATE) as first:
+        token = first.token()
+        await first.principal(token)
+    async with federation(sign_up=sign_up) as own:
+        await own.principal(token)
+        other = own.token(jti="other")
+        await own.own("UnbindIdentity", userName="idp_alice")
+        for old in (token, other):
+            assert (await own.refusal(old)).code is ErrorCode.TOKEN_CUT_OFF
+        record = await own.harness.store.user("idp_alice")
+        assert record is not None
+        assert record.identity is not None
+        assert record.identity.subject is None
+
+
+async def test_a_token_does_not_settle_an_invitation_that_was_unbound_while_it_waited(
+    federation: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with federation() as own:
+        token = own.token()
+        await own.principal(token)
+        await own.own("UnbindIdentity", userName="idp_alice")
+        read = own.harness.store.tokens_not_before
+
+        async def too_early(issuer: str, name: str) -> float:
+            await read(issuer, name)
+            return 0.0
+
+        monkeypatch.setattr(own.harness.store, "tokens_not_before", too_early)
+        assert (await own.refusal(token)).code is ErrorCode.TOKEN_CUT_OFF
+        record = await own.harness.store.user("idp_alice")
+        assert record is not None
+        assert record.identity is not None
+        assert record.identity.subject is None
 
 
 async def test_no_token_becomes_a_local_user_or_root(federation: Open) -> None:
@@ -276,6 +319,12 @@ async def test_a_claim_gives_only_the_roles_that_are_allowed(federation: Open) -
         assert (await own.principal(own.token(roles={"reader": True}))).roles == frozenset()
 
 
+async def test_scopes_of_a_token_give_roles_where_their_claim_is_named(federation: Open) -> None:
+    async with federation(roles_claim="scope", allowed_roles=frozenset({"reader"})) as own:
+        assert (await own.principal(own.token(scope="openid reader admin"))).roles == {"reader"}
+        assert (await own.principal(own.token(scope="openid readers"))).roles == frozenset()
+
+
 async def test_tags_come_from_claims_and_never_from_the_user_instead(federation: Open) -> None:
     async with federation(tag_claims={"tenant": "org/id", "level": "level"}) as own:
         principal = await own.principal(own.token(org={"id": "t1"}, level=7))
@@ -289,6 +338,17 @@ async def test_tags_come_from_claims_and_never_from_the_user_instead(federation:
 async def test_a_token_with_too_many_groups_is_refused(federation: Open) -> None:
     async with federation() as own:
         assert (await own.refusal(own.token(groups=list(map(str, range(1001)))))).code is ErrorCode.TOKEN_GROUPS_LIMIT
+
+
+async def test_a_token_with_half_a_character_in_a_group_is_refused_because_nothing_can_show_it(
+    federation: Open,
+) -> None:
+    async with federation() as own:
+        error = await own.refusal(own.token(groups=["searchers", "\ud800"]))
+        assert error.code is ErrorCode.TOKEN_CLAIM_MISSING
+        await own.principal(own.token(groups=["\U0001f600"]))
+        await record_last_used(own.harness.store, own.harness.authenticator)
+        assert encoded_outcome(await own.harness.gateway.handle(own_call("ListIdentities", "root")))
 
 
 async def test_api_keys_of_a_federated_user_hold_the_bound_roles_alone(federation: Open) -> None:
@@ -352,13 +412,40 @@ async def test_a_cut_off_ends_what_was_issued_before(federation: Open, whose: st
             assert (await own.refusal(others)).code is ErrorCode.TOKEN_CUT_OFF
 
 
-async def test_a_cut_off_of_a_deleted_user_does_not_concern_the_next_of_that_name(federation: Open) -> None:
+@pytest.mark.parametrize("before", [(), ("CutOffTokens",)])
+async def test_a_deleted_user_does_not_come_back_by_a_token_that_was_issued_before(
+    federation: Open, before: tuple[str, ...]
+) -> None:
     async with federation() as own:
         token = own.token(iat=int(own.harness.clock()) - 100)
         await own.principal(token)
-        await own.own("CutOffTokens", userName="idp_alice")
-        await own.own("DeleteUserAccount", userName="idp_alice")
-        assert (await own.principal(token)).user_name == "idp_alice"
+        for operation in (*before, "DeleteUserAccount"):
+            await own.own(operation, userName="idp_alice")
+        assert (await own.refusal(token)).code is ErrorCode.TOKEN_CUT_OFF
+        assert await own.harness.store.user("idp_alice") is None
+        await own.own("InviteUser", issuer=own.idp.url, userName="idp_alice")
+        assert (await own.refusal(token)).code is ErrorCode.TOKEN_CUT_OFF
+        assert (await own.principal(own.later())).user_name == "idp_alice"
+
+
+@pytest.mark.parametrize("whose", ["userName", "issuer"])
+async def test_an_earlier_cut_off_does_not_accept_again_what_a_later_one_ended(federation: Open, whose: str) -> None:
+    async with federation() as own:
+        token = own.token(iat=int(own.harness.clock()) - 100)
+        await own.principal(token)
+        named = {whose: {"userName": "idp_alice", "issuer": own.idp.url}[whose]}
+        set_first = await own.own("CutOffTokens", **named)
+        assert await own.own("CutOffTokens", **named, notBefore="2020-01-01T00:00:00Z") == set_first
+        assert (await own.refusal(token)).code is ErrorCode.TOKEN_CUT_OFF
+
+
+async def test_nobody_becomes_a_user_by_a_token_of_before_the_cut_off_of_its_issuer(federation: Open) -> None:
+    async with federation() as own:
+        token = own.token()
+        await own.own("CutOffTokens", issuer=own.idp.url)
+        assert (await own.refusal(token)).code is ErrorCode.TOKEN_CUT_OFF
+        assert await own.harness.store.user("idp_alice") is None
+        assert (await own.principal(own.later())).user_name == "idp_alice"
 
 
 async def test_a_token_ends_when_the_key_that_signed_it_is_withdrawn(federation: Open) -> None:
@@ -420,6 +507,14 @@ async def test_the_audit_trail_names_issuer_and_subject_and_no_token(federation:
         assert {each.credential for each in events if each.principal == "idp_alice"} <= {
             f"oidc:{own.idp.url}#sub-alice"
         }
+        made = await own.own("CreateApiKey", without_colon(token))
+        with pytest.raises(AccessDenied):
+            await own.own("ListUserAccounts", KeyCredential(Secret(made["key"])))
+        await own.own("ListUserAccounts")
+        theirs = [each for each in events if each.principal == "idp_alice"]
+        assert {each.credential.partition(":")[0] for each in theirs} == {"oidc", "key"}
+        assert {(each.issuer, each.subject) for each in theirs} == {(own.idp.url, "sub-alice")}
+        assert {(each.issuer, each.subject) for each in events if each.principal == "root"} == {("", "")}
         with pytest.raises(KeyRejected):
             await own.harness.call("ListDatabases", by=without_colon(own.token(aud="other")))
         refused = events[-1]

@@ -159,8 +159,14 @@ async def test_the_last_keys_are_used_while_the_issuer_is_down_up_to_a_limit() -
     await keys.refresh()
     assert (await keys.find("a", "ES256"))[0].key_id == "a"
     assert keys.state().fault == "it is down"
-    clock.now += LONGEST_UNSEEN - REFRESH + 1
+    before = keys.generation
+    clock.now += LONGEST_UNSEEN - REFRESH
+    await keys.refresh()
+    assert keys.generation == before
+    clock.now += 1
     assert await code_of(keys, "a") is ErrorCode.TOKEN_KEYS_UNAVAILABLE
+    await keys.refresh()
+    assert keys.generation != before, "what they have verified is still remembered"
 
 
 async def test_a_failed_fetch_is_repeated_sooner_than_a_successful_one() -> None:

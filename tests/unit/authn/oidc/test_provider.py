@@ -93,6 +93,16 @@ async def test_the_browser_is_sent_with_everything_that_the_flow_needs() -> None
     }
 
 
+async def test_a_recent_authentication_is_asked_for_where_it_is_required() -> None:
+    issuer = Issuer(
+        ISSUER, frozenset({"kiteward"}), NameRule("idp_{sub}"), client=Client("id", Secret("")), authentication_age=600
+    )
+    url = await SignInProvider(issuer, FakeClient(), clock=Clock()).authorization_url(
+        redirect_uri=REDIRECT, state="s", nonce="n", challenge="c"
+    )
+    assert dict(parse_qsl(urlsplit(url).query))["max_age"] == "600"
+
+
 async def test_a_confidential_client_authenticates_in_the_header_and_a_public_one_by_its_id() -> None:
     asked = FakeClient()
     await redeemed(asked, secret="a: b")

@@ -104,6 +104,74 @@ async def test_required_claims_must_be_there_with_an_accepted_value(idp: Issuer)
         assert (await refusal(verifier, idp.token(**{**right, "acr": None}))).code is ErrorCode.TOKEN_CLAIM_MISSING
 
 
+async def test_a_scope_is_one_of_the_words_of_its_claim(idp: Issuer) -> None:
+    for name in ("scope", "scp"):
+        async with verifier_of(configured(idp, required_claims={name: frozenset({"search", "admin"})})) as verifier:
+            for given in ("search", "openid search profile", ["openid", "search"]):
+                await verifier.verify(idp.signed({**idp.claims(), name: given}))
+            for other in ("openid", "searching", "search:read", "open,search", "", ["search openid x"], {"search": 1}):
+                error = await refusal(verifier, idp.signed({**idp.claims(), name: other}))
+                assert error.code is ErrorCode.TOKEN_CLAIM_VALUE
+    async with verifier_of(configured(idp, required_claims={"department": frozenset({"search"})})) as verifier:
+        spaced = idp.token(department="not search")
+        assert (await refusal(verifier, spaced)).code is ErrorCode.TOKEN_CLAIM_VALUE
+
+
+@pytest.mark.parametrize("methods", [["mfa"], ["pwd", "mfa", "otp"], "mfa"])
+async def test_strength_and_methods_of_the_authentication_can_be_required(idp: Issuer, methods: object) -> None:
+    rules = {"acr": frozenset({"urn:example:silver", "urn:example:gold"}), "amr": frozenset({"mfa", "hwk"})}
+    right: dict[str, Any] = {"acr": "urn:example:gold", "amr": methods}
+    async with verifier_of(configured(idp, required_claims=rules)) as verifier:
+        await verifier.verify(idp.token(**right))
+        wrong: list[dict[str, Any]] = [{"acr": "urn:example:bronze"}, {"amr": ["pwd"]}, {"amr": []}]
+        for each in wrong:
+            assert (await refusal(verifier, idp.token(**right | each))).code is ErrorCode.TOKEN_CLAIM_VALUE
+        for missing in ("acr", "amr"):
+            error = await refusal(verifier, idp.token(**right | {missing: None}))
+            assert error.code is ErrorCode.TOKEN_CLAIM_MISSING
+
+
+async def test_an_authentication_must_be_as_recent_as_is_required(idp: Issuer) -> None:
+    own = configured(idp, authentication_age=600, client=Client("console", Secret("")))
+    async with verifier_of(own, clock=lambda: NOW) as verifier:
+
+        def token(**claims: Any) -> str:
+            both = ["kiteward", "console"]
+            return idp.signed({**idp.claims(iat=NOW, exp=NOW + 3600, aud=both, **claims)}, headers={"typ": None})
+
+        for use in (TokenUse.ACCESS, TokenUse.ID):
+            verified = await verifier.verify(token(auth_time=NOW - 100), use)
+            assert verified.expires_at == NOW - 100 + 600 + 30
+            assert (await verifier.verify(token(auth_time=NOW - 629), use)).expires_at == NOW + 1
+            old = await refusal(verifier, token(auth_time=NOW - 630), use)
+            assert old.code is ErrorCode.TOKEN_AUTHENTICATION_OLD
+            assert "2027-01-15T07:49:30Z" in str(old)
+            for none in (None, "yesterday", True):
+                missing = await refusal(verifier, token(auth_time=none), use)
+                assert missing.code is ErrorCode.TOKEN_CLAIM_MISSING
+            future = await refusal(verifier, token(auth_time=NOW + 31), use)
+            assert future.code is ErrorCode.TOKEN_NOT_YET_VALID
+    async with verifier_of(configured(idp), clock=lambda: NOW) as verifier:
+        assert (await verifier.verify(token(auth_time=1))).expires_at == NOW + 3630
+
+
+@pytest.mark.parametrize("details", [[{"type": "search"}], [], None, "search"])
+async def test_a_token_whose_limits_are_not_understood_is_refused(idp: Issuer, details: object) -> None:
+    async with verifier_of(configured(idp)) as verifier:
+        token = idp.signed({**idp.claims(), "authorization_details": details})
+        error = await refusal(verifier, token)
+        assert error.code is ErrorCode.TOKEN_KIND
+        assert "`authorization_details`" in str(error)
+
+
+@pytest.mark.parametrize("bound", [{"jkt": "a thumbprint"}, {"x5t#S256": "a thumbprint"}, {"jwk": {}}, {}, "a key"])
+async def test_a_token_that_is_bound_to_a_key_of_its_client_is_no_bearer_token(idp: Issuer, bound: object) -> None:
+    async with verifier_of(configured(idp)) as verifier:
+        error = await refusal(verifier, idp.token(cnf=bound))
+        assert error.code is ErrorCode.TOKEN_KIND
+        assert "`cnf`" in str(error)
+
+
 async def test_a_token_of_another_client_is_refused_where_parties_are_listed(idp: Issuer) -> None:
     async with verifier_of(configured(idp, authorized_parties=frozenset({"app"}))) as verifier:
         assert (await verifier.verify(idp.token(azp="app"))).subject == "subject-1"

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.gateway import GatewayHarness, opened, own_call
+from tests.support.gateway import PASSWORD, GatewayHarness, opened, own_call, presented
 
-from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret
+from kiteward.domain.errors import SessionEnded
+from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret, SessionCredential
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import encoded, plain
 
@@ -50,6 +51,21 @@ class Own:
 def key(text: str) -> KeyCredential:
     """Return an API key as a transport hands it over."""
     return KeyCredential(Secret(text))
+
+
+async def signed_in(own: Own, user: str, password: str = PASSWORD) -> SessionCredential:
+    """Begin a session as the console does."""
+    begun = await own("BeginSession", by=presented(user, None if user == "root" else password), description="a browser")
+    return SessionCredential(Secret(begun["token"]))
+
+
+async def is_over(own: Own, session: SessionCredential) -> bool:
+    """Return whether a session has ended."""
+    try:
+        await own("WhoAmI", by=session)
+    except SessionEnded:
+        return True
+    return False
 
 
 @pytest.fixture

@@ -4,16 +4,24 @@ from typing import Any
 
 import pytest
 from tests.support.gateway import encoded, least_arguments, presented
-from tests.unit.iam.json_api.conftest import Own
+from tests.unit.iam.json_api.conftest import Own, is_over, signed_in
 
-from kiteward.domain.errors import AccessDenied, InvalidArgument
-from kiteward.domain.identity import PasswordCredential
+from kiteward.domain.errors import AccessDenied, InvalidArgument, NotFound
+from kiteward.domain.identity import PasswordCredential, SessionCredential
 from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 
 FIRST = "First-password-1"
-ALLOWED = {"Connect", "GetVersion", "UpdateCredential", "BeginSession", "WhoAmI", "DescribePasswordPolicy"}
+ALLOWED = {
+    "Connect",
+    "GetVersion",
+    "UpdateCredential",
+    "BeginSession",
+    "EndSession",
+    "WhoAmI",
+    "DescribePasswordPolicy",
+}
 
 
 @pytest.fixture
@@ -21,6 +29,11 @@ async def first(own: Own) -> PasswordCredential:
     """Alice has everything, and a one-time password."""
     await own("CreateUserAccount", userName="alice", password=FIRST, oneTime=True, roles=["admin"])
     return presented("alice", FIRST)
+
+
+async def id_of(own: Own, session: SessionCredential) -> str:
+    credential: str = (await own("WhoAmI", by=session))["credential"]
+    return credential.removeprefix("session:")
 
 
 async def change(own: Own, by: PasswordCredential, new: str) -> Any:
@@ -43,6 +56,19 @@ async def test_nobody_elses_password_is_set_with_it(own: Own, first: PasswordCre
     own.harness.configure(super_users=frozenset({"alice"}))
     with pytest.raises(AccessDenied, match="of the same user"):
         await own.harness.call("UpdateCredential", by=first, username="bob", newPassword=encoded("Taken-over-1"))
+
+
+async def test_its_session_can_be_ended_and_no_other_even_by_an_administrator(
+    own: Own, first: PasswordCredential
+) -> None:
+    await own.harness.user("bob")
+    session, *others = [await signed_in(own, *by) for by in (("alice", FIRST), ("alice", FIRST), ("bob",))]
+    for other in others:
+        for by in (first, session):
+            with pytest.raises(NotFound):
+                await own("EndSession", by=by, sessionId=await id_of(own, other))
+    await own("EndSession", by=session, sessionId=await id_of(own, session))
+    assert [await is_over(own, each) for each in (session, *others)] == [True, False, False]
 
 
 async def test_another_password_gives_access_to_everything(own: Own, first: PasswordCredential) -> None:

@@ -26,6 +26,7 @@ from kiteward.domain.errors import (
     PasswordRejected,
     ProtectedObject,
     SessionEnded,
+    StoreUnavailable,
 )
 from kiteward.domain.identity import LocalCredential, Secret, SessionCredential, SignInTicket
 from kiteward.iam.json_api import ADMIN_OPERATIONS
@@ -93,6 +94,27 @@ async def test_who_has_an_app_signs_in_with_the_password_and_a_code(own: Own) ->
     with pytest.raises(SessionEnded):
         await own("DescribeSignIn", by=ticket)
     assert len(made["recoveryCodes"].split()) == 10
+
+
+@pytest.mark.parametrize("method", ["of", "end", "begin"])
+async def test_recovery_codes_are_told_also_where_no_other_session_can_begin(
+    own: Own, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second factor counts by then: to say that the store is not available would say that nothing was changed."""
+    await own.harness.user("alice")
+    session = await signed_in(own, "alice")
+
+    async def broken(*_: object) -> None:
+        raise StoreUnavailable("the store cannot be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(own.harness.services.sessions, method, broken)
+        _, made = await enrolled(own, session)
+    assert len(made["recoveryCodes"].split()) == 10
+    assert not made.get("token")
+    with pytest.raises(SessionEnded):
+        await own("WhoAmI", by=session)
+    await passed(own, "alice", code=made["recoveryCodes"].split()[0])
 
 
 async def test_programs_with_the_password_or_a_key_are_not_affected(own: Own) -> None:

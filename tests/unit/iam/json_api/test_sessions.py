@@ -4,27 +4,13 @@ import itertools
 from typing import Any
 
 import pytest
-from tests.support.gateway import PASSWORD, presented
-from tests.unit.iam.json_api.conftest import Own, key
+from tests.support.gateway import presented
+from tests.unit.iam.json_api.conftest import Own, is_over, key, signed_in
 
 from kiteward.authn.sessions import MemorySessions, SessionRules
 from kiteward.authn.sign_in import SignIn
 from kiteward.domain.errors import AccessDenied, KeyRejected, LimitReached, NotFound, PasswordRejected, SessionEnded
 from kiteward.domain.identity import Secret, SessionCredential
-
-
-async def signed_in(own: Own, user: str, password: str = PASSWORD) -> SessionCredential:
-    """Begin a session as the console does."""
-    begun = await own("BeginSession", by=presented(user, None if user == "root" else password), description="a browser")
-    return SessionCredential(Secret(begun["token"]))
-
-
-async def is_over(own: Own, session: SessionCredential) -> bool:
-    try:
-        await own("WhoAmI", by=session)
-    except SessionEnded:
-        return True
-    return False
 
 
 async def test_a_session_acts_as_its_user_and_no_further(own: Own) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.support.gateway import GatewayHarness, own_call
-from tests.support.scim import Scim, group, own, patch, serving, user
+from tests.support.scim import SETTINGS, Scim, group, own, patch, serving, user
 
 from kiteward.domain import errors
 from kiteward.domain.error_codes import ErrorCode
@@ -99,3 +99,14 @@ async def test_who_is_not_managed_cannot_be_taken_back(
     with pytest.raises(kind) as refused:
         await own(harness, "TakeBackFromScim", userName=name)
     assert refused.value.code is code
+
+
+async def test_who_becomes_a_super_user_later_is_changed_no_more(harness: GatewayHarness) -> None:
+    await harness.user("alice")
+    harness.configure(scim=SETTINGS)
+    await hand_over(harness, "alice")
+    async with serving(harness, super_users=frozenset({"alice"})) as scim:
+        found = await id_of(scim, "alice")
+        for method, body in (("PATCH", DEACTIVATE), ("PUT", user("alice", displayName="A")), ("DELETE", None)):
+            assert await scim.failure(method, f"/Users/{found}", body) == (403, "")
+        await harness.call("GetVersion", by="alice")

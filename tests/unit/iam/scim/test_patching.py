@@ -5,7 +5,9 @@ from tests.support.scim import patch
 
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import InvalidArgument
+from kiteward.iam.scim import patching
 from kiteward.iam.scim.patching import PATCH_URN, operations_of, patched, relevant
+from kiteward.iam.scim.resources import MOST_VALUES
 from kiteward.iam.scim.schemas import GROUP, USER
 
 WORK = {"value": "a@work.example", "type": "work", "primary": True}
@@ -214,3 +216,31 @@ def test_a_body_that_is_no_patch_is_refused(body: Any) -> None:
     with pytest.raises(InvalidArgument) as refused:
         operations_of(body)
     assert refused.value.code is ErrorCode.SCIM_SYNTAX_INVALID
+
+
+def test_members_that_are_held_are_not_read_again_for_each_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = {"displayName": "G", "members": [{"value": str(number), "type": "User"} for number in range(500)]}
+    read: list[object] = []
+
+    def counted(function: Any) -> Any:
+        def counting(about: Any, value: Any) -> Any:
+            read.append(value)
+            return function(about, value)
+
+        return counting
+
+    for name in ("typed", "matches"):
+        monkeypatch.setattr(patching, name, counted(getattr(patching, name)))
+    added = [{"op": "add", "path": "members", "value": [{"value": f"new {number}"}]} for number in range(50)]
+    removed = [{"op": "remove", "path": f'members[value eq "{number}"]'} for number in range(50)]
+    found = [each["value"] for each in changed(GROUP, held, *added, *removed)["members"]]
+    assert found == [str(number) for number in range(50, 500)] + [f"new {number}" for number in range(50)]
+    assert len(read) == len(added) + len(removed)
+
+
+def test_operations_do_not_add_more_values_than_an_attribute_may_have() -> None:
+    full = {"userName": "a", "emails": [{"value": f"{number}@x.example"} for number in range(MOST_VALUES)]}
+    one_more = {"op": "add", "path": "emails", "value": [{"value": "one.more@x.example"}]}
+    with pytest.raises(InvalidArgument, match="has more than"):
+        changed(USER, full, one_more)
+    assert len(changed(USER, full, {**one_more, "value": [{"value": "0@x.example"}]})["emails"]) == MOST_VALUES

@@ -87,6 +87,32 @@ async def test_request_that_waited_for_the_standby_holds_no_lock_once_it_is_with
     await store.close()
 
 
+async def test_lock_is_released_when_the_standby_has_that_too(pair: Pair) -> None:
+    """Else a failover would bring the ticket of a server back that has given it up."""
+    url = postgresql_pair.url(postgresql.USER, [each.port for each in pair.nodes], "kiteward")
+    settings = replace(PostgresqlSettings.parse(url, password=Secret(postgresql.PASSWORD)), timeout=2.0)
+    store = await SqlStore.open(settings)
+    locks = PostgresqlLocks(settings)
+    replicas = store.replicas(patience=2.0)
+    assert replicas is not None
+    await replicas.register(ReplicaRecord("a", "a", 3.0), lambda _: None)
+    await locks.request("1", "default/docs", replica_id="a", alone=True)
+    await asyncio.to_thread(pair.standby.kill)
+    with pytest.raises(StoreUnavailable):
+        await locks.release("1")
+    await asyncio.to_thread(pair.kill)
+    await asyncio.to_thread(pair.primary.start_again)
+    assert await locks.before("1") is None  # it was deleted here
+    with pytest.raises(StoreUnavailable):
+        await locks.release("1")
+    await asyncio.to_thread(pair.standby.start_again)
+    await asyncio.to_thread(pair.await_standby)
+    await locks.release("1")
+    locks.close()
+    await replicas.close()
+    await store.close()
+
+
 async def test_nothing_is_told_from_a_change_that_the_standby_does_not_have(pair: Pair) -> None:
     """Who repeats a change whose outcome is not known finds it made, and a failover would undo it."""
     url = postgresql_pair.url(postgresql.USER, [each.port for each in pair.nodes], "kiteward")

@@ -100,6 +100,33 @@ async def test_whom_an_administrator_disables_stays_so_however_often_scim_says_a
         assert not (await stored(harness, "scim_alice")).enabled
 
 
+@pytest.mark.parametrize("first", ["SCIM", "administrator"])
+async def test_whom_an_administrator_disables_stays_so_when_scim_has_deactivated_too(
+    harness: GatewayHarness, scim: Scim, first: str
+) -> None:
+    made = await scim.ask("POST", "/Users", user("alice"))
+    for by in (first, "administrator" if first == "SCIM" else "SCIM"):
+        if by == "SCIM":
+            assert (await scim.ask("PATCH", f"/Users/{made['id']}", DEACTIVATE))["active"] is False
+        else:
+            await own(harness, "DisableUser", userName="scim_alice")
+    assert (await scim.ask("PATCH", f"/Users/{made['id']}", ACTIVATE))["active"] is True
+    assert not (await stored(harness, "scim_alice")).enabled
+    await own(harness, "EnableUser", userName="scim_alice")
+    for body, enabled in ((DEACTIVATE, False), (ACTIVATE, True)):
+        await scim.ask("PATCH", f"/Users/{made['id']}", body)
+        assert (await stored(harness, "scim_alice")).enabled is enabled
+
+
+async def test_whom_an_administrator_has_disabled_and_handed_over_stays_so(harness: GatewayHarness, scim: Scim) -> None:
+    await harness.user("carol")
+    await own(harness, "DisableUser", userName="carol")
+    await own(harness, "HandOverToScim", userName="carol")
+    (scim_id,) = await scim.found("/Users", 'userName eq "carol"')
+    await scim.ask("PATCH", f"/Users/{scim_id}", ACTIVATE)
+    assert not (await stored(harness, "carol")).enabled
+
+
 async def test_whom_an_administrator_enables_is_disabled_by_the_next_deactivation(
     harness: GatewayHarness, scim: Scim
 ) -> None:
@@ -322,3 +349,24 @@ async def test_a_user_of_an_issuer_is_invited_to_sign_in_by_its_tokens(harness: 
         assert (held.issuer, held.subject) == (issuer, None)
         await scim.ask("PUT", f"/Users/{made['id']}", user("bob"))
         assert (await stored(harness, "scim_bob")).identity is not None
+
+
+async def test_a_user_without_a_password_is_not_locked_by_wrong_ones(harness: GatewayHarness, scim: Scim) -> None:
+    await scim.ask("POST", "/Users", user("alice"))
+    await harness.policy_cache._lock("scim_alice")
+    assert (await stored(harness, "scim_alice")).locked_at is None
+
+
+async def test_a_backup_leaves_users_without_a_password_out_and_can_be_restored(
+    harness: GatewayHarness, scim: Scim
+) -> None:
+    await scim.ask("POST", "/Users", user("alice"))
+    await harness.user("bob")
+    taken = await harness.succeed("BackupRBAC")
+    assert "scim_alice" not in [each.user for each in taken.RBAC_meta.users]
+    for name in ("bob", "directory"):
+        await harness.succeed("DeleteCredential", username=name)
+    for name in ("provisioner", "teammate"):
+        await harness.succeed("DropRole", role_name=name, force_drop=True)
+    await harness.succeed("RestoreRBAC", RBAC_meta=taken.RBAC_meta)
+    assert await harness.store.user_names() == ["bob", "directory", "root", "scim_alice"]
