@@ -12,9 +12,8 @@ from tests.unit.api.console.test_app import Browser, browsing
 
 from kiteward.config.loading import settings_from
 from kiteward.iam.json_api.base import plain
-from kiteward.store.identities import NO_PASSWORD
 from kiteward.store.identity_records import ClaimedRights, GroupRole
-from kiteward.store.records import LastUsed
+from kiteward.store.records import NO_PASSWORD, LastUsed
 
 IDP = "https://idp.example/realms/a"
 CI = "https://ci.example"
