@@ -6,31 +6,24 @@
 import argparse
 import asyncio
 import base64
-import contextlib
 import json
 import random
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import grpc
-import grpc.aio
+from tests.identity_providers import load
+from tests.identity_providers.load import Load, Refusal
 from tests.identity_providers.worlds import World, keycloak_world
-from tests.support import keycloak, raw_grpc
+from tests.support import keycloak
 
-_METHOD: Final = "/milvus.proto.milvus.MilvusService/GetVersion"
-_TICK: Final = 0.01
-"""Seconds between two batches of requests."""
-
-_IN_FLIGHT: Final = 500
-"""Requests at the same time, at most: a server that falls behind gets fewer, and the outcome says how many."""
-
+GOOD: Final = "good"
 _BAD_SHARE: Final = 0.2
 _KEPT: Final = 3
 """Of the tokens by earlier keys, so many are in use."""
@@ -60,6 +53,24 @@ class Outcome:
     rotations: int = 0
     withdrawals: int = 0
     seconds: float = 0.0
+
+    def count(self, kind: str, refusal: Refusal | None) -> None:
+        """Take what came of a request.
+
+        Args:
+            kind: the kind of its token.
+            refusal: how it was refused; None if it was accepted.
+        """
+        if refusal is not None and refusal.status != load.UNAUTHENTICATED:
+            self.broken[f"{refusal.status}: {refusal.sentence}"] += 1
+        elif kind != GOOD and refusal is None:
+            self.wrongly_accepted[kind] += 1
+        elif kind != GOOD:
+            self.refused += 1
+        elif refusal is None:
+            self.accepted += 1
+        else:
+            self.wrongly_refused[refusal.sentence] += 1
 
     @property
     def faults(self) -> int:
@@ -93,81 +104,11 @@ class Tokens:
     good: tuple[str, ...] = ()
     bad: dict[str, str] = field(default_factory=dict)
 
-
-class Load:
-    """Sends requests at a rate, with good and bad tokens at random."""
-
-    def __init__(self, uri: str, tokens: Tokens, outcome: Outcome, *, seed: int) -> None:
-        """Set up without a connection.
-
-        Args:
-            uri: the server's endpoint.
-            tokens: what requests carry; it may change meanwhile.
-            outcome: what comes of it.
-            seed: decides which request carries which token.
-        """
-        self._address = uri.removeprefix("http://")
-        self._tokens = tokens
-        self._outcome = outcome
-        self._random = random.Random(seed)
-        self._running: set[asyncio.Task[None]] = set()
-        self._version: Callable[..., grpc.aio.UnaryUnaryCall[bytes, bytes]]
-
-    @contextlib.asynccontextmanager
-    async def at(self, rate: float) -> AsyncIterator[None]:
-        """Send so many requests a second for as long as the block lasts."""
-        began = time.monotonic()
-        async with grpc.aio.insecure_channel(self._address) as channel:
-            self._version = channel.unary_unary(_METHOD)
-            sending = asyncio.create_task(self._send(rate))
-            try:
-                yield
-            finally:
-                sending.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await sending
-                await asyncio.gather(*self._running)
-                self._outcome.seconds += time.monotonic() - began
-
-    async def _send(self, rate: float) -> None:
-        began = time.monotonic()
-        for sent in count():
-            ahead = sent / rate - (time.monotonic() - began)
-            if ahead > _TICK or len(self._running) >= _IN_FLIGHT:
-                await asyncio.sleep(max(ahead, _TICK))
-            if len(self._running) < _IN_FLIGHT:
-                task = asyncio.create_task(self._one())
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
-
-    async def _one(self) -> None:
-        bad = not self._tokens.good or self._random.random() < _BAD_SHARE
-        one_of_them = self._random.choice
-        kind, token = one_of_them(list(self._tokens.bad.items())) if bad else ("good", one_of_them(self._tokens.good))
-        refusal = await self.refusal(token)
-        outcome = self._outcome
-        if refusal is not None and refusal[0] is not grpc.StatusCode.UNAUTHENTICATED:
-            outcome.broken[f"{refusal[0].name}: {refusal[1]}"] += 1
-        elif bad and refusal is None:
-            outcome.wrongly_accepted[kind] += 1
-        elif bad:
-            outcome.refused += 1
-        elif refusal is None:
-            outcome.accepted += 1
-        else:
-            outcome.wrongly_refused[refusal[1]] += 1
-
-    async def settled(self) -> None:
-        """Wait for the requests that are being made now."""
-        await asyncio.gather(*self._running)
-
-    async def refusal(self, token: str) -> tuple[grpc.StatusCode, str] | None:
-        """Make one request and return how it is refused; None if it is not."""
-        try:
-            await self._version(b"", metadata=(("authorization", raw_grpc.authorization(token)),), timeout=60)
-        except grpc.aio.AioRpcError as error:
-            return error.code(), str(error.details())
-        return None
+    def drawn(self, by: random.Random) -> tuple[str, str]:
+        """Return the kind of a token and the token, at random; the kind of good ones is `GOOD`."""
+        if not self.good or by.random() < _BAD_SHARE:
+            return by.choice(list(self.bad.items()))
+        return GOOD, by.choice(self.good)
 
 
 def forged(token: str) -> dict[str, str]:
@@ -212,28 +153,31 @@ async def rotate_under_load(
         first = await asyncio.to_thread(issued)
         foreign = await asyncio.to_thread(lambda: other.by_password(keycloak.person("carol")).access)
         tokens.good, tokens.bad = (first,), {**forged(first), "another client's": foreign}
-        load = Load(world.server.uri, tokens, outcome, seed=seed)
-        async with load.at(rate):
+        drawn, began = partial(tokens.drawn, random.Random(seed)), time.monotonic()
+        async with load.connected(world.server.port) as sender, sender.at(rate, drawn, outcome.count):
             for number, pause in enumerate(pauses[:-1]):
                 await asyncio.sleep(pause)
                 await asyncio.to_thread(world.provider.rotate)
                 outcome.rotations += 1
                 latest = await asyncio.to_thread(issued)
                 if number % 2:
-                    await _withdraw(world, load, tokens, latest, outcome)
+                    await _withdraw(world, sender, tokens, latest, outcome)
                 tokens.good = (*tokens.good[-_KEPT:], latest)
             await asyncio.sleep(pauses[-1])
+        outcome.seconds = time.monotonic() - began
     return outcome
 
 
-async def _withdraw(world: World[keycloak.Keycloak], load: Load, tokens: Tokens, latest: str, outcome: Outcome) -> None:
+async def _withdraw(
+    world: World[keycloak.Keycloak], sender: Load, tokens: Tokens, latest: str, outcome: Outcome
+) -> None:
     """Withdraw all keys but the latest, and expect the tokens by the others to be refused from then on."""
     withdrawn, tokens.good = tokens.good, ()
-    await load.settled()
+    await sender.settled()
     await asyncio.to_thread(world.provider.withdraw_older_keys)
-    refusal = await load.refusal(latest)  # the server does not know its key, and so asks for the keys
+    refusal = await sender.refusal(latest)  # the server does not know its key, and so asks for the keys
     if refusal is not None:
-        outcome.wrongly_refused[refusal[1]] += 1
+        outcome.wrongly_refused[refusal.sentence] += 1
     outcome.withdrawals += 1
     tokens.bad |= {**forged(latest), "by a withdrawn key": withdrawn[-1], "by an earlier withdrawn key": withdrawn[0]}
 
