@@ -84,7 +84,7 @@ class Hydra:
             "urls": {"self": {"issuer": self.issuer}},
             "secrets": {"system": ["a-secret-of-thirty-two-characters"]},
             "strategies": {"access_token": "jwt"},
-            "sqa": {"opt_out": True},  # else it reports its use to Ory
+            "sqa": {"opt_out": True},  # it would send reports of its use
         }
 
 

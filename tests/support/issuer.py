@@ -217,7 +217,7 @@ def running_issuer(*, algorithm: str = "ES256") -> Iterator[Issuer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     issuer = Issuer(f"http://127.0.0.1:{server.server_address[1]}", algorithm=algorithm)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield issuer

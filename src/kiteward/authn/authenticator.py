@@ -333,11 +333,10 @@ class Authenticator:
     async def _by_token(self, presented: TokenCredential, address: str, *, sign_up: bool) -> Principal:
         if self.tokens is None:
             return await self._by_key(KeyCredential(presented.token), address)
-        text = presented.token.reveal()
-        principal, result = self.tokens.remembered(text), "remembered"
+        principal, result = self.tokens.remembered(presented), "remembered"
         if principal is None:
             try:
-                principal, result = await self.tokens.authenticate(text, sign_up=sign_up), "verified"
+                principal, result = await self.tokens.authenticate(presented, sign_up=sign_up), "verified"
             except TokenRejected:
                 self.counts["token", "refused"] += 1
                 raise

@@ -41,7 +41,7 @@ async def accept(
     principal = await authenticator.authenticate(presented, address=address, sign_up=sign_up)
     if authenticator.tokens is None or not isinstance(presented, TokenCredential):
         return Accepted(principal, None if principal.key is None else principal.key.expires_at)
-    found = authenticator.tokens.accepted(presented.token.reveal())
+    found = authenticator.tokens.accepted(presented)
     if found is None:
         raise KeyRejected("the token has expired")
     return found

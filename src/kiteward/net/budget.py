@@ -228,8 +228,8 @@ class Budget:
         share = self.unauthenticated.share(source, self.limits.unauthenticated_address)
         return Claim(self.unauthenticated, (share,))
 
-    def of_answers(self, source: str) -> Claim:
-        """Return a claim for responses that a client at a source has not read yet."""
+    def of_address(self, source: str) -> Claim:
+        """Return a claim for what authenticated callers from a source make the server hold, whoever they are."""
         return Claim(self.authenticated, (self._address(source),))
 
     def of_user(self, user: str, source: str) -> Claim:

@@ -190,6 +190,7 @@ async def _cut_off_form(request: ConsoleRequest) -> Form:
         text("cut_off.effect_user" if user else "cut_off.effect_issuer", name=name),
         text("cut_off.sessions"),
         text("cut_off.keys"),
+        text("cut_off.permanent"),
     ]
     if held.not_before is not None:
         effects.append(text("cut_off.now_user" if user else "cut_off.now", time=shown_time(held.not_before)))

@@ -188,15 +188,17 @@ class _GatewayCallHandler:
         return self._budget.of_user(principal.user_name, self._stream.source)
 
     async def run(self, message: bytes) -> bytes:
-        """Return the response message to a request message.
+        """Return the response message to a request message of an authenticated caller.
 
         Raises:
-            Refusal: the call ends with a gRPC status instead.
+            Refusal: the call ends with a gRPC status instead, or the caller is not authenticated.
         """
         try:
             return await self._gateway.handle(self._call(message))
         except Exception as error:
             failure = self._failure(error, message)
+            if isinstance(failure, bytes) and isinstance(error, AuthenticationError):
+                raise Refusal(StatusCode.UNAUTHENTICATED, str(error), response=failure) from error
             if isinstance(failure, bytes):
                 return failure
             raise Refusal(failure.code, failure.text, retry_after=failure.retry_after) from error

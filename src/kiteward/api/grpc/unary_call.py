@@ -15,19 +15,23 @@ _log = logging.getLogger("kiteward.grpc")
 
 
 class Refusal(Exception):
-    """A call ends with a status instead of a message."""
+    """A call ends with a status instead of a message, or with a message to a caller who is not authenticated."""
 
-    def __init__(self, code: StatusCode, text: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, code: StatusCode, text: str, *, retry_after: float | None = None, response: bytes | None = None
+    ) -> None:
         """Create a refusal.
 
         Args:
             code: the status.
             text: the text that the caller gets.
             retry_after: seconds after which the call may be repeated; None says nothing about that.
+            response: the response message that says so to a client that hides the status from its user, or None.
         """
         super().__init__(text)
         self.code = code
         self.retry_after = retry_after
+        self.response = response
 
 
 class CallHandler(Protocol):
@@ -42,10 +46,10 @@ class CallHandler(Protocol):
         ...
 
     async def run(self, message: bytes) -> bytes:
-        """Return the response message to a request message.
+        """Return the response message to a request message of an authenticated caller.
 
         Raises:
-            Refusal: the call ends with a status instead.
+            Refusal: the call ends with a status instead, or the caller is not authenticated.
         """
         ...
 
@@ -169,7 +173,7 @@ class UnaryCall:
         self._task = None
         # A response implies an authenticated caller.
         self._stream.admit(self._size)
-        self._stream.respond(protocol.RESPONSE_HEAD, (protocol.prefix(answer), answer), protocol.OK_TRAILERS)
+        self._respond(answer)
         self._end()
 
     async def _admit(self, whole: asyncio.Event) -> None:
@@ -200,8 +204,14 @@ class UnaryCall:
         self._refuse(Refusal(StatusCode.DEADLINE_EXCEEDED, "the call's deadline has passed"))
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._stream.respond(protocol.failure(refusal.code, str(refusal), retry_after=refusal.retry_after))
+        if refusal.response is not None:
+            self._respond(refusal.response)
+        else:
+            self._stream.respond(protocol.failure(refusal.code, str(refusal), retry_after=refusal.retry_after))
         self._end()
+
+    def _respond(self, message: bytes) -> None:
+        self._stream.respond(protocol.RESPONSE_HEAD, (protocol.prefix(message), message), protocol.OK_TRAILERS)
 
     def _end(self) -> None:
         if self._deadline is not None:

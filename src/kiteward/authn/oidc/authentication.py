@@ -17,7 +17,7 @@ from kiteward.authn.oidc.tokens import TokenVerifier, VerifiedToken
 from kiteward.authn.principals import principal_of
 from kiteward.authn.system_events import SystemEventRecorder
 from kiteward.domain.error_codes import ErrorCode
-from kiteward.domain.identity import Principal
+from kiteward.domain.identity import Principal, TokenCredential
 from kiteward.domain.naming import NamingRules
 from kiteward.store.base import Store
 from kiteward.store.exchange_records import IssuedToken
@@ -77,17 +77,17 @@ class TokenAuthenticator:
         """Set what changes the store, and what records that."""
         self._sign_ups.change_by(change, events)
 
-    def remembered(self, token: str) -> Principal | None:
+    def remembered(self, presented: TokenCredential) -> Principal | None:
         """Return the principal of a token that was verified before and is still accepted, or None."""
-        known = self._cache.get(self._cache.digest(token))
+        known = self._cache.get(presented.digest)
         return None if known is None else known.principal
 
-    def accepted(self, token: str) -> Accepted | None:
+    def accepted(self, presented: TokenCredential) -> Accepted | None:
         """Return what is known of a token that was just accepted, or None if it has expired since.
 
         Its expiry does not include the leeway of its issuer: what it is exchanged for does not outlive it.
         """
-        known = self._cache.get(self._cache.digest(token))
+        known = self._cache.get(presented.digest)
         if known is None:
             return None
         issuer = known.keys.issuer
@@ -105,23 +105,23 @@ class TokenAuthenticator:
         known = self.verifier.issuers.get(issuer)
         return None if known is None else with_rights(principal, rights, known, await self.mapping(issuer))
 
-    async def authenticate(self, token: str, *, sign_up: bool) -> Principal:
+    async def authenticate(self, presented: TokenCredential, *, sign_up: bool) -> Principal:
         """Verify a token and return its principal.
 
         Args:
-            token: the token.
+            presented: the token.
             sign_up: whether somebody who signs in for the first time may become a user, which takes a transaction.
 
         Raises:
             TokenRejected: it is not accepted.
             KitewardError: as `SignUps.sign_up`.
         """
-        verified = await self.verifier.verify(token)
+        verified = await self.verifier.verify(presented.token.reveal())
         identity = identity_of(verified, self._naming)
         principal = await self.principal(verified, identity, sign_up=sign_up)
         keys = self.verifier.key_set(identity.issuer)
         cached = CachedToken(principal, identity, verified.expires_at, keys, verified.generation, verified.issued_at)
-        self._cache.put(self._cache.digest(token), cached)
+        self._cache.put(presented.digest, cached)
         return principal
 
     async def principal(self, verified: VerifiedToken, identity: FederatedIdentity, *, sign_up: bool) -> Principal:

@@ -37,8 +37,12 @@ _LEAST_RSA_BITS: Final = 2048
 _LARGEST_RSA_BITS: Final = 16_384
 
 _MOST_WAITING: Final = 256
-_LONGEST_WAIT: Final = 10.0
-"""Most tokens with an unknown key that wait until the next fetch may begin, and for how many seconds."""
+_LONGEST_WAIT: Final[Mapping[bool, float]] = {False: 10.0, True: 30.0}
+"""Most tokens with an unknown key that wait until the next fetch may begin, and for how many seconds: of no known
+subject, and as many of known ones."""
+
+_MOST_SUBJECTS: Final = 100_000
+"""Most known subjects; those whose last token is the oldest are forgotten first."""
 
 _BY_TYPE: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("RSA", ""): ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -94,6 +98,10 @@ class KeySetState:
 class KeySet:
     """The public keys of one issuer.
 
+    Anybody can send tokens that need another key. After a fetch for one that brings no other keys, there is no second
+    one for such tokens within `WINDOW`: it is left to tokens of known subjects, of whom one was verified here. A
+    subject is known until a fetch is made for it, and again after its next verified token.
+
     INVARIANT: at most `MOST_FETCHES` fetches are begun within any `WINDOW` seconds.
 
     Attributes:
@@ -122,19 +130,29 @@ class KeySet:
         self._fault = ""
         self._begun: deque[float] = deque(maxlen=MOST_FETCHES)
         self._running: asyncio.Task[None] | None = None
-        self._waiting = 0
+        self._waiting = {False: 0, True: 0}  # tokens, by whether they say that they are of a known subject
+        self._subjects: dict[str, None] = {}
+        self._in_vain: float | None = None  # when a fetch began for no known subject that has brought no other keys
+
+    def verified(self, subject: str) -> None:
+        """Note the subject of a token that was verified: it is known from now on."""
+        self._subjects.pop(subject, None)
+        while len(self._subjects) >= _MOST_SUBJECTS:
+            del self._subjects[next(iter(self._subjects))]
+        self._subjects[subject] = None
 
     def state(self) -> KeySetState:
         """Return how it is with the keys."""
         ago = None if self._fetched_at is None else self._clock() - self._fetched_at
         return KeySetState(len(self._keys), ago, self._fault)
 
-    async def find(self, key_id: str | None, algorithm: str) -> Sequence[PublicKey]:
+    async def find(self, key_id: str | None, algorithm: str, *, subject: str | None = None) -> Sequence[PublicKey]:
         """Return the keys that may have signed a token; they are fetched where there is none.
 
         Args:
             key_id: the id that the token names, or None.
             algorithm: the algorithm that it names.
+            subject: whom the token says that it is about; None where its claims are not acceptable anyway.
 
         Returns:
             At least one key.
@@ -143,8 +161,11 @@ class KeySet:
             TokenRejected: there is none, or the keys cannot be fetched.
         """
         found = self._found(key_id, algorithm)
+        if not found and self._running is not None:
+            await asyncio.shield(self._running)
+            found = self._found(key_id, algorithm)
         if not found:
-            await self._wait_for_fetch()
+            await self._wait_for_fetch(subject)
             found = self._found(key_id, algorithm)
         if found:
             return found
@@ -158,15 +179,12 @@ class KeySet:
             reason=f"the keys of {self.issuer.name} could not be fetched: {self._fault or 'not yet'}",
         )
 
-    async def find_again(self, key_id: str | None, algorithm: str) -> Sequence[PublicKey] | None:
-        """Return the keys as of `find` after another fetch, if one may be made now and brings others; else None.
-
-        Forged signatures ask for this too. So there is no such fetch within `WINDOW` of another: a new key may need it.
-        """
+    async def find_again(
+        self, key_id: str | None, algorithm: str, *, subject: str | None = None
+    ) -> Sequence[PublicKey] | None:
+        """Return the keys as of `find` after another fetch, if one may be made now and brings others; else None."""
         before = self._keys
-        if self._running is None and self._begun and self._clock() - self._begun[-1] < WINDOW:
-            return None
-        await self._fetched()
+        await self._fetched_for(subject)
         found = None if self._keys == before else self._found(key_id, algorithm)
         return found or None
 
@@ -192,32 +210,44 @@ class KeySet:
         """Return whether there are keys that are not too old."""
         return self._fetched_at is not None and self._clock() - self._fetched_at <= LONGEST_UNSEEN
 
-    def _wait(self) -> float:
-        """Return the seconds until the next fetch is allowed."""
-        if len(self._begun) < MOST_FETCHES:
-            return 0.0
-        return max(0.0, self._begun[0] + WINDOW - self._clock())
+    def _wait(self, *, known: bool = True) -> float:
+        """Return the seconds until the next fetch is allowed: for a known subject or no token at all, or else."""
+        now = self._clock()
+        at = self._begun[0] + WINDOW if len(self._begun) == MOST_FETCHES else now
+        if not known and self._in_vain is not None:
+            at = max(at, self._in_vain + WINDOW)
+        return max(0.0, at - now)
 
-    async def _wait_for_fetch(self) -> None:
+    async def _wait_for_fetch(self, subject: str | None) -> None:
         """Return after the next fetch; at once where too many tokens wait for it, or it is not due soon."""
-        wait = 0.0 if self._running is not None else self._wait()
-        if wait > _LONGEST_WAIT or (wait and self._waiting >= _MOST_WAITING):
+        known = subject in self._subjects
+        wait, before = self._wait(known=known), self.fetches
+        if wait > _LONGEST_WAIT[known] or (wait and self._waiting[known] >= _MOST_WAITING):
             return
-        before = self.fetches
         if wait:
-            self._waiting += 1
+            self._waiting[known] += 1
             try:
                 await asyncio.sleep(wait)
             finally:
-                self._waiting -= 1
+                self._waiting[known] -= 1
         if self.fetches == before or self._running is not None:
-            await self._fetched()
+            await self._fetched_for(subject)
+
+    async def _fetched_for(self, subject: str | None) -> None:
+        """Return after the fetch that runs, or a new one if it may begin now for such a token."""
+        if self._running is None:
+            known = subject in self._subjects
+            if self._wait(known=known) > 0:
+                return
+            if known:
+                self._subjects.pop(str(subject))
+            else:
+                self._in_vain = self._clock()
+        await self._fetched()
 
     async def _fetched(self) -> None:
-        """Return after the fetch that runs, or a new one if it may begin; a caller that is gone does not end it."""
+        """Return after the fetch that runs, or a new one, which is allowed; a caller that is gone does not end it."""
         if self._running is None:
-            if self._wait() > 0:
-                return
             self._begun.append(self._clock())
             self.fetches += 1
             self._running = asyncio.create_task(self._fetch())
@@ -234,8 +264,11 @@ class KeySet:
             return
         finally:
             self._running = None
-        if {key.identity for key in self._keys} - {key.identity for key in keys}:
+        before, now = ({key.identity for key in each} for each in (self._keys, keys))
+        if before - now:
             self.generation += 1
+        if before != now:
+            self._in_vain = None
         self._keys, self._fault = keys, ""
         self._fetched_at = self._tried_at = self._clock()
 

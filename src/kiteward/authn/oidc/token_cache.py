@@ -1,8 +1,6 @@
 """Tokens that were verified, by digest: what is in the cache needs neither a signature nor the store again."""
 
-import hashlib
 import heapq
-import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -37,7 +35,7 @@ class CachedToken:
 
 
 class TokenCache:
-    """Verified tokens, under keyed digests. The key is random for each process; no token is kept.
+    """Verified tokens, under their digests; no token is kept.
 
     INVARIANT: an entry goes with the next change of its user, and with the next of its issuer's mapping or cut-off.
 
@@ -54,7 +52,6 @@ class TokenCache:
         """
         self._clock = clock
         self._capacity = capacity
-        self._key = secrets.token_bytes(32)
         self._known: dict[bytes, CachedToken] = {}
         self._of_user: dict[str, set[bytes]] = {}
         self._expiries: list[tuple[float, bytes]] = []
@@ -62,10 +59,6 @@ class TokenCache:
     def __len__(self) -> int:
         """Return the number of tokens."""
         return len(self._known)
-
-    def digest(self, token: str) -> bytes:
-        """Return the digest by which a token is known."""
-        return hashlib.blake2b(token.encode(), key=self._key, digest_size=32).digest()
 
     def get(self, digest: bytes) -> CachedToken | None:
         """Return a token that is still accepted, or None."""

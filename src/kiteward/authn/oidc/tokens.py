@@ -15,6 +15,7 @@ from kiteward.authn.oidc import refusals
 from kiteward.authn.oidc.issuers import ALGORITHMS, Issuer
 from kiteward.authn.oidc.key_sets import KeySet, PublicKey
 from kiteward.domain.error_codes import ErrorCode
+from kiteward.domain.errors import TokenRejected
 
 LONGEST: Final = 16 * 1024
 """Most characters of a token."""
@@ -125,9 +126,10 @@ class TokenVerifier:
             )
         if unverified.kind not in use.value or (_is_logout(unverified.claims) != (use is TokenUse.LOGOUT)):
             raise refusals.refused(ErrorCode.TOKEN_KIND, "it is a token for another use (`typ`)")
-        await self._require_signature(key_set, unverified)
+        subject = _subject_if_acceptable(issuer, unverified.claims, use, self._clock())
+        await self._require_signature(key_set, unverified, subject)
         _require_claims(issuer, unverified.claims, use, self._clock())
-        return VerifiedToken(
+        verified = VerifiedToken(
             issuer,
             "" if use is TokenUse.LOGOUT and "sub" not in unverified.claims else _subject(unverified.claims),
             unverified.claims,
@@ -135,18 +137,26 @@ class TokenVerifier:
             _expires_at(issuer, unverified.claims, use) + issuer.leeway,
             key_set.generation,
         )
+        if verified.subject:
+            key_set.verified(verified.subject)
+        return verified
 
-    async def _require_signature(self, key_set: KeySet, unverified: _Unverified) -> None:
+    async def _require_signature(self, key_set: KeySet, unverified: _Unverified, subject: str | None) -> None:
         """Require that a key of the issuer has signed a token.
+
+        Args:
+            key_set: the keys of the issuer.
+            unverified: the token.
+            subject: as of `KeySet.find`.
 
         Raises:
             TokenRejected: none has.
         """
-        keys = await key_set.find(unverified.key_id, unverified.algorithm)
+        keys = await key_set.find(unverified.key_id, unverified.algorithm, subject=subject)
         if _is_signed(self._jws, unverified, keys):
             return
         # The issuer may have put another key in the place of one, or sends no ids of keys.
-        newer = await key_set.find_again(unverified.key_id, unverified.algorithm)
+        newer = await key_set.find_again(unverified.key_id, unverified.algorithm, subject=subject)
         if newer is None or not _is_signed(self._jws, unverified, newer):
             raise refusals.refused(ErrorCode.TOKEN_SIGNATURE, "its signature is not by a key of its issuer")
 
@@ -226,6 +236,15 @@ def _require_claims(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse, no
         _require_values(issuer.required_claims, claims)
     elif use is TokenUse.ID and issuer.client is not None:
         _require_values(issuer.client.required_claims, claims)
+
+
+def _subject_if_acceptable(issuer: Issuer, claims: Mapping[str, Any], use: TokenUse, now: float) -> str | None:
+    """Return the subject of claims that make a token acceptable if its signature is right; else None."""
+    try:
+        _require_claims(issuer, claims, use, now)
+        return _subject(claims)
+    except TokenRejected:
+        return None
 
 
 def _require_times(issuer: Issuer, claims: Mapping[str, Any], now: float) -> None:

@@ -1,5 +1,6 @@
 """The identity providers of the configuration, for administrators."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +16,8 @@ class ShownIssuer(Outcome):
     """A configured identity provider, without secrets.
 
     `keys` is `discovery`, or the address or the file of its public keys. `signInName` is its name on the page for
-    signing in to the console, null where it is not offered there. `scim` says whether its tokens sign in the users that
+    signing in to the console, null where it is not offered there; `clientId`, `scopes` and `signInClaims`, which ID
+    tokens must have, are about that too. `scim` says whether its tokens sign in the users that
     SCIM makes. `leeway` and `maxAuthenticationAge` are seconds, the latter 0 for any. Its tokens that were issued
     before `notBefore` are refused, whoever's they are.
     """
@@ -36,6 +38,9 @@ class ShownIssuer(Outcome):
     tag_claims: dict[str, str]
     sign_up: str
     sign_in_name: str | None
+    sign_in_claims: dict[str, list[str]]
+    client_id: str | None
+    scopes: list[str]
     scim: bool
     not_before: datetime | None
 
@@ -60,15 +65,19 @@ async def listed(services: Services, _request: Request, _arguments: Arguments) -
     )
 
 
+def _claims(required: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:
+    return {name: sorted(values) for name, values in required.items()}
+
+
 def _shown(issuer: Issuer, *, scim: bool, not_before: float | None) -> ShownIssuer:
-    keys = issuer.keys
+    keys, client = issuer.keys, issuer.client
     return ShownIssuer(
         issuer=issuer.name,
         audience=sorted(issuer.audiences),
         keys=keys.uri or (str(keys.file) if keys.file else _DISCOVERY),
         algorithms=sorted(issuer.algorithms),
         leeway=issuer.leeway,
-        required_claims={name: sorted(values) for name, values in issuer.required_claims.items()},
+        required_claims=_claims(issuer.required_claims),
         authorized_parties=sorted(issuer.authorized_parties),
         max_authentication_age=issuer.authentication_age,
         user_name_prefix=issuer.names.prefix,
@@ -78,7 +87,10 @@ def _shown(issuer: Issuer, *, scim: bool, not_before: float | None) -> ShownIssu
         allowed_roles=sorted(issuer.allowed_roles),
         tag_claims=dict(issuer.tag_claims),
         sign_up=issuer.sign_up.value,
-        sign_in_name=None if issuer.client is None else issuer.sign_in_name,
+        sign_in_name=None if client is None else issuer.sign_in_name,
+        sign_in_claims={} if client is None else _claims(client.required_claims),
+        client_id=None if client is None else client.client_id,
+        scopes=[] if client is None else list(client.scopes),
         scim=scim,
         not_before=moment(not_before or None),
     )

@@ -124,7 +124,7 @@ class Http1Connection(HttpToolsProtocol):
         source = source_of(self.client[0]) if self.client else ""
         self._kept = self._owner.budget.of_source(source)
         self._request = self._owner.budget.of_source(source)
-        self._untaken = self._owner.budget.of_answers(source)
+        self._untaken = self._owner.budget.of_address(source)
         self._owner.entered(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

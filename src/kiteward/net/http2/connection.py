@@ -112,7 +112,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
                 self._parse(frames)
             if frames or begins:
                 self._frame_at = self._heard
-            self._reservations.input(scanner.pending + self._kept, authenticated=self._inbound.authenticated)
+            self._reservations.input(scanner.pending, authenticated=self._inbound.authenticated)
         except ConnectionFault as fault:
             self._break_off(fault)
             return

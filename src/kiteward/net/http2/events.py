@@ -47,9 +47,6 @@ _ONE_FRAME: Final = 16 * 1024
 _REMEMBERED: Final = 256
 """Streams that were reset here, of which frames may be on their way."""
 
-_KEPT: Final = 8 * 1024
-"""Bytes of a head that is kept for the next request of the connection; a token of 5 KiB fits."""
-
 _IN_TURNS: Final = Priority(incremental=True)
 
 
@@ -97,8 +94,7 @@ class EventHandlers:
         self._last = 0  # the highest identifier of a stream
         self._unreported_blocks = self._unreported_data = 0  # of what the session got last
         self._headers: tuple[Header, ...] = ()
-        self._head: Head | None = None  # of the last request but those with large heads
-        self._kept = 0  # bytes that are reserved for it
+        self._head: Head | None = None  # of the last request since a caller was authenticated
         self._responded: list[Stream] = []  # since the last flush
         self._heard = self.loop.time()
         self._limiter = ControlFrameLimiter(application.limits, self._heard)
@@ -340,9 +336,8 @@ class EventHandlers:
             return last
         else:
             head = Head(headers, self._limits.header_list, before=last.kept)
-        if head.size <= _KEPT:
+        if self._inbound.authenticated and not head.too_large and self._reservations.head(head.size):
             self._headers, self._head = headers, head
-            self._kept = max(self._kept, head.size)
         return head
 
     def _on_data(self, event: DataReceived) -> None:

@@ -13,7 +13,7 @@ class Reservations:
         requests: for requests in flight: themselves, their heads, and bodies of unauthenticated callers.
     """
 
-    __slots__ = ("_input", "_responses", "requests")
+    __slots__ = ("_head", "_input", "_responses", "requests")
 
     def __init__(self, budget: Budget, source: str) -> None:
         """Create the claims of a connection, with nothing reserved.
@@ -24,7 +24,8 @@ class Reservations:
         """
         self.requests = budget.of_source(source)
         self._input = budget.of_source(source)
-        self._responses = budget.of_answers(source)
+        self._responses = budget.of_address(source)
+        self._head = budget.of_address(source)
 
     def request(self, head_size: int) -> int:
         """Reserve room for a request, and return how many bytes; 0 if there is none."""
@@ -32,7 +33,7 @@ class Reservations:
         return cost if self.requests.take(cost) else 0
 
     def input(self, amount: int, *, authenticated: bool) -> None:
-        """Reserve room for what was received and is no request yet, and for the head that is kept.
+        """Reserve room for what was received and is no request yet.
 
         Args:
             amount: bytes of it now.
@@ -43,6 +44,14 @@ class Reservations:
         """
         if amount != self._input.held and not self._input.resize(amount) and not authenticated:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "the memory limit does not allow more header data")
+
+    def head(self, size: int) -> bool:
+        """Reserve room for the head that is kept for the next request, and return whether there is.
+
+        Args:
+            size: bytes of the head. The application keeps at most as much of what it has read in it.
+        """
+        return 2 * size <= self._head.held or self._head.resize(2 * size)
 
     def response(self, stream: Stream, amount: int) -> bool:
         """Reserve room for what is left of a response, and return whether there was."""
@@ -61,5 +70,5 @@ class Reservations:
 
     def close(self) -> None:
         """Release everything."""
-        for claim in (self.requests, self._input, self._responses):
+        for claim in (self.requests, self._input, self._responses, self._head):
             claim.close()

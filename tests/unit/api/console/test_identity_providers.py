@@ -31,6 +31,7 @@ ENTRIES: list[dict[str, Any]] = [
         "clientId": "console",
         "clientSecret": SECRET,
         "signInName": "company",
+        "signInClaims": {"hd": ["company.example"]},
     },
     {
         "issuer": CI,
@@ -106,7 +107,16 @@ async def test_the_configured_providers_are_shown_without_secrets() -> None:
     async with company() as browser:
         page = (await browser.open("providers")).text
         text = shown(page)
-        for expected in (IDP, CI, "company", "idp_{preferred_username}", "kiteward", "typ Bearer", "groups"):
+        for expected in (
+            IDP,
+            CI,
+            "company",
+            "idp_{preferred_username}",
+            "kiteward",
+            "typ Bearer",
+            "hd company.example",
+            "groups",
+        ):
             assert expected in text
         assert "only if invited" in text
         assert "created when they sign in first" in text
@@ -231,14 +241,24 @@ async def test_tokens_of_a_user_are_cut_off_at_the_given_time() -> None:
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01 00:00", "0001-01-01T00:00+14:00", "1969-12-31 23:59"])
-async def test_a_cut_off_before_every_token_is_none(moment: str) -> None:
+async def test_a_cut_off_before_every_token_cuts_nothing_off(moment: str) -> None:
     async with company() as browser:
         await invited(browser)
         for path in ("users/idp_ann/cut-off", f"providers/cut-off?issuer={IDP}"):
-            await browser.done(path)
             await browser.done(path, not_before=moment)
         assert [each["notBefore"] for each in (await browser.own("ListIdentities"))["identities"]] == [None, None]
         assert [each["notBefore"] for each in (await browser.own("ListIssuers"))["issuers"]] == [None, None]
+
+
+async def test_an_earlier_cut_off_changes_nothing_and_the_page_says_so() -> None:
+    async with company() as browser:
+        await invited(browser)
+        for path in ("users/idp_ann/cut-off", f"providers/cut-off?issuer={IDP}"):
+            for moment in ("2023-11-14 22:13", "2022-01-01 00:00"):
+                await browser.done(path, not_before=moment)
+            text = await browser.text(path)
+            assert "since 2023-11-14 22:13" in text
+            assert "cannot be taken back" in text
 
 
 async def test_tokens_of_all_users_of_a_provider_are_cut_off() -> None:

@@ -29,6 +29,7 @@ from kiteward.domain.errors import (
 from kiteward.domain.identity import LONGEST_CREDENTIAL, KeyCredential, PasswordCredential, Secret
 from kiteward.engine import metadata as engine_metadata
 from kiteward.milvus import messages
+from kiteward.net.http2.inbound import InboundFlowControl
 from kiteward.net.http2.streams import Head, Owner, Stream
 
 SERVICE = "milvus.proto.milvus.MilvusService"
@@ -328,14 +329,15 @@ WRONG = (
 @pytest.mark.parametrize("version", ["2.6.0", "2.6.17", "2.10.1", "3.0.2", "3.1.0rc2.dev5", "10.0"])
 @pytest.mark.parametrize(("metadata", "text"), WRONG)
 async def test_client_that_hides_the_status_of_connect_gets_it_in_the_answer_and_refused_at_the_next_call(
-    client: Client, version: str, metadata: tuple[tuple[str, str], ...], text: str
+    client: Client, monkeypatch: pytest.MonkeyPatch, version: str, metadata: tuple[tuple[str, str], ...], text: str
 ) -> None:
-    path = messages.method_of("Connect").path
+    path, admitted = messages.method_of("Connect").path, list[int]()
+    monkeypatch.setattr(InboundFlowControl, "admit", lambda _flow, _stream, size: admitted.append(size))
     answer = messages.ConnectResponse.FromString(await client.send(path, connecting("Python", version), *metadata))
     assert (answer.status.code, answer.status.error_code, answer.status.reason) == (1400, 1, text)
     assert not answer.status.retriable
     # Nothing of the server is revealed, and the caller is not authenticated.
-    assert (answer.identifier, answer.HasField("server_info")) == (0, False)
+    assert (answer.identifier, answer.HasField("server_info"), admitted) == (0, False, [])
     assert await client.refusal(messages.method_of("GetVersion").path, b"", *metadata) == (
         StatusCode.UNAUTHENTICATED,
         text,

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,35 +31,50 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    async def sleep(self, seconds: float) -> None:
+        """Sleep by this clock."""
+        self.now += seconds
+
 
 class Publisher:
-    """Publishes keys without HTTP; `None` fails."""
+    """Publishes keys without HTTP; `None` fails.
+
+    Attributes:
+        keys: the keys.
+        fetches: how often they were requested.
+        answered: called after the next requests, one each.
+    """
 
     def __init__(self, *keys: SigningKey) -> None:
         self.keys: list[SigningKey] | None = list(keys)
         self.fetches = 0
+        self.answered: list[Callable[[], None]] = []
 
     async def key_set(self) -> Mapping[str, Any]:
         self.fetches += 1
         await asyncio.sleep(0)
         if self.keys is None:
             raise FetchFailed("it is down")
-        return {"keys": [each.jwk() for each in self.keys]}
+        found = {"keys": [each.jwk() for each in self.keys]}
+        if self.answered:
+            self.answered.pop(0)()
+        return found
 
 
 def key(key_id: str | None, algorithm: str = "ES256") -> SigningKey:
     return SigningKey(key_id, algorithm, private_key(algorithm))
 
 
-async def code_of(keys: KeySet, key_id: str) -> ErrorCode:
+async def code_of(keys: KeySet, key_id: str, *, subject: str | None = None) -> ErrorCode:
     """Return the code of the refusal of a key that is not found."""
     with pytest.raises(KeyRejected) as refused:
-        await keys.find(key_id, "ES256")
+        await keys.find(key_id, "ES256", subject=subject)
     return refused.value.code
 
 
-async def test_ten_thousand_unknown_key_ids_cause_two_fetches_a_minute() -> None:
+async def test_ten_thousand_unknown_key_ids_cause_two_fetches_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, publisher = Clock(), Publisher(key("a"))
+    monkeypatch.setattr("kiteward.authn.oidc.key_sets.asyncio.sleep", clock.sleep)
     keys = KeySet(ISSUER, publisher, clock=clock)
     for number in range(10_000):
         clock.now += 0.004
@@ -67,22 +82,154 @@ async def test_ten_thousand_unknown_key_ids_cause_two_fetches_a_minute() -> None
     assert publisher.fetches == 2
     for number in range(30):
         clock.now += 4.0
-        if keys._wait() > 1:
-            assert await code_of(keys, f"later-{number}") is ErrorCode.TOKEN_KEY_UNKNOWN
+        assert await code_of(keys, f"later-{number}") is ErrorCode.TOKEN_KEY_UNKNOWN
         await keys.refresh()
-    assert publisher.fetches <= 2 * (1 + 160 // int(WINDOW))
+    assert publisher.fetches <= 2 * (1 + (clock.now - 1000) // WINDOW)
 
 
-async def test_forged_signatures_leave_a_fetch_for_a_new_key() -> None:
+@pytest.mark.parametrize(
+    ("forged", "unknown"), [(True, False), (False, True), (True, True)], ids=["signatures", "key ids", "both"]
+)
+async def test_what_anybody_sends_leaves_a_fetch_for_the_new_key_of_a_known_subject(
+    monkeypatch: pytest.MonkeyPatch, *, forged: bool, unknown: bool
+) -> None:
+    clock, publisher = Clock(), Publisher(key("a"))
+    monkeypatch.setattr("kiteward.authn.oidc.key_sets.asyncio.sleep", clock.sleep)
+    keys = KeySet(ISSUER, publisher, clock=clock)
+    await keys.find("a", "ES256")
+    clock.now += WINDOW
+    began: list[float] = []
+    for name in "bcdef":
+        for number in range(350):
+            keys.verified("alice")
+            clock.now += 0.2
+            before = publisher.fetches
+            if forged:
+                assert await keys.find_again("a", "ES256", subject=f"{number}") is None
+            if unknown:
+                assert await code_of(keys, f"bogus-{number}") is ErrorCode.TOKEN_KEY_UNKNOWN
+            began += (publisher.fetches - before) * [clock.now]
+        publisher.keys = [key("a"), key(name)]
+        before, now = publisher.fetches, clock.now
+        assert (await keys.find(name, "ES256", subject="alice"))[0].key_id == name
+        assert clock.now == now  # without a wait
+        began += (publisher.fetches - before) * [now]
+    assert len(began) >= 2 * 5
+    assert all(later - first >= WINDOW for first, later in zip(began, began[2:], strict=False))
+
+
+async def test_a_known_subject_has_one_fetch_for_nothing_until_a_token_of_it_is_verified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, publisher = Clock(), Publisher(key("a"))
+    monkeypatch.setattr("kiteward.authn.oidc.key_sets.asyncio.sleep", clock.sleep)
+    keys = KeySet(ISSUER, publisher, clock=clock)
+    await keys.find("a", "ES256")
+    clock.now += WINDOW
+    keys.verified("alice")
+    assert await code_of(keys, "bogus") is ErrorCode.TOKEN_KEY_UNKNOWN  # the only one for anybody
+    clock.now += WINDOW - 15
+    for number in range(10):
+        assert await code_of(keys, f"bogus-{number}", subject="alice") is ErrorCode.TOKEN_KEY_UNKNOWN
+    assert publisher.fetches == 3
+    clock.now += 20
+    assert await code_of(keys, "bogus") is ErrorCode.TOKEN_KEY_UNKNOWN  # again after a minute
+    assert publisher.fetches == 4
+    clock.now += WINDOW - 15
+    assert await code_of(keys, "bogus", subject="alice") is ErrorCode.TOKEN_KEY_UNKNOWN
+    assert publisher.fetches == 4
+    keys.verified("alice")
+    publisher.keys = [key("b")]
+    assert (await keys.find("b", "ES256", subject="alice"))[0].key_id == "b"
+
+
+async def test_a_fetch_counts_although_the_caller_for_whom_it_began_has_given_up() -> None:
     clock, publisher = Clock(), Publisher(key("a"))
     keys = KeySet(ISSUER, publisher, clock=clock)
     await keys.find("a", "ES256")
-    for name in "bcdef":
-        for _ in range(350):
-            clock.now += 0.2
-            assert await keys.find_again("a", "ES256") is None
-        publisher.keys = [key("a"), key(name)]
-        assert (await keys.find(name, "ES256"))[0].key_id == name  # at once, and without a wait
+    clock.now += WINDOW
+    keys.verified("alice")
+    for number in range(10):
+        given_up = asyncio.ensure_future(keys.find(f"bogus-{number}", "ES256"))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        assert await code_of(keys, f"another-{number}") is ErrorCode.TOKEN_KEY_UNKNOWN
+    assert publisher.fetches == 2
+    publisher.keys = [key("b")]
+    assert (await keys.find("b", "ES256", subject="alice"))[0].key_id == "b"
+
+
+async def test_a_key_that_is_newer_than_the_fetch_that_runs_is_found_by_the_next_one() -> None:
+    clock, publisher = Clock(), Publisher(key("a"))
+    keys = KeySet(ISSUER, publisher, clock=clock)
+    await keys.find("a", "ES256")
+    clock.now += WINDOW
+    keys.verified("alice")
+    bogus = asyncio.ensure_future(code_of(keys, "bogus"))
+    new = asyncio.ensure_future(keys.find("b", "ES256", subject="alice"))
+    publisher.answered.append(lambda: setattr(publisher, "keys", [key("b")]))
+    assert (await new)[0].key_id == "b"
+    assert await bogus is ErrorCode.TOKEN_KEY_UNKNOWN
+    assert publisher.fetches == 3
+
+
+async def test_tokens_of_anybody_that_wait_take_no_place_of_known_subjects(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, publisher, woken = Clock(), Publisher(key("a")), asyncio.Event()
+    keys = KeySet(ISSUER, publisher, clock=clock)
+    await keys.find("a", "ES256")
+    assert await code_of(keys, "bogus") is ErrorCode.TOKEN_KEY_UNKNOWN
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        await woken.wait()
+
+    clock.now += WINDOW - 30
+    keys.verified("alice")
+    publisher.keys = [key("b")]
+    monkeypatch.setattr("kiteward.authn.oidc.key_sets.asyncio.sleep", sleep)
+    known = [asyncio.ensure_future(keys.find("b", "ES256", subject="alice"))]
+    await asyncio.wait(known, timeout=0)
+    assert await code_of(keys, "b") is ErrorCode.TOKEN_KEY_UNKNOWN  # nobody else waits so long
+    clock.now += 25
+    others = [asyncio.ensure_future(code_of(keys, f"bogus-{number}")) for number in range(300)]
+    await asyncio.wait(others[256:])
+    known.append(asyncio.ensure_future(keys.find("b", "ES256", subject="alice")))
+    await asyncio.wait(known, timeout=0)
+    assert waited == [30.0, *256 * [5.0], 5.0]
+    clock.now += 5
+    monkeypatch.undo()
+    woken.set()
+    assert [found[0].key_id for found in await asyncio.gather(*known)] == ["b", "b"]
+    await asyncio.gather(*others)
+    assert publisher.fetches == 3
+
+
+async def test_the_subjects_whose_last_token_is_the_oldest_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_sets, "_MOST_SUBJECTS", 2)
+    keys = KeySet(ISSUER, Publisher(key("a")))
+    for subject in ("alice", "bob", "alice", "alice"):
+        keys.verified(subject)
+    assert list(keys._subjects) == ["bob", "alice"]
+    keys.verified("carol")
+    assert list(keys._subjects) == ["alice", "carol"]
+
+
+@pytest.mark.parametrize(
+    ("claims", "known"),
+    [({}, True), ({"aud": "another"}, False), ({"lifetime": -600.0}, False), ({"subject": "nobody"}, False)],
+)
+async def test_a_token_whose_claims_are_wrong_is_no_token_of_a_known_subject(
+    idp: Issuer, claims: dict[str, Any], *, known: bool
+) -> None:
+    clock = Clock()
+    async with verifier_of(configured(idp)) as verifier:
+        verifier.key_set(idp.url)._clock = clock
+        await verifier.verify(idp.token("alice"))
+        clock.now += WINDOW
+        await refusal(verifier, idp.token("mallory", headers={"kid": "bogus"}))
+        await refusal(verifier, idp.token(**{"subject": "alice", "headers": {"kid": "another"}, **claims}))
+        assert idp.fetches == 2 + known
 
 
 async def test_many_tokens_with_a_new_key_share_one_fetch() -> None:
@@ -114,11 +261,7 @@ async def test_a_third_key_within_a_minute_is_waited_for(monkeypatch: pytest.Mon
     publisher.keys = [key("c")]
     assert await code_of(keys, "c") is ErrorCode.TOKEN_KEY_UNKNOWN
     clock.now += WINDOW - 5
-
-    async def sleep(seconds: float) -> None:
-        clock.now += seconds
-
-    monkeypatch.setattr("kiteward.authn.oidc.key_sets.asyncio.sleep", sleep)
+    monkeypatch.setattr("kiteward.authn.oidc.key_sets.asyncio.sleep", clock.sleep)
     assert (await keys.find("c", "ES256"))[0].key_id == "c"
 
 

@@ -38,8 +38,25 @@ async def listed(harness: GatewayHarness, issuer: Issuer) -> dict[str, Any]:
     return dict(shown)
 
 
+CLIENTS: Final[dict[str, Any]] = {
+    "client_id": "other",
+    "name": "firm",
+    "scopes": ("email", "openid"),
+    "required_claims": {"amr": frozenset({"mfa"})},
+}
+"""Field of a client -> another value."""
+
+
 def test_every_field_is_tried() -> None:
     assert {field.name for field in fields(Issuer)} == {*OTHERS, "group_roles"}
+    assert {field.name for field in fields(Client)} == {*CLIENTS, "secret"}
+
+
+@pytest.mark.parametrize("field", CLIENTS)
+async def test_what_is_configured_of_the_client_is_shown(harness: GatewayHarness, field: str) -> None:
+    client = OTHERS["client"]
+    usual = await listed(harness, replace(IDP, client=client))
+    assert usual != await listed(harness, replace(IDP, client=replace(client, **{field: CLIENTS[field]})))
 
 
 @pytest.mark.parametrize("field", OTHERS)

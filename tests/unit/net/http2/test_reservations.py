@@ -20,35 +20,87 @@ async def test_a_request_is_held_with_its_head_and_body_until_it_is_answered() -
     link = Link(budget=budget)
     before = budget.unauthenticated.held
     link.send(headers(1), data(1, bytes(5_000), end=True))
-    size = link.asked[0].head.size  # of the request, and kept for the next one
-    assert budget.unauthenticated.held - before == REQUEST + size + 5_000 - INCLUDED + size
+    assert budget.unauthenticated.held - before == REQUEST + link.asked[0].head.size + 5_000 - INCLUDED
     link.asked[0].answer()
     link.answers()
-    assert budget.unauthenticated.held - before == size
+    assert budget.unauthenticated.held == before
 
 
-async def test_only_one_head_of_a_connection_is_kept_and_no_large_one() -> None:
-    budget = Budget()
+def authenticated(budget: Budget | None = None) -> Link:
+    """Return a connection on which a caller was authenticated, by a request that was answered."""
     link = Link(budget=budget)
-    for number in range(1, 81, 4):
+    link.send(headers(1, end=True))
+    link.asked[0].stream.admit(0)
+    link.asked[0].answer()
+    link.answers()
+    link.asked.clear()
+    return link
+
+
+def long_head(size: int) -> list[tuple[str, str]]:
+    """Return a head with a credential of so many characters."""
+    return [*HEAD, ("authorization", "y" * size)]
+
+
+def long_request(stream: int, size: int) -> bytes:
+    """Return a request with a credential of so many characters, in as many frames as it takes."""
+    block = frames.encoded(long_head(size))
+    parts = [block[at : at + 16_000] for at in range(0, len(block), 16_000)]
+    kinds = [frames.HEADERS, *(len(parts) - 1) * [frames.CONTINUATION]]
+    ends = [*(len(parts) - 1) * [0], frames.END_HEADERS]
+    return b"".join(
+        frames.frame(kind, end | (frames.END_STREAM if kind == frames.HEADERS else 0), stream, part)
+        for kind, end, part in zip(kinds, ends, parts, strict=True)
+    )
+
+
+async def test_only_one_head_of_a_connection_is_kept_however_long_it_may_be() -> None:
+    budget = Budget()
+    link = authenticated(budget)
+    before = budget.unauthenticated.held
+    for number in range(3, 43, 4):
         link.send(headers(number, [*HEAD, ("x", "y" * number)], end=True))
-        link.send(headers(number + 2, [*HEAD, ("x", "y" * 9_000)], end=True))
+        link.send(long_request(number + 2, 30_000))
         link.asked[-2].answer()
         link.asked[-1].answer()
         link.answers()
-    assert budget.unauthenticated.held == max(asked.head.size for asked in link.asked[::2]) < 1_000
+    assert budget.unauthenticated.held == before
+    assert budget.authenticated.held == 2 * link.asked[1].head.size > 60_000
+    link.connection.connection_lost(None)
+    assert budget.authenticated.held == 0
 
 
-async def test_a_request_with_the_head_of_the_one_before_gets_what_was_kept_with_it() -> None:
-    link = Link()
-    link.send(headers(1, end=True))
+async def test_no_head_is_kept_of_a_connection_without_an_authenticated_caller_or_that_is_too_large() -> None:
+    for link, size in ((Link(budget=Budget()), 100), (authenticated(Budget()), 40_800)):
+        link.send(long_request(3, size))
+        link.asked[0].head.kept = "what the application made of it"
+        link.send(long_request(5, size))
+        assert [asked.head.too_large for asked in link.asked] == 2 * [size > 40_000]
+        assert link.asked[1].head.kept is None
+        assert link.application.budget.authenticated.held == 0
+
+
+async def test_a_head_for_which_there_is_no_room_is_served_and_not_kept() -> None:
+    budget = Budget(ByteLimits(address=50_000))
+    link = authenticated(budget)
+    for number in (3, 5):
+        link.send(long_request(number, 30_000))
+    assert [asked.head.too_large for asked in link.asked] == [False, False]
+    assert link.asked[0].head is not link.asked[1].head
+    assert budget.authenticated.held == 0
+
+
+@pytest.mark.parametrize("size", [10, 22_000, 39_000])
+async def test_a_request_with_the_head_of_the_one_before_gets_what_was_kept_with_it(size: int) -> None:
+    link = authenticated()
+    link.send(long_request(3, size))
     link.asked[0].head.kept = "what the application made of it"
-    link.send(headers(3, end=True), headers(5, [*HEAD, ("a", "b")], end=True), headers(7, end=True))
+    link.send(long_request(5, size), long_request(7, size - 1), long_request(9, size))
     assert [asked.head.kept for asked in link.asked[1:]] == ["what the application made of it", None, None]
 
 
 async def test_a_request_with_another_head_gets_while_it_begins_what_was_kept_of_the_one_before() -> None:
-    link = Link()
+    link = authenticated()
     seen: list[object] = []
 
     def begin(asked: Asked) -> None:
@@ -56,7 +108,7 @@ async def test_a_request_with_another_head_gets_while_it_begins_what_was_kept_of
         asked.head.kept = len(seen)
 
     link.application.at_once = begin
-    link.send(headers(1, end=True), headers(3, [*HEAD, ("a", "b")], end=True), headers(5, end=True))
+    link.send(headers(3, end=True), headers(5, [*HEAD, ("a", "b")], end=True), headers(7, end=True))
     assert seen == [None, 1, 2]
     assert [asked.head.before for asked in link.asked] == [None, None, None]
 

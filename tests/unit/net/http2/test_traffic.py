@@ -335,7 +335,7 @@ class Traffic(RuleBasedStateMachine):
         assert self.client.outbound_flow_control_window == session.local_window_size
         assert window // 2 < session.local_window_size <= window
         assert connection._reservations.requests.held == 0
-        assert self.link.application.budget.authenticated.held == 0
+        assert connection._reservations._responses.held == 0
         assert self.client.open_outbound_streams == 0
 
 
