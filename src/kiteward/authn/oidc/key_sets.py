@@ -179,12 +179,17 @@ class KeySet:
             reason=f"the keys of {self.issuer.name} could not be fetched: {self._fault or 'not yet'}",
         )
 
-    async def find_again(
-        self, key_id: str | None, algorithm: str, *, subject: str | None = None
-    ) -> Sequence[PublicKey] | None:
-        """Return the keys as of `find` after another fetch, if one may be made now and brings others; else None."""
+    async def find_again(self, key_id: str | None, algorithm: str) -> Sequence[PublicKey] | None:
+        """Return the keys as of `find` after another fetch, if one may be made now and brings others; else None.
+
+        Anybody can forge a signature. So there is no such fetch within `WINDOW` of another: a new key may need it.
+        """
         before = self._keys
-        await self._fetched_for(subject)
+        if self._running is None:
+            if self._begun and self._clock() - self._begun[-1] < WINDOW:
+                return None
+            self._in_vain = self._clock()
+        await self._fetched()
         found = None if self._keys == before else self._found(key_id, algorithm)
         return found or None
 

@@ -156,7 +156,7 @@ class TokenVerifier:
         if _is_signed(self._jws, unverified, keys):
             return
         # The issuer may have put another key in the place of one, or sends no ids of keys.
-        newer = await key_set.find_again(unverified.key_id, unverified.algorithm, subject=subject)
+        newer = await key_set.find_again(unverified.key_id, unverified.algorithm)
         if newer is None or not _is_signed(self._jws, unverified, newer):
             raise refusals.refused(ErrorCode.TOKEN_SIGNATURE, "its signature is not by a key of its issuer")
 
