@@ -185,29 +185,39 @@ def paths(schema: OpenApiSchema) -> dict[str, dict[str, Any]]:
 def forbidden_and_done(schema: OpenApiSchema, run: Run) -> list[str]:
     """Return requests whose body the document forbids, and which were carried out all the same.
 
-    A `null` at the top level counts as not given (contract 5.1), and as the whole body as `{}`; the document tells
-    neither.
+    A `null` at the top level counts as not given (contract 5.1), as does an unknown member that asks for nothing, and
+    `null` as the whole body counts as `{}`; the document tells none of it.
     """
     components = {"components": schema.raw_schema["components"]}
     bodies = {
         label: item["requestBody"]["content"]["application/json"]["schema"] for label, item in paths(schema).items()
     }
     validators = {label: jsonschema_rs.validator_for({**body, **components}) for label, body in bodies.items()}
+    known = {label: _members(body, schema) for label, body in bodies.items()}
     return [
         f"{label} {interaction.request.body!r}"
         for label, interaction, status in run.answers()
-        if status == 200 and code(interaction) == 0 and not _allows(validators[label], interaction.request.body)
+        if status == 200
+        and code(interaction) == 0
+        and not _allows(validators[label], known[label], interaction.request.body)
     ]
 
 
-def _allows(validator: Any, sent: bytes | None) -> bool:
+def _members(body: dict[str, Any], schema: OpenApiSchema) -> set[str]:
+    """Return the names of the members of a body."""
+    *_, name = body["$ref"].split("/")
+    return set(schema.raw_schema["components"]["schemas"][name].get("properties", {}))
+
+
+def _allows(validator: Any, known: set[str], sent: bytes | None) -> bool:
     try:
         body = json.loads(sent or b"")
     except ValueError:
         return False
     body = {} if body is None else body
-    given = {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body
-    return bool(validator.is_valid(given))
+    if isinstance(body, dict):
+        body = {name: value for name, value in body.items() if value is not None and (name in known or value)}
+    return bool(validator.is_valid(body))
 
 
 def code(interaction: Interaction) -> int:
