@@ -143,6 +143,24 @@ async def test_a_known_subject_has_one_fetch_for_nothing_until_a_token_of_it_is_
     assert (await keys.find("b", "ES256", subject="alice"))[0].key_id == "b"
 
 
+async def test_forged_signatures_cause_one_fetch_a_minute_beside_no_other_and_leave_one_for_a_new_key() -> None:
+    clock, publisher = Clock(), Publisher(key("a"))
+    keys = KeySet(ISSUER, publisher, clock=clock)
+    await keys.find("a", "ES256")
+    keys.verified("alice")
+    for _ in range(10):
+        assert await keys.find_again("a", "ES256") is None
+    assert publisher.fetches == 1
+    clock.now += WINDOW
+    for _ in range(10):
+        assert await keys.find_again("a", "ES256") is None
+    assert publisher.fetches == 2
+    publisher.keys = [key("b")]
+    assert (await keys.find("b", "ES256", subject="alice"))[0].key_id == "b"
+    assert await keys.find_again("b", "ES256") is None
+    assert publisher.fetches == 3
+
+
 async def test_a_fetch_counts_although_the_caller_for_whom_it_began_has_given_up() -> None:
     clock, publisher = Clock(), Publisher(key("a"))
     keys = KeySet(ISSUER, publisher, clock=clock)
