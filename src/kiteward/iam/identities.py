@@ -122,14 +122,7 @@ async def cut_off(
     if bool(issuer) == bool(user_name):
         detail = ErrorDetail(ErrorCode.EXACTLY_ONE_ARGUMENT, {"first": "userName", "second": "issuer"})
         raise InvalidArgument("give either `userName` or `issuer`", detail)
-    now = time.time()
-    moment = now if not_before is None else max(0.0, not_before)
-    if moment > now:
-        raise InvalidArgument(
-            "`notBefore` must not be in the future: nobody could sign in until then",
-            ErrorDetail(ErrorCode.CUT_OFF_OUT_OF_RANGE),
-            field="notBefore",
-        )
+    moment = _past_moment(not_before)
     if issuer:
         configured(services, issuer)
     async with caller.change() as transaction:
@@ -201,6 +194,23 @@ def _identity(record: UserRecord) -> IdentityRecord:
             field="userName",
         )
     return record.identity
+
+
+def _past_moment(not_before: float | None) -> float:
+    """Return the moment of a cut-off, in seconds since the epoch; now without one, never before the epoch.
+
+    Raises:
+        InvalidArgument: it is yet to come.
+    """
+    now = time.time()
+    moment = now if not_before is None else max(0.0, not_before)
+    if moment > now:
+        raise InvalidArgument(
+            "`notBefore` must not be in the future: nobody could sign in until then",
+            ErrorDetail(ErrorCode.CUT_OFF_OUT_OF_RANGE),
+            field="notBefore",
+        )
+    return moment
 
 
 def _require_prefix(issuer: Issuer, name: str) -> None:
