@@ -271,9 +271,7 @@ class Recorder:
             call.operation if row is not None else "unknown",
             resolved.database if resolved is not None and operation is not None and operation.database else "",
             _resources(operation, resolved) if operation is not None and resolved is not None else (),
-            "" if row is None or row.privilege is None else row.privilege.name,
-            "" if decision is None else ("allowed" if decision.allowed else "refused"),
-            reason if decision is None else f"{decision.reason}{HIDDEN if recording.hidden else ''}",
+            *_privilege_and_decision(recording, reason),
             error,
             time.perf_counter() - recording.started if ended else None,
             details,
@@ -289,6 +287,16 @@ def _system_event(event: Event, outcome: Outcome, operation: str, details: Mappi
 def _issuer_and_subject(principal: Principal | None) -> tuple[str, str]:
     identity = None if principal is None else principal.identity
     return ("", "") if identity is None else (identity.issuer, identity.subject)
+
+
+def _privilege_and_decision(recording: Recording, reason: str) -> tuple[str, str, str]:
+    """Return the privilege, the decision and its reason; the given reason where nothing was decided."""
+    row, decision = recording.row, recording.decision
+    privilege = "" if row is None or row.privilege is None else row.privilege.name
+    if decision is None:
+        return privilege, "", reason
+    decided = "allowed" if decision.allowed else "refused"
+    return privilege, decided, f"{decision.reason}{HIDDEN if recording.hidden else ''}"
 
 
 def _roles(principal: Principal) -> tuple[str, ...]:
