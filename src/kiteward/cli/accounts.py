@@ -121,6 +121,10 @@ LIMITS: Final = (
     ),
 )
 
+ISSUERS: Final = (
+    Command("list", "ListIssuers", "list the configured identity providers, without secrets", lists="issuers"),
+)
+
 IDENTITIES: Final = (
     Command("list", "ListIdentities", "list users of identity providers", options=("issuer",), lists="identities"),
     Command(
@@ -175,6 +179,7 @@ def add_parsers(commands: Any) -> None:
         ("keys", KEYS, "manage API keys, directly in the store"),
         ("tags", TAGS, "manage tags of users and API keys, directly in the store"),
         ("limits", LIMITS, "limit requests of users, API keys and roles, directly in the store"),
+        ("issuers", ISSUERS, "show the configured identity providers, with their cut-offs in the store"),
         ("identities", IDENTITIES, "manage users of identity providers, directly in the store"),
         ("group-roles", GROUP_ROLES, "manage the roles that groups of identity providers give, directly in the store"),
         ("scim", SCIM, "hand users over to SCIM, or take them back, directly in the store"),

@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "keys": "manage API keys, directly in the store",
             "tags": "manage tags of users and API keys, directly in the store",
             "limits": "limit requests of users, API keys and roles, directly in the store",
+            "issuers": "show the configured identity providers, with their cut-offs in the store",
             "identities": "manage users of identity providers, directly in the store",
             "group-roles": "manage the roles that groups of identity providers give, directly in the store",
             "scim": "hand users over to SCIM, or take them back, directly in the store",

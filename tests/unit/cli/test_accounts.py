@@ -231,6 +231,7 @@ def test_every_operation_for_administrators_has_a_command() -> None:
         accounts.USERS,
         accounts.KEYS,
         accounts.LIMITS,
+        accounts.ISSUERS,
         accounts.IDENTITIES,
         accounts.GROUP_ROLES,
         accounts.SCIM,

@@ -1,4 +1,4 @@
-"""The command line of federated users and of the roles of their groups, on the store itself."""
+"""The command line of identity providers, their users and the roles of their groups, on the store itself."""
 
 import json
 from collections.abc import Callable
@@ -42,6 +42,30 @@ def test_a_user_is_invited_listed_cut_off_and_unbound(run: Run) -> None:
     run("identities", "unbind", "idp_alice")
     (listed,) = json.loads(run("identities", "list", "--json"))
     assert (listed["subject"], listed["notBefore"] > "2026-02") == (None, True)
+
+
+def test_the_configured_identity_providers_are_listed_with_their_cut_offs_and_without_secrets(
+    run: Run, tmp_path: Path
+) -> None:
+    secret = "a secret of the client"
+    file = tmp_path / "milvus.yaml"
+    entry = {"issuer": IDP, "audience": "kiteward", "userPrefix": "idp_", "clientId": "web", "clientSecret": secret}
+    other = {"issuer": "https://other.example", "audience": "other", "userPrefix": "other_"}
+    file.write_text(json.dumps({"kiteward": {"oidc": [entry, other]}}))
+    run("identities", "cut-off", "--issuer", IDP, "--not-before", "2026-01-02T03:04:05Z")
+    printed = run("issuers", "list", "--json")
+    assert [(each["issuer"], each["clientId"], each["notBefore"]) for each in json.loads(printed)] == [
+        (IDP, "web", "2026-01-02T03:04:05Z"),
+        ("https://other.example", None, None),
+    ]
+    table = run("issuers", "list")
+    assert [line.split()[0] for line in table.splitlines()] == ["issuer", IDP, "https://other.example"]
+    assert secret not in printed + table
+
+
+def test_without_identity_providers_none_are_listed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "milvus.yaml").write_text("{}")
+    assert run("issuers", "list").strip() == "none"
 
 
 def test_roles_of_groups_are_granted_listed_and_revoked(run: Run) -> None:
