@@ -11,7 +11,7 @@ from itertools import groupby
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.catalog_news import CatalogNews, Name
 from kiteward.gateway.row_access.locks import CollectionLocks
-from kiteward.store.records import Intent
+from kiteward.store.intent_records import Intent
 
 
 class CatalogFollower:

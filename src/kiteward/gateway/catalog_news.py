@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kiteward.store.records import Intent
+from kiteward.store.intent_records import Intent
 
 Name = tuple[str, str]
 """A database, and the name of a collection or alias in it; the name is empty for everything in the database."""

@@ -42,7 +42,7 @@ from kiteward.iam.row_policies import (
     warnings_of,
 )
 from kiteward.milvus import messages
-from kiteward.store.records import Intent, IntentKind
+from kiteward.store.intent_records import Intent, IntentKind
 
 _log = logging.getLogger("kiteward.gateway")
 _PAUSE: Final = 0.5

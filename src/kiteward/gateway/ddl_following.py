@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from kiteward.authz.row_policies import ProtectedCollection
 from kiteward.iam.row_policies import Place, PropertyChange, apply_properties
-from kiteward.store.records import Intent, IntentKind, Released
+from kiteward.store.intent_records import Intent, IntentKind, Released
 from kiteward.store.transaction import Transaction
 
 

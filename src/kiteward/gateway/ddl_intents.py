@@ -4,7 +4,7 @@ from kiteward.authz.model import BUILT_IN_ROLES
 from kiteward.authz.policy import decide_administrator
 from kiteward.domain.identity import Principal
 from kiteward.gateway.resolved_request import ResolvedRequest
-from kiteward.store.records import Claimant, Intent, IntentKind
+from kiteward.store.intent_records import Claimant, Intent, IntentKind
 
 
 def create_collection(principal: Principal, resolved: ResolvedRequest) -> Intent:

@@ -2,7 +2,7 @@
 
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.resolved_request import ResolvedRequest
-from kiteward.store.records import Intent, IntentKind
+from kiteward.store.intent_records import Intent, IntentKind
 
 
 def objects_of(row: Operation, resolved: ResolvedRequest) -> tuple[set[str], set[str]]:

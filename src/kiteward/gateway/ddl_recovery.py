@@ -11,7 +11,7 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl_following import follow, followed_details, undo
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.milvus import messages
-from kiteward.store.records import Intent, IntentKind
+from kiteward.store.intent_records import Intent, IntentKind
 
 ENGINE_TIMEOUT: Final = 300.0
 """Seconds that the engine may take for such a change.

@@ -14,7 +14,8 @@ from kiteward.gateway.catalog_news import CatalogNews, CatalogObserver, Unobserv
 from kiteward.gateway.replicas.lease import Lease
 from kiteward.store.base import Store
 from kiteward.store.connections import UNKNOWN
-from kiteward.store.records import Committed, Intent, PolicyChanges, Subject, subject_collection
+from kiteward.store.intent_records import Intent
+from kiteward.store.records import Committed, PolicyChanges, Subject, subject_collection
 from kiteward.store.transaction import Transaction
 
 Acknowledge = Callable[[Committed], Awaitable[None]]

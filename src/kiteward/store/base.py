@@ -9,10 +9,10 @@ from kiteward.domain.request_limits import RequestLimits
 from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.identity_records import GroupRole
+from kiteward.store.intent_records import Intent
 from kiteward.store.records import (
     AttemptsHeld,
     HashSchemes,
-    Intent,
     KeyRecord,
     LastUsed,
     PolicyChanges,

@@ -11,7 +11,8 @@ from kiteward.authz.privileges import ObjectType
 from kiteward.store import queries, schema
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
-from kiteward.store.records import Claimant, Released, Subject
+from kiteward.store.intent_records import Claimant, Released
+from kiteward.store.records import Subject
 
 _MOVABLE: Final = (ObjectType.COLLECTION.value, ObjectType.GLOBAL.value)
 

@@ -9,7 +9,8 @@ from sqlalchemy import Row, Select, delete, insert, select
 from kiteward.store import schema
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
-from kiteward.store.records import Claimant, Intent, IntentKind, Subject, collection_subject
+from kiteward.store.intent_records import Claimant, Intent, IntentKind
+from kiteward.store.records import Subject, collection_subject
 
 _intents = schema.intents.c
 

@@ -30,12 +30,12 @@ from kiteward.store.changes import ChangesSince, gathered
 from kiteward.store.connections import Observer, Reader, Rows, Writer, shielded, translated, unobserved
 from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.identity_records import GroupRole
+from kiteward.store.intent_records import Intent
 from kiteward.store.postgresql.backend import PostgresqlBackend
 from kiteward.store.postgresql.replicas import PostgresqlReplicas, announcement
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import (
     HashSchemes,
-    Intent,
     KeyRecord,
     LastUsed,
     PolicyChanges,

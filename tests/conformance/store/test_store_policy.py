@@ -8,7 +8,8 @@ from tests.conformance.store.harness import Transact, Work, changed_since, exist
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ObjectType
 from kiteward.store.base import Store
-from kiteward.store.records import Change, Claimant, Released, Subject
+from kiteward.store.intent_records import Claimant, Released
+from kiteward.store.records import Change, Subject
 from kiteward.store.transaction import Transaction
 
 COLLECTION, GLOBAL, USER = ObjectType.COLLECTION, ObjectType.GLOBAL, ObjectType.USER

@@ -10,7 +10,8 @@ from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ObjectType
 from kiteward.domain.errors import StoreError, StoreUnavailable
 from kiteward.store.base import Store
-from kiteward.store.records import Change, Claimant, Committed, Intent, IntentKind, Subject
+from kiteward.store.intent_records import Claimant, Intent, IntentKind
+from kiteward.store.records import Change, Committed, Subject
 from kiteward.store.transaction import Transaction
 
 QUERY = Grant("reader", GrantKey(ObjectType.COLLECTION, "default", "docs", "Query"), "root")

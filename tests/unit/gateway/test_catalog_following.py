@@ -10,7 +10,7 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.catalog_following import CatalogFollower
 from kiteward.gateway.catalog_news import CatalogNews, Name, Unobserved
 from kiteward.gateway.row_access.locks import CollectionLocks
-from kiteward.store.records import Intent, IntentKind
+from kiteward.store.intent_records import Intent, IntentKind
 
 DOCS = ("default", "docs")
 OURS = 1

@@ -7,7 +7,7 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.gateway.catalog_news import CatalogNews
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.iam.row_policies import Place, PropertyChange, apply_properties
-from kiteward.store.records import Intent, IntentKind
+from kiteward.store.intent_records import Intent, IntentKind
 
 INTENT = Intent(IntentKind.RENAME_COLLECTION, "default", "docs", "default", "archive")
 NAMES = frozenset([("default", "docs"), ("default", "archive")])

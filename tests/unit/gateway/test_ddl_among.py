@@ -13,7 +13,7 @@ from kiteward.domain.errors import EngineUnavailable, LeaseOver
 from kiteward.gateway import ddl
 from kiteward.gateway.catalog_news import CatalogNews
 from kiteward.gateway.replicas.catalog_turn import OwnTurn
-from kiteward.store.records import Intent, IntentKind
+from kiteward.store.intent_records import Intent, IntentKind
 from kiteward.store.transaction import Transaction
 
 

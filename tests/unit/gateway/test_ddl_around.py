@@ -9,7 +9,7 @@ from tests.support.shared_engine import SharedEngine
 from tests.unit.gateway.shared import SharedGateway, shared_gateway
 
 from kiteward.domain.errors import AccessDenied, EngineDeadlineExceeded
-from kiteward.store.records import IntentKind
+from kiteward.store.intent_records import IntentKind
 
 DOCS = ("Collection", "default", "docs", "Query")
 Around = Callable[[SharedEngine], None]

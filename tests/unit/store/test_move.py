@@ -17,10 +17,10 @@ from kiteward.store import move as moving
 from kiteward.store import schema
 from kiteward.store.backend import Backend
 from kiteward.store.driver_errors import ConnectionRefused
+from kiteward.store.intent_records import Intent, IntentKind
 from kiteward.store.migrations import newest
 from kiteward.store.move import move
 from kiteward.store.postgresql.settings import PostgresqlSettings
-from kiteward.store.records import Intent, IntentKind
 from kiteward.store.sql import SqlStore, backend_of
 
 MOVING = """

@@ -22,7 +22,7 @@ from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
 from kiteward.milvus.request_reader import RequestReader
-from kiteward.store.records import Intent
+from kiteward.store.intent_records import Intent
 
 Handler = Callable[[Services, Request], Awaitable[bytes]]
 IntentOf = Callable[[Principal, ResolvedRequest], Intent]

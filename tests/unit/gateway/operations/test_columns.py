@@ -11,7 +11,7 @@ from kiteward.engine.base import Access
 from kiteward.gateway.object_ids import KINDS
 from kiteward.gateway.operations import ENGINE_RPCS, OPERATIONS, Executor, Operation
 from kiteward.milvus import messages
-from kiteward.store.records import IntentKind
+from kiteward.store.intent_records import IntentKind
 
 _DEPTH: Final = 3
 _OPEN: Final = [row for row in OPERATIONS.values() if row.by_engine and (row.privilege is None or row.if_named)]

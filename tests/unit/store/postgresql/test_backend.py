@@ -14,9 +14,9 @@ from kiteward.authz.privileges import ObjectType
 from kiteward.domain.errors import CommitUnknown, StoreUnavailable, StoreUnreachable
 from kiteward.store import queries
 from kiteward.store.connections import Rows
+from kiteward.store.intent_records import Intent, IntentKind
 from kiteward.store.postgresql.session import LOCKS, WRITER, Session
 from kiteward.store.postgresql.settings import PostgresqlSettings
-from kiteward.store.records import Intent, IntentKind
 from kiteward.store.sql import SqlStore
 
 TIMEOUT = 2.0
