@@ -1,6 +1,7 @@
 """Clients that do harm with the rules of HTTP/2 are bounded in time, number and memory, and others are served."""
 
 import asyncio
+import contextlib
 
 import pytest
 from tests.support import http2_frames as frames
@@ -24,6 +25,7 @@ from tests.support.http2_abuse import (
 from tests.support.http2_frames import encoded
 from tests.support.memory import measured
 
+from kiteward.net.budget import Budget, ByteLimits
 from kiteward.net.http2.limits import Http2Limits
 
 # Floods
@@ -75,15 +77,27 @@ LENGTH_65_000 = b"\xe9\xfa\x03"
 """What is more than 127 of the length of a literal of 65,000 bytes (RFC 7541, 5.1)."""
 
 
-@pytest.mark.parametrize("piece", [b"a", b"a" * 16_384], ids=["small", "large"])
-async def test_a_field_section_without_end_ends_the_connection(piece: bytes) -> None:
+@pytest.mark.parametrize(
+    ("piece", "last", "code"),
+    [(b"a", 0, frames.ENHANCE_YOUR_CALM), (b"a" * 16_384, 1, frames.NO_ERROR)],
+    ids=["small", "large"],
+)
+async def test_a_field_section_without_end_ends_the_connection(piece: bytes, last: int, code: int) -> None:
     async with serving(Http2Limits(error_linger=10.0)) as served, Client.connected(served) as endless:
         with measured() as taken:
             endless.send(frames.frame(frames.HEADERS, 0, 1, b"\x00\x04name\x7f" + LENGTH_65_000))
             endless.send(frames.frame(frames.CONTINUATION, 0, 1, piece) * (200_000 // len(piece)))
-            assert (await endless.end()).code == frames.ENHANCE_YOUR_CALM
+            *_, end = came = await endless.until_closed()
+        assert end.kind == frames.GOAWAY
+        assert (int.from_bytes(end.payload[:4], "big"), end.code) == (last, code)
+        # A head that is too long, but not in too many pieces, is answered, so that it is not repeated (decision 0068).
+        assert [(frame.stream, frame.flags) for frame in came if frame.kind == frames.HEADERS] == last * [
+            (1, frames.END_HEADERS | frames.END_STREAM)
+        ]
         assert taken.bytes < 5_000_000
         assert served.requests == []
+        await until(served.nothing_left)
+        assert served.budget.unauthenticated.held == 0
 
 
 async def test_a_field_section_in_pieces_of_nothing_ends_the_connection() -> None:
@@ -300,19 +314,41 @@ async def test_a_large_entry_named_thousands_of_times_ends_the_connection_and_ta
         assert taken.bytes < 1_000_000
 
 
-async def test_large_heads_are_not_remembered() -> None:
-    async with serving(QUICK) as served, Client.connected(served) as client:
-        await client.in_step()
+LONG = 39_000
+"""Bytes of a field that leaves little room for others in a head."""
+
+
+def long_request(number: int, path: str) -> bytes:
+    """Return a request with a head that is nearly as long as allowed, and another one for each number."""
+    fields = ((":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "a"), ("n", str(number)))
+    block = encoded((*fields, ("x", "a" * LONG)))
+    first, second, third = (block[at : at + 16_000] for at in range(0, len(block), 16_000))
+    return (
+        frames.frame(frames.HEADERS, frames.END_STREAM, number, first)
+        + frames.frame(frames.CONTINUATION, 0, number, second)
+        + frames.frame(frames.CONTINUATION, frames.END_HEADERS, number, third)
+    )
+
+
+@pytest.mark.parametrize(("path", "kept"), [("/", 0), ("/known", 2)], ids=["unauthenticated", "authenticated"])
+async def test_heads_that_are_kept_take_no_more_than_authenticated_callers_may_hold(path: str, kept: int) -> None:
+    most = 5 * LONG  # room for two heads, each of which counts twice
+    budget = Budget(ByteLimits(address=most))
+    async with serving(QUICK, budget) as served, contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(Client.connected(served)) for _ in range(16)]
+        for client in clients:
+            await client.in_step()
         with measured() as taken:
-            for number in range(1, 129, 2):
-                section = encoded(
-                    ((":method", "POST"), (":scheme", "http"), (":path", f"/{number}"), (":authority", "a"))
-                )
-                section += encoded((("x", "a" * 15_000),))
-                rest = encoded((("x", "a" * 15_000),))
-                client.send(frames.frame(frames.HEADERS, frames.END_STREAM, number, section))
-                client.send(frames.frame(frames.CONTINUATION, 0, number, rest))
-                client.send(frames.frame(frames.CONTINUATION, frames.END_HEADERS, number, rest))
-                assert await client.answer(number) == b"ok"
+            for number in range(1, 9, 2):
+                for client in clients:
+                    client.send(long_request(number, path))
+                    assert await client.answer(number) == b"ok"
+            assert not any(request.head.too_large for request in served.requests)
             served.requests.clear()
-        assert taken.left < 500_000
+        assert kept * 2 * LONG <= budget.authenticated.held <= kept * most
+        assert budget.unauthenticated.held == 0
+        assert taken.left < most < len(clients) * LONG
+        for client in clients:
+            await client.break_off()
+        await until(served.nothing_left)
+        assert budget.authenticated.held == 0

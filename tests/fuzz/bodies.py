@@ -1,8 +1,11 @@
-"""Broken and odd JSON for every REST endpoint: whatever comes, the answer is JSON with a code."""
+"""Broken and odd bodies for every REST endpoint: whatever comes, the answer is JSON with a code.
+
+The token endpoint gets forms too, and answers with the codes of OAuth 2.0 (decision 0066).
+"""
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from tests.access.equivalence.random_values import Draw
 from tests.fuzz import identities, json_mutations, valid_requests
@@ -24,16 +27,26 @@ _FIELDS: Final = (
     ("Accept", "text/html"),
 )
 
+_OAUTH_ERRORS: Final = (
+    *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
+    *("invalid_scope", "invalid_target", "temporarily_unavailable"),
+)
+"""Error codes of RFC 6749, 4.1.2.1 and 5.2, and of RFC 8693, 2.2.2, for requests that did not make the server fail."""
+
 
 class Bodies:
-    """Implements `running.Fuzzer`."""
+    """Implements `running.Fuzzer`.
+
+    Args:
+        paths: REST endpoints that are asked.
+    """
 
     name = "bodies"
     callers: Sequence[str] = ("root", identities.HOLDER, identities.NOBODY)
     guarded = False
 
-    def __init__(self) -> None:
-        self._paths = tuple(TABLE)
+    def __init__(self, paths: Sequence[str] = tuple(TABLE)) -> None:
+        self._paths = paths
         self._corpus = Corpus()
 
     async def prepare(self, draw: Draw) -> None:
@@ -57,7 +70,7 @@ class Bodies:
         if b"Traceback" in answer.data:
             return "disclosed a traceback"
         document = parsed(answer.body)
-        if not isinstance(document, dict) or type(document.get("code")) is not int:
+        if not (_is_oauth_answer(answer.status, document) if sent.oauth else _has_code(document)):
             return f"was answered with something that is not JSON or has no code: {answer.body[:100]!r}"
         if sent.caller == _UNKNOWN and answer.status not in (
             HTTPStatus.UNAUTHORIZED,
@@ -65,3 +78,16 @@ class Bodies:
         ):
             return f"served an unauthenticated caller: {answer.body[:100]!r}"
         return ""
+
+
+def _has_code(document: Any) -> bool:
+    return isinstance(document, dict) and type(document.get("code")) is int
+
+
+def _is_oauth_answer(status: int, document: Any) -> bool:
+    """Return whether this is a token (RFC 8693, 2.2.1), or an error and nothing else (RFC 6749, 5.2)."""
+    if not isinstance(document, dict):
+        return False
+    if status == HTTPStatus.OK:
+        return isinstance(document.get("access_token"), str)
+    return document.keys() == {"error", "error_description"} and document["error"] in _OAUTH_ERRORS

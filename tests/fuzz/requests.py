@@ -5,14 +5,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from tests.fuzz import protobuf_mutations
 
+from kiteward.api.rest import oauth
+from kiteward.api.rest.endpoint_table import TABLE
 from kiteward.milvus import messages
 
 _READS: Final = re.compile("get|has|describe|list|query|(hybrid_|advanced_)?search|explain|show|select", re.IGNORECASE)
 _LONGEST_SHOWN: Final = 2_000
 _OK: Final = 200
+_CONTENT_TYPE: Final = "Content-Type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,11 @@ class Sent:
     def rest(self) -> bool:
         """Whether it goes to the REST API."""
         return self.path.startswith("/v2/")
+
+    @property
+    def oauth(self) -> bool:
+        """Whether it goes to an endpoint that takes a form and answers as OAuth 2.0 does."""
+        return self.path in TABLE and TABLE[self.path].oauth
 
     @property
     def text(self) -> bytes:
@@ -79,7 +88,7 @@ def carried_out(sent: Sent, answer: Answer) -> bool:
     """Return whether a request was carried out: a refusal may come with a status of success and a code inside."""
     if sent.rest:
         document = parsed(answer.body)
-        return answer.status == _OK and isinstance(document, dict) and document.get("code") == 0
+        return answer.status == _OK and isinstance(document, dict) and (sent.oauth or document.get("code") == 0)
     operation = sent.path.rpartition("/")[2]
     return answer.status == 0 and operation in messages.METHODS and not messages.status_code(operation, answer.body)
 
@@ -90,6 +99,19 @@ def parsed(body: bytes) -> Any:
         return json.loads(body)
     except ValueError:
         return None
+
+
+def as_form(sent: Sent) -> Sent:
+    """Return a request with its JSON object written as a form, where its endpoint takes one; else as it is.
+
+    A body that is no object, and a request that says of which type its body is, are sent as they are.
+    """
+    document = parsed(sent.payload) if sent.oauth else None
+    if not isinstance(document, dict) or any(name == _CONTENT_TYPE for name, _ in sent.fields):
+        return sent
+    pairs = {name: value if isinstance(value, str) else json.dumps(value) for name, value in document.items()}
+    payload = urlencode(pairs, errors="replace").encode()
+    return replace(sent, payload=payload, fields=((_CONTENT_TYPE, oauth.FORM), *sent.fields))
 
 
 BROKEN_OFF: Final = Answer(-1, b"")

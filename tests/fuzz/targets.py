@@ -11,7 +11,7 @@ from tests.fuzz.channels import GrpcChannel, RestChannel
 from tests.fuzz.embedded_contents import EmbeddedContents
 from tests.fuzz.identities import RootClient, create_identities
 from tests.fuzz.marked_engine import MarkedEngine
-from tests.fuzz.requests import BROKEN_OFF, Answer, Sent, carried_out
+from tests.fuzz.requests import BROKEN_OFF, Answer, Sent, as_form, carried_out
 from tests.support.gateway import quick_directory
 from tests.support.listeners import LOOPBACK
 
@@ -156,6 +156,7 @@ class Target:
         for name, key_id in zip(canaries.KEY_IDS, self.key_ids, strict=False):
             if name.encode() in sent.payload:
                 sent = replace(sent, payload=sent.payload.replace(name.encode(), key_id.encode()))
+        sent = as_form(sent)
         token = self.tokens.get(sent.caller)
         if token is None:
             return sent

@@ -1,18 +1,21 @@
 """A short form of `make fuzz`, and proof that each fuzzer notices a defect of the kind it looks for."""
 
 import os
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from starlette.responses import Response
 from tests.access.equivalence.random_values import Draw
 from tests.fuzz import canaries, framing, jobs, json_mutations, protobuf_mutations, valid_requests
 from tests.fuzz.bodies import Bodies
 from tests.fuzz.isolation import Isolation
-from tests.fuzz.requests import Sent, smaller
+from tests.fuzz.requests import Sent, as_form, smaller
 from tests.fuzz.runner import run
 from tests.fuzz.targets import live
 
-from kiteward.api.rest import bodies
+from kiteward.api.rest import bodies, oauth
+from kiteward.api.rest.endpoints import OWN_PREFIX
 from kiteward.milvus import messages
 from kiteward.net.asgi import Receive, Scope, Send
 
@@ -61,6 +64,32 @@ async def test_body_that_makes_the_server_fail_is_noticed(monkeypatch: pytest.Mo
     monkeypatch.setattr(bodies, "decode", broken)
     tally = await run(Bodies(), _FEW // 4, 1, live)
     assert any(finding.what.startswith("failed") for finding in tally.findings.values()), tally
+
+
+async def test_answer_of_the_token_endpoint_without_a_code_of_oauth_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oauth, "failed", lambda _: Response(b'{"code": 1100, "message": "no"}', 400))
+    tally = await run(Bodies([f"{OWN_PREFIX}token"]), 20, 1, live)
+    assert any("has no code" in finding.what for finding in tally.findings.values()), tally
+
+
+async def test_name_that_the_token_endpoint_discloses_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = b'{"error": "invalid_scope", "error_description": "no, but canary_disclosed"}'
+    monkeypatch.setattr(oauth, "failed", lambda _: Response(told, 400))
+    tally = await run(Isolation(paths=[f"{OWN_PREFIX}token"], by_rest=1.0), 20, 1, live)
+    assert any("disclosed a hidden name: canary" in finding.what for finding in tally.findings.values()), tally
+
+
+def test_body_is_sent_as_a_form_where_the_endpoint_takes_one() -> None:
+    sent = Sent("nobody", f"{OWN_PREFIX}token", b'{"scope": "a b", "row_tags": {"a": null}}', (("DB-Name", "x"),))
+    form = as_form(sent)
+    assert form.payload == b"scope=a+b&row_tags=%7B%22a%22%3A+null%7D"
+    assert form.fields == (("Content-Type", oauth.FORM), *sent.fields)
+    for other in (
+        replace(sent, payload=b"[]"),
+        replace(sent, path="/v2/vectordb/users/list"),
+        replace(sent, fields=(("Content-Type", "text/plain"),)),
+    ):
+        assert as_form(other) is other
 
 
 async def test_answer_of_another_request_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

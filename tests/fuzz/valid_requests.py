@@ -15,8 +15,10 @@ from tests.fuzz import canaries
 
 from kiteward.api.rest.endpoint_table import TABLE
 from kiteward.api.rest.endpoints import OWN_PREFIX, PREFIX
+from kiteward.api.rest.token_endpoint import GRANT_TYPE
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES
 from kiteward.domain.errors import KitewardError
+from kiteward.iam.token_exchange import TokenType
 from kiteward.milvus import messages
 
 IDENTITY_WORDS: Final = ("Credential", "Role", "Privilege", "User", "Grant", "RBAC", "RowPolic")
@@ -37,6 +39,9 @@ _TOGETHER: Final[Mapping[str, Sequence[Sequence[str]]]] = {
 _DEEPEST: Final = 4
 _SHARES_OF_OPTIONAL_FIELDS: Final = (0.1, 0.3, 0.6)
 _BY_WORD: Final[Sequence[tuple[tuple[str, ...], Sequence[str]]]] = (
+    (("grant_type",), (GRANT_TYPE,)),
+    (("token_type",), tuple(TokenType)),
+    (("scope",), (*canaries.ROLES[:3], "admin", "public", "reader admin")),
     (("operation",), tuple(messages.METHODS)),
     (("alias",), (*canaries.HIDDEN_ALIASES, canaries.OWN_ALIAS, "new_alias")),
     (

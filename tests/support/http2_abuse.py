@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Self
 from tests.support import http2_frames as frames
 from tests.support.http2_frames import encoded
 
+from kiteward.net.budget import Budget
 from kiteward.net.http2.connection import ServerConnection
 from kiteward.net.http2.limits import Http2Limits
 from kiteward.net.http2.server import Http2Server
@@ -119,12 +120,14 @@ class Served:
 
     Attributes:
         application: what it serves.
+        budget: what clients make the server hold.
         port: where.
     """
 
-    def __init__(self, limits: Http2Limits) -> None:
+    def __init__(self, limits: Http2Limits, budget: Budget | None = None) -> None:
         self.application = Application()
-        self.server = Http2Server(self.application.begin, limits)
+        self.budget = budget or Budget()
+        self.server = Http2Server(self.application.begin, limits, budget=self.budget)
         self.listener = Listener(grpc=self.server)
         self.port = 0
 
@@ -142,9 +145,9 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(limits: Http2Limits) -> AsyncIterator[Served]:
+async def serving(limits: Http2Limits, budget: Budget | None = None) -> AsyncIterator[Served]:
     """Serve for as long as a block runs."""
-    served = Served(limits)
+    served = Served(limits, budget)
     served.port = await served.listener.start(HOST, 0)
     try:
         yield served
