@@ -41,6 +41,9 @@ _LONGEST_WAIT: Final[Mapping[bool, float]] = {False: 10.0, True: 30.0}
 """Most tokens with an unknown key that wait until the next fetch may begin, and for how many seconds: of no known
 subject, and as many of known ones."""
 
+_MOST_WITHDRAWN: Final = 1_000
+"""Most ids of withdrawn keys that are remembered; the earliest are forgotten first."""
+
 _MOST_SUBJECTS: Final = 100_000
 """Most known subjects; those whose last token is the oldest are forgotten first."""
 
@@ -100,7 +103,8 @@ class KeySet:
 
     Anybody can send tokens that need another key. After a fetch for one that brings no other keys, there is no second
     one for such tokens within `WINDOW`: it is left to tokens of known subjects, of whom one was verified here. A
-    subject is known until a fetch is made for it, and again after its next verified token.
+    subject is known until a fetch is made for it, and again after its next verified token. Tokens by withdrawn keys,
+    which many may still have, cause a fetch only beside no other.
 
     INVARIANT: at most `MOST_FETCHES` fetches are begun within any `WINDOW` seconds.
 
@@ -132,6 +136,7 @@ class KeySet:
         self._running: asyncio.Task[None] | None = None
         self._waiting = {False: 0, True: 0}  # tokens, by whether they say that they are of a known subject
         self._subjects: dict[str, None] = {}
+        self._withdrawn: dict[str, None] = {}
         self._in_vain: float | None = None  # when a fetch began for no known subject that has brought no other keys
 
     def verified(self, subject: str) -> None:
@@ -165,7 +170,7 @@ class KeySet:
             await asyncio.shield(self._running)
             found = self._found(key_id, algorithm)
         if not found:
-            await self._wait_for_fetch(subject)
+            await (self._fetched_alone() if key_id in self._withdrawn else self._wait_for_fetch(subject))
             found = self._found(key_id, algorithm)
         if found:
             return found
@@ -185,11 +190,7 @@ class KeySet:
         Anybody can forge a signature. So there is no such fetch within `WINDOW` of another: a new key may need it.
         """
         before = self._keys
-        if self._running is None:
-            if self._begun and self._clock() - self._begun[-1] < WINDOW:
-                return None
-            self._in_vain = self._clock()
-        await self._fetched()
+        await self._fetched_alone()
         found = None if self._keys == before else self._found(key_id, algorithm)
         return found or None
 
@@ -250,6 +251,14 @@ class KeySet:
                 self._in_vain = self._clock()
         await self._fetched()
 
+    async def _fetched_alone(self) -> None:
+        """Return after the fetch that runs, or a new one if there was none within `WINDOW`."""
+        if self._running is None:
+            if self._begun and self._clock() - self._begun[-1] < WINDOW:
+                return
+            self._in_vain = self._clock()
+        await self._fetched()
+
     async def _fetched(self) -> None:
         """Return after the fetch that runs, or a new one, which is allowed; a caller that is gone does not end it."""
         if self._running is None:
@@ -274,8 +283,19 @@ class KeySet:
             self.generation += 1
         if before != now:
             self._in_vain = None
+        self._note_withdrawn(keys)
         self._keys, self._fault = keys, ""
         self._fetched_at = self._tried_at = self._clock()
+
+    def _note_withdrawn(self, keys: Sequence[PublicKey]) -> None:
+        """Remember the ids of the present keys that are not among the next ones, and forget those that are."""
+        published = {key.key_id for key in keys}
+        for each in self._keys:
+            if each.key_id is not None and each.key_id not in published:
+                self._withdrawn[each.key_id] = None
+        self._withdrawn = {
+            key_id: None for key_id in list(self._withdrawn)[-_MOST_WITHDRAWN:] if key_id not in published
+        }
 
 
 def public_keys(key_set: Mapping[str, Any]) -> tuple[PublicKey, ...]:

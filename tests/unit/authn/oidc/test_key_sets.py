@@ -161,6 +161,24 @@ async def test_forged_signatures_cause_one_fetch_a_minute_beside_no_other_and_le
     assert publisher.fetches == 3
 
 
+async def test_tokens_by_a_withdrawn_key_cause_a_fetch_beside_no_other_so_that_it_may_come_back() -> None:
+    clock, publisher = Clock(), Publisher(key("a"))
+    keys = KeySet(ISSUER, publisher, clock=clock)
+    await keys.find("a", "ES256")
+    publisher.keys = [key("b")]
+    await keys.find("b", "ES256")
+    for fetches in (2, 3):
+        for _ in range(1_000):
+            keys.verified("alice")
+            assert await code_of(keys, "a", subject="alice") is ErrorCode.TOKEN_KEY_UNKNOWN
+        assert publisher.fetches == fetches
+        clock.now += WINDOW
+    publisher.keys = [key("a"), key("c")]
+    assert (await keys.find("a", "ES256"))[0].key_id == "a"
+    assert await code_of(keys, "b", subject="alice") is ErrorCode.TOKEN_KEY_UNKNOWN
+    assert publisher.fetches == 4
+
+
 async def test_a_fetch_counts_although_the_caller_for_whom_it_began_has_given_up() -> None:
     clock, publisher = Clock(), Publisher(key("a"))
     keys = KeySet(ISSUER, publisher, clock=clock)
