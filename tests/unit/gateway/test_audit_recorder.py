@@ -489,7 +489,7 @@ async def test_nothing_is_read_of_the_payload_of_an_unauthenticated_caller(
         with pytest.raises(AuthenticationError):
             await audited.gateway.handle(Call(name, least_arguments(name), KeyCredential(mint().key)))
     assert payload.reads == 0
-    # Of one address so many a second are recorded one by one, and the others counted.
+    # Of unauthenticated callers so many a second are recorded one by one, and the others counted.
     found = {event.event for event in audited.trail.events} - {Event.EVENTS_LEFT_OUT}
     assert found == {Event.AUTHENTICATION, Event.UNKNOWN_OPERATION}
     assert not [event for event in audited.trail.events if event.details]
