@@ -77,6 +77,8 @@ def _operation(given: object) -> Operation:
 def relevant(schema: ResourceSchema, operations: Sequence[Operation]) -> Sequence[Operation]:
     """Return operations without what they say of attributes that are not kept, or that clients cannot set as a whole.
 
+    Members of values that no attribute has are left out too, so that no password in one reaches the audit trail.
+
     Raises:
         InvalidArgument: a path cannot be read.
     """
@@ -85,19 +87,32 @@ def relevant(schema: ResourceSchema, operations: Sequence[Operation]) -> Sequenc
 
 def _relevant(schema: ResourceSchema, operation: Operation) -> Operation | None:
     if operation.path:
-        return operation if parse_path(schema, operation.path).attribute is not None else None
+        named = _target(schema, operation.path)
+        return None if named is None else replace(operation, value=_known(named, operation.value))
     if not isinstance(operation.value, dict):
         raise invalid_value("value", "must be an object in an operation without a path")
-    value = {name: each for name, each in operation.value.items() if _is_set_by(schema, str(name))}
+    value: dict[str, Any] = {}
+    for name, each in operation.value.items():
+        named = None if str(name).lower() == "schemas" else _target(schema, str(name))  # a name is a path here
+        if named is not None and named.mutability is not Mutability.READ_ONLY:
+            value[name] = _known(named, each)
     return replace(operation, value=value) if value else None
 
 
-def _is_set_by(schema: ResourceSchema, name: str) -> bool:
-    """Return whether a member of the value of an operation without a path sets anything; its name is a path."""
-    if name.lower() == "schemas":
-        return False
-    attribute = parse_path(schema, name).attribute
-    return attribute is not None and attribute.mutability is not Mutability.READ_ONLY
+def _target(schema: ResourceSchema, text: str) -> Attribute | None:
+    """Return the attribute that a path names, or its part; None for an attribute that is not kept."""
+    path = parse_path(schema, text)
+    return path.part or path.attribute
+
+
+def _known(attribute: Attribute, value: object) -> object:
+    """Return a value of an attribute without the members that it does not have."""
+    if isinstance(value, list):
+        return [_known(attribute, each) for each in value]
+    if isinstance(value, dict):
+        parts = {name: attribute.part(str(name)) for name in value}
+        return {name: _known(part, value[name]) for name, part in parts.items() if part is not None}
+    return value
 
 
 def patched(schema: ResourceSchema, resource: Mapping[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:

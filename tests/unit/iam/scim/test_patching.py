@@ -114,6 +114,15 @@ def test_what_is_not_kept_is_not_even_passed_on() -> None:
     assert [each.value for each in relevant(USER, operations_of(sent))] == [{"displayName": "A"}]
 
 
+@pytest.mark.parametrize("path", ["name", "displayName", "name.familyName", "emails", "active", ""])
+def test_members_that_no_attribute_has_are_not_even_passed_on(path: str) -> None:
+    hidden = {"password": "secret", "familyName": {"password": "secret"}, "value": [{"password": "secret"}]}
+    value: object = hidden if path else {"name": hidden, "emails": [hidden], "displayName": hidden}
+    passed = relevant(USER, operations_of(patch({"op": "replace", "path": path, "value": value})))
+    assert passed
+    assert "secret" not in str(passed)
+
+
 def test_okta_names_the_id_in_an_operation_without_a_path() -> None:
     done = changed(GROUP, TEAM, {"op": "replace", "value": {"id": "abc", "displayName": "New"}})
     assert done == {**TEAM, "displayName": "New"}
