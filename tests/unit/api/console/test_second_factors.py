@@ -5,6 +5,7 @@ import re
 
 import pyotp
 import pytest
+from httpx import Response
 from tests.support.gateway import PASSWORD, GatewayHarness
 from tests.support.passkey_device import PasskeyDevice
 from tests.unit.api.console.test_app import Browser, browsing
@@ -29,18 +30,26 @@ def code_of(browser: Browser, secret: str, *, later: float = 0.0) -> str:
     return pyotp.TOTP(secret).at(int(browser.harness.authenticator.factors._clock()))
 
 
-async def enrol(browser: Browser, password: str = "Milvus") -> tuple[str, list[str]]:
-    """Enrol an authenticator app as people do, and return its secret and the recovery codes."""
+async def send_app(browser: Browser, password: str = "Milvus") -> tuple[str, Response]:
+    """Start an authenticator app as people do, send its form, and return its secret and the response."""
     page = (await browser.open("second-factors/app")).text
     secret = re.search(r'<code id="secret"[^>]*>([A-Z2-7]+)<', page)
     assert secret is not None
     token = page.partition('name="csrf" value="')[2].partition('"')[0]
-    answer = await browser.post(
-        "second-factors/app", csrf=token, code=code_of(browser, secret[1]), password=password, label="phone"
-    )
+    sent = {"csrf": token, "code": code_of(browser, secret[1]), "password": password, "label": "phone"}
+    return secret[1], await browser.post("second-factors/app", **sent)
+
+
+def codes_in(page: str) -> list[str]:
+    """Return the recovery codes that a page shows."""
+    return re.findall(r"[a-z2-7]{4}(?:-[a-z2-7]{4}){3}", page)
+
+
+async def enrol(browser: Browser, password: str = "Milvus") -> tuple[str, list[str]]:
+    """Enrol an authenticator app, and return its secret and the recovery codes."""
+    secret, answer = await send_app(browser, password)
     assert answer.status_code == 303, answer.text
-    shown = (await browser.client.get(answer.headers["location"])).text
-    return secret[1], re.findall(r"[a-z2-7]{4}(?:-[a-z2-7]{4}){3}", shown)
+    return secret, codes_in((await browser.client.get(answer.headers["location"])).text)
 
 
 async def test_the_way_by_an_app_needs_no_script() -> None:
@@ -77,16 +86,10 @@ async def test_recovery_codes_are_shown_at_once_where_no_session_can_follow(monk
 
     async with browsing() as browser:
         await browser.sign_in()
-        page = (await browser.open("second-factors/app")).text
-        secret = re.search(r'<code id="secret"[^>]*>([A-Z2-7]+)<', page)
-        assert secret is not None
-        token = page.partition('name="csrf" value="')[2].partition('"')[0]
         monkeypatch.setattr(browser.harness.services.sessions, "begin", broken)
-        shown = await browser.post(
-            "second-factors/app", csrf=token, code=code_of(browser, secret[1]), password="Milvus", label="phone"
-        )
+        _, shown = await send_app(browser)
         assert shown.status_code == 200
-        assert len(re.findall(r"[a-z2-7]{4}(?:-[a-z2-7]{4}){3}", shown.text)) == 10
+        assert len(codes_in(shown.text)) == 10
 
 
 async def test_a_recovery_code_signs_in_and_the_page_says_how_many_are_left() -> None:

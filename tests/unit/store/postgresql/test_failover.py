@@ -27,6 +27,11 @@ def pair() -> Iterator[Pair]:
         yield pair
 
 
+def settings_of(pair: Pair) -> PostgresqlSettings:
+    url = postgresql_pair.url(postgresql.USER, [each.port for each in pair.nodes], "kiteward")
+    return PostgresqlSettings.parse(url, password=Secret(postgresql.PASSWORD))
+
+
 async def add(store: SqlStore, name: str) -> int:
     async with store.transaction() as transaction:
         await transaction.users.add(name, "hash")
@@ -35,9 +40,7 @@ async def add(store: SqlStore, name: str) -> int:
 
 async def test_revision_of_a_change_that_was_lost_is_never_given_again(pair: Pair) -> None:
     """Whoever has applied the lost change would take the next one for the same, and would not apply it."""
-    url = postgresql_pair.url(postgresql.USER, [each.port for each in pair.nodes], "kiteward")
-    settings = PostgresqlSettings.parse(url, password=Secret(postgresql.PASSWORD))
-    store = await SqlStore.open(settings)
+    store = await SqlStore.open(settings_of(pair))
     assert await add(store, "alice") == 1
     await asyncio.to_thread(pair.standby.kill)
     adding = asyncio.create_task(add(store, "bob"))
@@ -63,8 +66,7 @@ async def test_revision_of_a_change_that_was_lost_is_never_given_again(pair: Pai
 
 async def test_request_that_waited_for_the_standby_holds_no_lock_once_it_is_withdrawn(pair: Pair) -> None:
     """It is carried out when the standby is back, however long after the server has given it up."""
-    url = postgresql_pair.url(postgresql.USER, [each.port for each in pair.nodes], "kiteward")
-    settings = replace(PostgresqlSettings.parse(url, password=Secret(postgresql.PASSWORD)), timeout=1.0)
+    settings = replace(settings_of(pair), timeout=1.0)
     store = await SqlStore.open(settings)
     locks = PostgresqlLocks(settings)
     replicas = store.replicas(patience=1.0)
@@ -89,8 +91,7 @@ async def test_request_that_waited_for_the_standby_holds_no_lock_once_it_is_with
 
 async def test_lock_is_released_when_the_standby_has_that_too(pair: Pair) -> None:
     """Else a failover would bring the ticket of a server back that has given it up."""
-    url = postgresql_pair.url(postgresql.USER, [each.port for each in pair.nodes], "kiteward")
-    settings = replace(PostgresqlSettings.parse(url, password=Secret(postgresql.PASSWORD)), timeout=2.0)
+    settings = replace(settings_of(pair), timeout=2.0)
     store = await SqlStore.open(settings)
     locks = PostgresqlLocks(settings)
     replicas = store.replicas(patience=2.0)
@@ -115,8 +116,7 @@ async def test_lock_is_released_when_the_standby_has_that_too(pair: Pair) -> Non
 
 async def test_nothing_is_told_from_a_change_that_the_standby_does_not_have(pair: Pair) -> None:
     """Who repeats a change whose outcome is not known finds it made, and a failover would undo it."""
-    url = postgresql_pair.url(postgresql.USER, [each.port for each in pair.nodes], "kiteward")
-    settings = replace(PostgresqlSettings.parse(url, password=Secret(postgresql.PASSWORD)), timeout=2.0)
+    settings = replace(settings_of(pair), timeout=2.0)
     store = await SqlStore.open(settings)
 
     async def repeated() -> int:
