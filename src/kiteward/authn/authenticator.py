@@ -336,7 +336,8 @@ class Authenticator:
         principal, result = self.tokens.remembered(presented), "remembered"
         if principal is None:
             try:
-                principal, result = await self.tokens.authenticate(presented, sign_up=sign_up), "verified"
+                principal = await self.tokens.authenticate(presented, address=address, sign_up=sign_up)
+                result = "verified"
             except TokenRejected:
                 self.counts["token", "refused"] += 1
                 raise

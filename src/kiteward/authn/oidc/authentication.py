@@ -105,18 +105,19 @@ class TokenAuthenticator:
         known = self.verifier.issuers.get(issuer)
         return None if known is None else with_rights(principal, rights, known, await self.mapping(issuer))
 
-    async def authenticate(self, presented: TokenCredential, *, sign_up: bool) -> Principal:
+    async def authenticate(self, presented: TokenCredential, *, address: str, sign_up: bool) -> Principal:
         """Verify a token and return its principal.
 
         Args:
             presented: the token.
+            address: where the request comes from, as `host:port`.
             sign_up: whether somebody who signs in for the first time may become a user, which takes a transaction.
 
         Raises:
             TokenRejected: it is not accepted.
             KitewardError: as `SignUps.sign_up`.
         """
-        verified = await self.verifier.verify(presented.token.reveal())
+        verified = await self.verifier.verify(presented.token.reveal(), address=address)
         identity = identity_of(verified, self._naming)
         principal = await self.principal(verified, identity, sign_up=sign_up)
         keys = self.verifier.key_set(identity.issuer)

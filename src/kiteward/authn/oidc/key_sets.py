@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import jwt
 
 from kiteward.authn.oidc import refusals
+from kiteward.authn.oidc.fetch_waiters import FetchWaiters, Sleep
 from kiteward.authn.oidc.fetching import FetchFailed
 from kiteward.authn.oidc.issuers import Issuer
 from kiteward.domain.error_codes import ErrorCode
@@ -36,13 +37,13 @@ _LEAST_RSA_BITS: Final = 2048
 
 _LARGEST_RSA_BITS: Final = 16_384
 
-_MOST_WAITING: Final = 256
-_LONGEST_WAIT: Final[Mapping[bool, float]] = {False: 10.0, True: 30.0}
-"""Most tokens with an unknown key that wait until the next fetch may begin, and for how many seconds: of no known
-subject, and as many of known ones."""
+_MOST_WAITING: Final = 1_024
+_MOST_OF_SOURCE: Final = 128
+"""Most tokens with an unknown key that wait for the next fetch, in all and of one source: of no known subject, and as
+many of known ones."""
 
-_MOST_WITHDRAWN: Final = 1_000
-"""Most ids of withdrawn keys that are remembered; the earliest are forgotten first."""
+_MOST_IDS: Final = 1_000
+"""Most ids of withdrawn keys that are remembered, and of keys that were not found; the earliest are forgotten first."""
 
 _MOST_SUBJECTS: Final = 100_000
 """Most known subjects; those whose last token is the oldest are forgotten first."""
@@ -104,7 +105,9 @@ class KeySet:
     Anybody can send tokens that need another key. After a fetch for one that brings no other keys, there is no second
     one for such tokens within `WINDOW`: it is left to tokens of known subjects, of whom one was verified here. A
     subject is known until a fetch is made for it, and again after its next verified token. Tokens by withdrawn keys,
-    which many may still have, cause a fetch only beside no other.
+    which many may still have, and for other algorithms than the published key has, cause a fetch only beside no other.
+    Tokens of other keys wait for the next fetch, for `WINDOW` at most, whoever causes it; one that names a key that an
+    earlier fetch did not bring is refused instead.
 
     INVARIANT: at most `MOST_FETCHES` fetches are begun within any `WINDOW` seconds.
 
@@ -115,13 +118,21 @@ class KeySet:
         fetches: how many were begun.
     """
 
-    def __init__(self, issuer: Issuer, fetcher: KeyFetcher, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        issuer: Issuer,
+        fetcher: KeyFetcher,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
         """Set up without keys.
 
         Args:
             issuer: the issuer.
             fetcher: fetches them.
             clock: returns seconds and never goes back.
+            sleep: waits by that clock.
         """
         self.issuer = issuer
         self.generation = 0
@@ -134,9 +145,13 @@ class KeySet:
         self._fault = ""
         self._begun: deque[float] = deque(maxlen=MOST_FETCHES)
         self._running: asyncio.Task[None] | None = None
-        self._waiting = {False: 0, True: 0}  # tokens, by whether they say that they are of a known subject
+        # By whether they say that they are of a known subject.
+        self._waiting = {
+            known: FetchWaiters(_MOST_WAITING, of_source=_MOST_OF_SOURCE, sleep=sleep) for known in (False, True)
+        }
         self._subjects: dict[str, None] = {}
         self._withdrawn: dict[str, None] = {}
+        self._missed: dict[str | None, None] = {}  # ids that a fetch did not bring although they had been asked for
         self._in_vain: float | None = None  # when a fetch began for no known subject that has brought no other keys
 
     def verified(self, subject: str) -> None:
@@ -151,13 +166,16 @@ class KeySet:
         ago = None if self._fetched_at is None else self._clock() - self._fetched_at
         return KeySetState(len(self._keys), ago, self._fault)
 
-    async def find(self, key_id: str | None, algorithm: str, *, subject: str | None = None) -> Sequence[PublicKey]:
+    async def find(
+        self, key_id: str | None, algorithm: str, *, subject: str | None = None, source: str = ""
+    ) -> Sequence[PublicKey]:
         """Return the keys that may have signed a token; they are fetched where there is none.
 
         Args:
             key_id: the id that the token names, or None.
             algorithm: the algorithm that it names.
             subject: whom the token says that it is about; None where its claims are not acceptable anyway.
+            source: where it comes from, as of `addresses.source_of`.
 
         Returns:
             At least one key.
@@ -165,16 +183,18 @@ class KeySet:
         Raises:
             TokenRejected: there is none, or the keys cannot be fetched.
         """
-        found = self._found(key_id, algorithm)
+        found, before = self._found(key_id, algorithm), self.fetches
         if not found and self._running is not None:
             await asyncio.shield(self._running)
             found = self._found(key_id, algorithm)
         if not found:
-            await (self._fetched_alone() if key_id in self._withdrawn else self._wait_for_fetch(subject))
+            await (self._fetched_alone() if self._is_settled(key_id) else self._wait_for_fetch(key_id, subject, source))
             found = self._found(key_id, algorithm)
         if found:
             return found
         if self._usable():
+            if self.fetches != before:
+                self._note_missed(key_id)
             raise refusals.refused(
                 ErrorCode.TOKEN_KEY_UNKNOWN, "it is signed with a key that its issuer does not publish"
             )
@@ -224,18 +244,16 @@ class KeySet:
             at = max(at, self._in_vain + WINDOW)
         return max(0.0, at - now)
 
-    async def _wait_for_fetch(self, subject: str | None) -> None:
-        """Return after the next fetch; at once where too many tokens wait for it, or it is not due soon."""
-        known = subject in self._subjects
-        wait, before = self._wait(known=known), self.fetches
-        if wait > _LONGEST_WAIT[known] or (wait and self._waiting[known] >= _MOST_WAITING):
-            return
-        if wait:
-            self._waiting[known] += 1
-            try:
-                await asyncio.sleep(wait)
-            finally:
-                self._waiting[known] -= 1
+    def _is_settled(self, key_id: str | None) -> bool:
+        """Return whether an id is that of a withdrawn key, or of a published one."""
+        return key_id in self._withdrawn or (self._usable() and any(key.key_id == key_id for key in self._keys))
+
+    async def _wait_for_fetch(self, key_id: str | None, subject: str | None, source: str) -> None:
+        """Return after the next fetch; at once where it would be waited for by too many tokens, or once more."""
+        known, before = subject in self._subjects, self.fetches
+        while self.fetches == before and (wait := self._wait(known=known)):
+            if key_id in self._missed or not await self._waiting[known].wait(source, wait):
+                return
         if self.fetches == before or self._running is not None:
             await self._fetched_for(subject)
 
@@ -278,6 +296,8 @@ class KeySet:
             return
         finally:
             self._running = None
+            for waiting in self._waiting.values():
+                waiting.wake()
         before, now = ({key.identity for key in each} for each in (self._keys, keys))
         if before - now:
             self.generation += 1
@@ -287,15 +307,20 @@ class KeySet:
         self._keys, self._fault = keys, ""
         self._fetched_at = self._tried_at = self._clock()
 
+    def _note_missed(self, key_id: str | None) -> None:
+        """Remember an id that a fetch did not bring although a token with it had come before."""
+        self._missed.pop(key_id, None)
+        while len(self._missed) >= _MOST_IDS:
+            del self._missed[next(iter(self._missed))]
+        self._missed[key_id] = None
+
     def _note_withdrawn(self, keys: Sequence[PublicKey]) -> None:
         """Remember the ids of the present keys that are not among the next ones, and forget those that are."""
         published = {key.key_id for key in keys}
         for each in self._keys:
             if each.key_id is not None and each.key_id not in published:
                 self._withdrawn[each.key_id] = None
-        self._withdrawn = {
-            key_id: None for key_id in list(self._withdrawn)[-_MOST_WITHDRAWN:] if key_id not in published
-        }
+        self._withdrawn = {key_id: None for key_id in list(self._withdrawn)[-_MOST_IDS:] if key_id not in published}
 
 
 def public_keys(key_set: Mapping[str, Any]) -> tuple[PublicKey, ...]:

@@ -14,6 +14,7 @@ import jwt
 from kiteward.authn.oidc import refusals
 from kiteward.authn.oidc.issuers import ALGORITHMS, Issuer
 from kiteward.authn.oidc.key_sets import KeySet, PublicKey
+from kiteward.domain.addresses import host_in, source_of
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import TokenRejected
 
@@ -102,7 +103,7 @@ class TokenVerifier:
         """Return the keys of a configured issuer, by its name."""
         return self._key_sets[issuer]
 
-    async def verify(self, token: str, use: TokenUse = TokenUse.ACCESS) -> VerifiedToken:
+    async def verify(self, token: str, use: TokenUse = TokenUse.ACCESS, *, address: str = "") -> VerifiedToken:
         """Verify a token.
 
         It awaits nothing but keys that are not known yet.
@@ -110,6 +111,7 @@ class TokenVerifier:
         Args:
             token: the token, in compact form.
             use: what it is presented for.
+            address: where the request comes from, as `host:port`.
 
         Raises:
             TokenRejected: it is not accepted; the message says why, and shows no part of it.
@@ -127,7 +129,8 @@ class TokenVerifier:
         if unverified.kind not in use.value or (_is_logout(unverified.claims) != (use is TokenUse.LOGOUT)):
             raise refusals.refused(ErrorCode.TOKEN_KIND, "it is a token for another use (`typ`)")
         subject = _subject_if_acceptable(issuer, unverified.claims, use, self._clock())
-        await self._require_signature(key_set, unverified, subject)
+        source = source_of(host_in(address)) or use.name  # what providers send through this server has no address
+        await self._require_signature(key_set, unverified, subject, source)
         _require_claims(issuer, unverified.claims, use, self._clock())
         verified = VerifiedToken(
             issuer,
@@ -141,18 +144,21 @@ class TokenVerifier:
             key_set.verified(verified.subject)
         return verified
 
-    async def _require_signature(self, key_set: KeySet, unverified: _Unverified, subject: str | None) -> None:
+    async def _require_signature(
+        self, key_set: KeySet, unverified: _Unverified, subject: str | None, source: str
+    ) -> None:
         """Require that a key of the issuer has signed a token.
 
         Args:
             key_set: the keys of the issuer.
             unverified: the token.
             subject: as of `KeySet.find`.
+            source: as of `KeySet.find`.
 
         Raises:
             TokenRejected: none has.
         """
-        keys = await key_set.find(unverified.key_id, unverified.algorithm, subject=subject)
+        keys = await key_set.find(unverified.key_id, unverified.algorithm, subject=subject, source=source)
         if _is_signed(self._jws, unverified, keys):
             return
         # The issuer may have put another key in the place of one, or sends no ids of keys.
