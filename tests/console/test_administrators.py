@@ -35,7 +35,7 @@ def test_reason_stands_at_its_field_in_chinese(console: Console) -> None:
     with console.signed_in("boss", locale="zh-CN") as page:
         page.goto(f"{console.address}new-user")
         page.locator("#user_name").fill("9 lives")
-        page.locator("form.narrow button").click()
+        page.locator("button.main").click()
         expect(page.locator("#user_name-error")).to_have_text("名称必须以字母开头，不能以 9 开头。")  # noqa: RUF001  Chinese
         expect(page.locator("#user_name")).to_have_attribute("aria-invalid", "true")
         expect(page.locator("#user_name")).to_have_value("9 lives")
