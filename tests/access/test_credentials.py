@@ -48,7 +48,7 @@ _OWN_ROWS: Final = {
     # Asked as the user.
     "+++--": "DescribeUserAccount EndOldPassword ListSessions EndSession EndSessions ListFactors",
     # About another key of the user, which does not exist for a limited one.
-    "+++xx": "DescribeApiKey RotateApiKey DisableApiKey EnableApiKey RevokeApiKey",
+    "+++xx": "DescribeApiKey AlterApiKey RotateApiKey DisableApiKey EnableApiKey RevokeApiKey",
     "+----": "BeginSession",
     # In the console.
     "-+---": "StartApp ConfirmApp StartPasskey AddPasskey RemoveFactor RenewRecoveryCodes",

@@ -194,7 +194,8 @@ async def test_hidden_things_are_answered_for_as_absent_ones_by_our_own_operatio
 
 async def test_api_key_of_somebody_else_is_answered_for_as_an_absent_one(harness: GatewayHarness) -> None:
     made = await Own(harness)("CreateApiKey", userName="keeper")
-    for operation in ("DescribeApiKey", "RotateApiKey", "RevokeApiKey", "EnableApiKey", "DisableApiKey"):
+    operations = "DescribeApiKey AlterApiKey RotateApiKey RevokeApiKey EnableApiKey DisableApiKey"
+    for operation in operations.split():
         found = []
         for key in (made["keyId"], _ABSENT):
             payload = b'{"keyId": "%s"}' % key.encode()

@@ -35,7 +35,7 @@ def test_reason_stands_at_its_field_in_chinese(console: Console) -> None:
     with console.signed_in("boss", locale="zh-CN") as page:
         page.goto(f"{console.address}new-user")
         page.locator("#user_name").fill("9 lives")
-        page.locator("form.narrow button").click()
+        page.locator("button.main").click()
         expect(page.locator("#user_name-error")).to_have_text("名称必须以字母开头，不能以 9 开头。")  # noqa: RUF001  Chinese
         expect(page.locator("#user_name")).to_have_attribute("aria-invalid", "true")
         expect(page.locator("#user_name")).to_have_value("9 lives")
@@ -160,6 +160,7 @@ def test_grants_change_in_the_matrix_after_a_preview(console: Console, scripts: 
         page.get_by_role("button", name="Preview changes").click()
         expect(page.locator("ul.taken")).to_contain_text("DatabaseReadOnly")
         page.get_by_role("button", name="Apply changes").click()
+        said(page, "The grants were changed.")
         held = console.rest("vectordb/roles/describe", roleName=role, dbName="*")
         assert [(each["privilege"], each["objectName"]) for each in held] == [("CollectionReadOnly", "images")]
         page.get_by_label("Columns").select_option("Collection privileges")
@@ -167,6 +168,7 @@ def test_grants_change_in_the_matrix_after_a_preview(console: Console, scripts: 
         page.get_by_label("Insert, default.docs").check()
         page.get_by_role("button", name="Preview changes").click()
         page.get_by_role("button", name="Apply changes").click()
+        said(page, "The grants were changed.")
         page.goto(f"{console.address}roles/{role}")
         page.get_by_role("link", name="Revoke Insert default.docs").click()
         page.get_by_role("button", name="Revoke").click()
@@ -186,6 +188,7 @@ def test_a_grant_given_meanwhile_by_somebody_else_stays(console: Console) -> Non
         page.get_by_label("CollectionReadOnly, default.logs").check()
         page.get_by_role("button", name="Preview changes").click()
         page.get_by_role("button", name="Apply changes").click()
+        said(page, "The grants were changed.")
         held = console.rest("vectordb/roles/describe", roleName="shared", dbName="*")
         assert {each["objectName"] for each in held} == {"docs", "logs"}
 
@@ -231,6 +234,7 @@ def test_keys_of_others_are_found_and_disabled(console: Console) -> None:
         theirs.goto(f"{console.address}new-key")
         theirs.get_by_label("Description").fill("theirs")
         theirs.get_by_role("button", name="Create API key").click()
+        expect(theirs.locator("#secret")).to_be_visible()
     with console.signed_in("boss") as page:
         page.get_by_role("link", name="API keys", exact=True).click()
         page.get_by_label("Keys of user").fill("key_owner")

@@ -87,10 +87,11 @@ def who(console: Console, key: str) -> str | None:
 def test_a_user_with_one_collection_sees_it_and_nothing_else(console: Console) -> None:
     with console.signed_in("reader") as page:
         navigation = page.get_by_role("navigation")
-        shown = ["My account", "API keys", "Collections", "Explain access", "Connect"]
+        shown = ["My account", "Connect", "Collections", "API keys", "Explain access"]
         assert navigation.get_by_role("link").all_inner_texts() == shown
         expect(page.get_by_role("group", name="Grants").locator("tbody tr")).to_have_count(2)
         page.get_by_role("link", name="Collections").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Collections")
         assert page.get_by_role("main").get_by_role("link").all_inner_texts() == ["docs"]
         page.get_by_role("link", name="docs").click()
         expect(page.get_by_role("heading", name="Fields")).to_be_visible()

@@ -128,7 +128,7 @@ def test_signing_out_offers_to_sign_out_at_the_provider(pages: SignInPages) -> N
         expect(page.get_by_role("status")).to_have_text("You have signed out.")
         page.get_by_role("link", name="Sign out at company too").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("signed out there")
-        assert page.url.startswith(f"{pages.idp.issuer.url}/end?client_id=")
+        expect(page).to_have_url(re.compile(f"^{re.escape(pages.idp.issuer.url)}/end\\?client_id="))
 
 
 def test_administrators_have_a_password_for_the_day_on_which_the_provider_is_away(pages: SignInPages) -> None:

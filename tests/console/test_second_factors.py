@@ -51,7 +51,8 @@ def present_password(console: Console, page: Page, user: str, password: str) -> 
     page.goto(local(console, "sign-in"))
     page.locator("#user").fill(user)
     page.locator("#password").fill(password)
-    page.locator("button.main").click()
+    with page.expect_navigation():
+        page.locator("button.main").click()
 
 
 def test_an_app_is_enrolled_and_used_without_scripts(guarded: Console) -> None:

@@ -74,12 +74,7 @@ async def create_key(services: Services, caller: Caller, new: NewKey) -> IssuedK
         NotFound: there is no such user, or the owner holds all roles and there is no such role.
         LimitReached: the owner has as many keys as a user may have.
     """
-    if len(new.description.encode()) > _LONGEST_DESCRIPTION:
-        raise InvalidArgument(
-            f"`description` must be at most {_LONGEST_DESCRIPTION} bytes",
-            ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": _LONGEST_DESCRIPTION}),
-            field="description",
-        )
+    _check_description(new.description)
     lifetime, networks = _lifetime(services, new), _networks(new.networks)
     minted = api_keys.mint()
     async with caller.change() as transaction:
@@ -160,6 +155,19 @@ async def rotate_key(caller: Caller, key_id: str, *, grace_period: int) -> Issue
             until = min(until, record.expires_at)
         await transaction.keys.rotate(record.key_id, minted.digest, former_until=until)
     return IssuedKey(record, minted.key, until)
+
+
+async def alter_key(caller: Caller, key_id: str, description: str) -> None:
+    """Replace the description of a key; an empty one clears it.
+
+    Raises:
+        InvalidArgument: the description is too long.
+        NotFound: there is no such key that the caller manages.
+    """
+    _check_description(description)
+    async with caller.change() as transaction:
+        record = _managed(caller, key_id, await transaction.keys.lineage(key_id))
+        await transaction.keys.describe(record.key_id, description)
 
 
 async def disable_key(caller: Caller, key_id: str) -> None:
@@ -251,6 +259,15 @@ def _enabling(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyR
             "an API key cannot rotate or enable a key that expires later", ErrorDetail(ErrorCode.KEY_EXPIRES_LATER)
         )
     return record
+
+
+def _check_description(description: str) -> None:
+    if len(description.encode()) > _LONGEST_DESCRIPTION:
+        raise InvalidArgument(
+            f"`description` must be at most {_LONGEST_DESCRIPTION} bytes",
+            ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": _LONGEST_DESCRIPTION}),
+            field="description",
+        )
 
 
 def _new_record(caller: Caller, minted: api_keys.MintedKey, new: NewKey) -> KeyRecord:

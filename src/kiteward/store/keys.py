@@ -160,6 +160,10 @@ class Keys:
             made = with_descendants(_keys.made_by_key == key_id)
             await self._remove(or_(exchanges.among(made), _came_of(made, key_id)))
 
+    async def describe(self, key_id: str, description: str) -> None:
+        """Replace the description of an existing key."""
+        await self._update(key_id, description=description)
+
     async def remove(self, key_id: str) -> None:
         """Remove a key and what descends from it or came of exchanges with it; an unknown id does nothing."""
         await self.remove_where(_keys.key_id == key_id)

@@ -1,4 +1,4 @@
-"""The page "My account" with roles, grants, password and sessions, and the page about connecting."""
+"""The page "My account" with roles, grants, password and sessions."""
 
 import base64
 from typing import Any, Final
@@ -76,17 +76,9 @@ async def change_password(request: ConsoleRequest) -> Response:
     return entered(request, await begin(request, user, Secret(new)), "/console/account", done="password")
 
 
-async def connect(request: ConsoleRequest) -> Response:
-    """Show how programs connect to this endpoint."""
-    url = request.http_request.url
-    return request.page(
-        "connect.html", endpoint=f"{url.scheme}://{url.netloc}", user=request.me.user_name, tls=url.scheme
-    )
-
-
 def _encoded(password: str) -> str:
     """Return a password in the encoding of the message."""
     return base64.b64encode(password.encode("utf-8", "surrogatepass")).decode()
 
 
-PAGES: Final = (Page("account", show, change_password), Page("connect", connect))
+PAGES: Final = (Page("account", show, change_password),)

@@ -10,11 +10,13 @@ One request passes these steps:
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import mimetypes
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from http import HTTPStatus
 from importlib import resources
 from typing import Any, Final
@@ -26,9 +28,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import compile_path
 
 from kiteward.api.console import security
+from kiteward.api.console.display import BY_BROWSER, Display
+from kiteward.api.console.kept_forms import RESUMED_FIELD, USER_FIELD, KeptForm
 from kiteward.api.console.language import catalogues, chosen
 from kiteward.api.console.pages import PAGES
 from kiteward.api.console.request import ENROLMENT, HOME, ConsoleRequest, Page, Reason, read_form, shown_time
+from kiteward.api.console.sign_in import form as sign_in_form
 from kiteward.api.console.sign_in_options import SIGN_IN, SignInOptions
 from kiteward.api.console.tickets import MemoryTickets, Tickets
 from kiteward.domain.addresses import address_text
@@ -62,7 +67,7 @@ _log = logging.getLogger("kiteward.console")
 ROOT_PATH: Final = "/console"
 _STATIC: Final = f"{ROOT_PATH}/static/"
 _SECONDS: Final = 30.0
-_FROM_ANYBODY: Final = 16 * 1024
+_FROM_ANYBODY: Final = 64 * 1024
 _MOST_FORM: Final = 512 * 1024
 """The maximum size of a form in bytes: on the page for signing in, and on pages that need a session."""
 
@@ -123,7 +128,7 @@ class ConsoleApp:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._templates.filters["moment"] = shown_time
+        self._templates.filters["moment"] = _moment
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, by the interface of ASGI."""
@@ -156,9 +161,20 @@ class ConsoleApp:
             request_id=request_id,
             user_agent=http_request.headers.get("user-agent", ""),
         )
-        text = self._languages[chosen(http_request.headers.get("accept-language", ""))]
+        display = Display.read(security.display_cookie(http_request))
+        language = display.language
+        if language == BY_BROWSER:
+            language = chosen(http_request.headers.get("accept-language", ""))
         return ConsoleRequest(
-            http_request, client, text, self._templates, self._assets, self._tickets, self._sign_in, token
+            http_request,
+            client,
+            replace(self._languages[language], zone=display.zone),
+            self._templates,
+            self._assets,
+            self._tickets,
+            self._sign_in,
+            token,
+            display=display,
         )
 
     async def _respond(self, request: ConsoleRequest) -> Response:
@@ -175,7 +191,7 @@ class ConsoleApp:
         except _Unfit as unfit:
             return _failed(request, unfit.status, unfit.text)
         except AuthenticationError:
-            return _signed_out(request)
+            return await _signed_out(request)
         except KitewardError as error:
             return _refused(request, error)
 
@@ -196,7 +212,7 @@ class ConsoleApp:
         first = _first_page(request.me, page)
         if first:
             return request.redirect(first)
-        request = replace(request, names=names)
+        request.names = names
         if request.http_request.method != "POST":
             return await page.show(request)
         request.form = await _form_of(request.http_request, _FROM_ANYBODY if page.open else _MOST_FORM)
@@ -205,6 +221,8 @@ class ConsoleApp:
         given = request.form_raw(security.TOKEN_FIELD)
         if not page.open and (request.token is None or not security.is_form_token(given, request.token)):
             raise _Unfit(HTTPStatus.FORBIDDEN, "error.form")
+        if request.form_text(RESUMED_FIELD) and not page.open:
+            return await _resumed(request, page)
         return await page.act(request)
 
     def _file(self, name: str, method: str, *, asked: str) -> Response:
@@ -286,16 +304,39 @@ def _files() -> dict[str, _File]:
     }
 
 
-def _signed_out(request: ConsoleRequest) -> Response:
-    """Redirect the browser to the page for signing in, which leads back to the requested page."""
-    http_request = request.http_request
-    asked: dict[str, str] = {}
-    if request.token is not None:
-        asked["why"] = "ended"
-    path = http_request.url.path
-    if http_request.method == "GET" and path != HOME:
-        asked["next"] = f"{path}?{http_request.url.query}" if http_request.url.query else path
-    response = RedirectResponse(f"{SIGN_IN}?{urlencode(asked)}" if asked else SIGN_IN, HTTPStatus.SEE_OTHER)
+@jinja2.pass_context
+def _moment(context: jinja2.runtime.Context, moment: datetime | None) -> str:
+    """Return a time in the time zone of the page."""
+    return shown_time(moment, context["display"].time_zone)
+
+
+async def _resumed(request: ConsoleRequest, page: Page) -> Response:
+    """Return the page of a form with what its user had typed before the session ended; nobody else gets the values."""
+    if request.form_raw(USER_FIELD) != request.me.user_name:
+        request.form = {}
+    return await page.show(request)
+
+
+async def _signed_out(request: ConsoleRequest) -> Response:
+    """Lead the browser to the page for signing in, and from there back to the requested page.
+
+    What was typed into a form goes through that page.
+    """
+    http_request, kept = request.http_request, None
+    path, asked = request.here(), {}
+    if http_request.method == "POST":
+        # What was read before cannot be read again.
+        with contextlib.suppress(_Unfit, RuntimeError):
+            kept = KeptForm.of(request.form or await _form_of(http_request, _FROM_ANYBODY))
+    response: Response
+    if kept is not None:
+        response = await sign_in_form(request, path, note="ended", kept=kept)
+    else:
+        if request.token is not None or http_request.method == "POST":
+            asked["why"] = "ended"
+        if path != HOME:
+            asked["next"] = path
+        response = RedirectResponse(f"{SIGN_IN}?{urlencode(asked)}" if asked else SIGN_IN, HTTPStatus.SEE_OTHER)
     security.clear_session_cookie(response, http_request)
     return response
 

@@ -20,12 +20,14 @@ class Field:
 
     Attributes:
         name: its name.
-        kind: `text`, `number`, `password`, `textarea`, `select` or `checks`.
+        kind: `text`, `number`, `password`, `textarea`, `select`, `check` or `checks`.
         hint: the text below the label, or empty.
         options: values and labels of a choice.
         value: its initial value.
         required: whether it must be filled in.
         autocomplete: the HTML attribute for browsers and password managers.
+        reload: the text of a button beside a `text`, which shows the form again for its value; empty for none. What it
+            sends has the field `reload`.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Field:
     value: str = ""
     required: bool = False
     autocomplete: str = "off"
+    reload: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Form:
         effects: texts about the effects of the action.
         dangerous: whether the action removes something.
         policy: the password policy to show, if the form asks for a new password.
+        typed: the name that has to be typed to confirm the action; empty for none.
     """
 
     title: str
@@ -58,6 +62,7 @@ class Form:
     effects: Sequence[str] = ()
     dangerous: bool = False
     policy: Any = None
+    typed: str = ""
 
 
 def show(request: ConsoleRequest, form: Form, errors: Mapping[str, Reason] | None = None) -> Response:
@@ -82,6 +87,20 @@ def reason_at_field(
     return {name if any(field.name == name for field in fields) else "": request.reason(error.details)}
 
 
+def form_for_description(request: ConsoleRequest, key: str, back: str, held: str) -> Form:
+    """Return a form with a description alone.
+
+    Args:
+        request: the request, whose path has the names in the texts.
+        key: the prefix of its title, `<key>.title`.
+        back: the path that it leads back to.
+        held: the present description.
+    """
+    text = request.text
+    field = Field("description", "textarea", hint=text("describe.what"), value=held)
+    return Form(text(f"{key}.title", **request.names), text("save"), back, [field])
+
+
 def path_below(page: str, *names: str) -> str:
     """Return the path of a page, with names quoted."""
     return "/".join((f"/console/{page}", *(quote(name, safe="") for name in names)))
@@ -99,6 +118,7 @@ class Action:
         run: carries out the action.
         back: returns the path of the page to show after it.
         effects: returns further texts about its effects.
+        typed: the name, among those in the path, that has to be typed to confirm the action; empty for none.
     """
 
     path: str
@@ -106,15 +126,18 @@ class Action:
     run: Callable[[ConsoleRequest], Awaitable[Any]]
     back: Callable[[ConsoleRequest], str]
     effects: Callable[[ConsoleRequest], Awaitable[list[str]]] | None = None
+    typed: str = ""
 
     def page(self) -> Page:
         """Return the page that asks for confirmation and carries out the action."""
 
-        async def ask(request: ConsoleRequest) -> Response:
+        async def ask(request: ConsoleRequest, errors: Mapping[str, Reason] | None = None) -> Response:
             further = [] if self.effects is None else await self.effects(request)
-            return show(request, self._form(request, further))
+            return show(request, self._form(request, further), errors)
 
         async def act(request: ConsoleRequest) -> Response:
+            if self.typed and request.form_text("typed_name") != request.names[self.typed]:
+                return await ask(request, {"typed_name": request.complaint("typed_name.differs")})
             try:
                 await self.run(request)
             except RequestRefused as error:
@@ -131,4 +154,5 @@ class Action:
             self.back(request),
             effects=[text(f"{self.key}.effect", **names), *further],
             dangerous=True,
+            typed=names[self.typed] if self.typed else "",
         )

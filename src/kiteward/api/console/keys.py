@@ -4,14 +4,14 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import Action, Field, Form, reason_at_field, show
+from kiteward.api.console.forms import Action, Field, Form, form_for_description, reason_at_field, show
 from kiteward.api.console.one_time_secrets import show_once
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.domain.errors import RequestRefused
 from kiteward.iam.json_api.accounts import Account, PerhapsNamed
 from kiteward.iam.json_api.base import Done
-from kiteward.iam.json_api.keys import KeyListing, KeyNamed, Keys, MadeKey, NewKey, Rotation
+from kiteward.iam.json_api.keys import AlteredKey, Key, KeyListing, KeyNamed, Keys, MadeKey, NewKey, Rotation
 
 _PAGE: Final = 100
 _DAY: Final = 24 * 3600
@@ -45,7 +45,9 @@ async def _create_form(request: ConsoleRequest) -> Form:
         options = [(role, role) for role in roles]
         fields.append(Field("roles", "checks", hint=text("key_new.roles"), options=options))
     if request.me.administrator:
-        fields.insert(0, Field("user_name", hint=text("key_new.user"), value=owner, required=True))
+        fields.insert(
+            0, Field("user_name", hint=text("key_new.user"), value=owner, required=True, reload=text("key_new.reload"))
+        )
     return Form(text("key_new.title"), text("key_new.button"), _BACK, fields)
 
 
@@ -63,7 +65,9 @@ async def create_form(request: ConsoleRequest) -> Response:
 
 
 async def create(request: ConsoleRequest) -> Response:
-    """Create a key and show its secret once."""
+    """Create a key and show its secret once; with `reload`, show the form for the user that was typed."""
+    if request.form_text("reload"):
+        return show(request, await _create_form(request))
     days = request.number("expires_in_days")
     if days is None:
         return show(request, await _create_form(request), {"expires_in_days": request.complaint("field.number")})
@@ -80,6 +84,23 @@ async def create(request: ConsoleRequest) -> Response:
         form = await _create_form(request)
         return show(request, form, reason_at_field(request, error, form.fields, expiresIn="expires_in_days"))
     return await _shown_once(request, made)
+
+
+async def description_form(request: ConsoleRequest) -> Response:
+    """Show the form for the description of a key."""
+    key = await request.client.invoke("DescribeApiKey", KeyNamed(key_id=request.names["key_id"]), Key)
+    return show(request, form_for_description(request, "key_describe", _BACK, key.description))
+
+
+async def change_description(request: ConsoleRequest) -> Response:
+    """Replace the description of a key; an empty one clears it."""
+    wanted = AlteredKey(key_id=request.names["key_id"], description=request.form_text("description"))
+    try:
+        await request.client.invoke("AlterApiKey", wanted, Done)
+    except RequestRefused as error:
+        form = form_for_description(request, "key_describe", _BACK, "")
+        return show(request, form, reason_at_field(request, error, form.fields))
+    return request.redirect(_BACK, done="key_describe")
 
 
 async def rotate_form(request: ConsoleRequest) -> Response:
@@ -139,6 +160,7 @@ def _back(_console_request: ConsoleRequest) -> str:
 PAGES: Final = (
     Page("keys", listed),
     Page("new-key", create_form, create),
+    Page("keys/{key_id}/description", description_form, change_description),
     Page("keys/{key_id}/rotate", rotate_form, rotate),
     Page("keys/{key_id}/enable", listed, enable),
     Action("keys/{key_id}/disable", "key_disable", _disable, _back).page(),

@@ -9,6 +9,9 @@ from typing import Final
 
 DEFAULT: Final = "en"
 _TAGS: Final = {"en": "en", "zh": "zh-Hans"}
+NAMES: Final = {"en": "English", "zh": "中文"}
+"""What the languages call themselves."""
+
 _ASKED: Final = re.compile(r"\s*([A-Za-z]{1,8})(?:-[A-Za-z0-9-]+)?\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?))?\s*")
 
 
@@ -19,10 +22,12 @@ class Language:
     Attributes:
         tag: its language tag for HTML.
         texts: key -> text; `{name}` is replaced by a value.
+        zone: the name of the time zone of a page, for texts with `{zone}`.
     """
 
     tag: str
     texts: Mapping[str, str]
+    zone: str = "UTC"
 
     def __call__(self, key: str, /, **values: object) -> str:
         """Return a text with its values; templates escape it as a whole.
@@ -34,7 +39,7 @@ class Language:
         Raises:
             KeyError: there is no such text; a test checks all keys.
         """
-        return self.texts[key].format(**values)
+        return self.texts[key].format(**{"zone": self.zone, **values})
 
 
 def catalogues() -> dict[str, Language]:

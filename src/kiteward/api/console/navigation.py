@@ -1,4 +1,4 @@
-"""The navigation: which links a user gets. The gateway decides what the user may do."""
+"""The navigation: groups of links, and which of them a user gets. The gateway decides what the user may do."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -6,25 +6,77 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One entry: the name of a page, which is its path below `/console/` and, after `nav.`, the key of its text."""
+    """One entry.
+
+    Attributes:
+        page: the name of a page, which is its path below `/console/` and, after `nav.`, the key of its text.
+        icon: the name of its icon in `icons.html`.
+        administrators: whether only administrators get it.
+        also: the first parts of other paths, below `/console/`, at which it is the current entry.
+    """
 
     page: str
+    icon: str
+    administrators: bool = True
+    also: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
         """The path of the page."""
         return f"/console/{self.page}"
 
+    def is_current(self, path: str) -> bool:
+        """Return whether a path is that of the page, or of one that belongs to it."""
+        return path.removeprefix("/console/").partition("/")[0] in (self.page, *self.also)
 
-EVERYBODY: Final = tuple(Link(page) for page in ("account", "keys", "collections", "explain", "connect"))
-ADMINISTRATORS: Final = tuple(
-    Link(page) for page in ("users", "providers", "roles", "matrix", "groups", "limits", "audit", "health")
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Entries below one heading, whose text is `nav.group.<name>`."""
+
+    name: str
+    links: tuple[Link, ...]
+
+
+GROUPS: Final = (
+    Group(
+        "overview",
+        (
+            Link("account", "person", administrators=False, also=("second-factors", "sessions")),
+            Link("connect", "plug", administrators=False),
+        ),
+    ),
+    Group("data", (Link("collections", "layers", administrators=False),)),
+    Group(
+        "identity",
+        (
+            Link("users", "people", also=("new-user", "tagged-users")),
+            Link("keys", "key", administrators=False, also=("new-key",)),
+            Link("providers", "globe"),
+        ),
+    ),
+    Group(
+        "access",
+        (
+            Link("roles", "shield", also=("new-role",)),
+            Link("matrix", "grid"),
+            Link("groups", "stack", also=("new-group",)),
+            Link("limits", "gauge"),
+            Link("explain", "question", administrators=False),
+        ),
+    ),
+    Group("audit", (Link("audit", "audit"),)),
+    Group("system", (Link("health", "pulse"),)),
 )
+"""All groups, in the order of the page."""
 
 
-def sections(me: Any) -> tuple[tuple[str, tuple[Link, ...]], ...]:
-    """Return the sections for the signed-in user: the key of each heading, and its links."""
+def groups(me: Any) -> tuple[Group, ...]:
+    """Return the groups of the signed-in user, each with the links that the user gets; none before an enrolment."""
     if me is None or me.enrolment_due:
         return ()
-    own = ("nav.everybody", EVERYBODY)
-    return (own, ("nav.administrators", ADMINISTRATORS)) if me.administrator else (own,)
+    found = [
+        Group(group.name, tuple(link for link in group.links if me.administrator or not link.administrators))
+        for group in GROUPS
+    ]
+    return tuple(group for group in found if group.links)

@@ -3,18 +3,21 @@
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from http import HTTPStatus
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any, Final
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, quote, urlencode
 
 import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from kiteward import __version__
 from kiteward.api.console import security
-from kiteward.api.console.language import Language
-from kiteward.api.console.navigation import sections
+from kiteward.api.console.display import Display
+from kiteward.api.console.language import NAMES, Language
+from kiteward.api.console.navigation import groups
 from kiteward.api.console.sign_in_options import SignInOptions
 from kiteward.api.console.tickets import Tickets
 from kiteward.domain.error_codes import ErrorDetail
@@ -56,6 +59,7 @@ class ConsoleRequest:
         me: the signed-in user, or None on the page for signing in.
         form: the fields of the form: name -> values.
         names: the names in the path.
+        display: how pages look in this browser.
     """
 
     http_request: Request
@@ -69,6 +73,7 @@ class ConsoleRequest:
     me: Any = None
     form: Mapping[str, list[str]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    display: Display = field(default_factory=Display)
 
     def session(self) -> tuple[str, Secret]:
         """Return the public id of the session of a signed-in user, and its token."""
@@ -108,6 +113,12 @@ class ConsoleRequest:
         """Return a reason that the console itself has, as a text of the catalogue."""
         return Reason(self.text(key))
 
+    def here(self) -> str:
+        """Return the address of the page, with the query string of one that was not sent as a form."""
+        path = quote(self.http_request.url.path)
+        query = self.http_request.url.query
+        return f"{path}?{query}" if query and self.http_request.method != "POST" else path
+
     def page(self, template: str, *, status: int = HTTPStatus.OK, **values: Any) -> Response:
         """Return a page, rendered from a template.
 
@@ -121,7 +132,12 @@ class ConsoleRequest:
             t=self.text,
             me=self.me,
             path=self.http_request.url.path,
-            sections=sections(self.me),
+            this_page=self.here(),
+            groups=groups(self.me),
+            display=self.display,
+            languages=NAMES,
+            version=__version__,
+            documentation=documentation(),
             assets=self.assets,
             because=self.reason,
             csrf=security.form_token(self.token) if self.token is not None and self.me is not None else "",
@@ -178,6 +194,16 @@ def read_form(body: bytes) -> dict[str, list[str]]:
     return parse_qs(body.decode("utf-8"), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=5_000)
 
 
-def shown_time(moment: datetime | None) -> str:
-    """Return a time as pages show it; empty for None."""
-    return "" if moment is None else moment.strftime("%Y-%m-%d %H:%M")
+def shown_time(moment: datetime | None, zone: tzinfo = UTC) -> str:
+    """Return a time as pages show it, in a time zone; empty for None."""
+    return "" if moment is None else moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+
+
+def documentation() -> str:
+    """Return the address of the documentation that the installed package names, or empty."""
+    try:
+        links = metadata("kiteward").get_all("Project-URL", [])
+    except PackageNotFoundError:
+        return ""
+    found = (link.partition(",")[2].strip() for link in links if link.lower().startswith("documentation,"))
+    return next((link for link in found if link.startswith("https://")), "")

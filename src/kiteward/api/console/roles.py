@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import Action, Field, Form, path_below, reason_at_field, show
+from kiteward.api.console.forms import Action, Field, Form, form_for_description, path_below, reason_at_field, show
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -81,6 +81,27 @@ async def create(request: ConsoleRequest) -> Response:
         form = _create_form(request)
         return show(request, form, reason_at_field(request, error, form.fields))
     return request.redirect(path_below("roles", name), done="role_new")
+
+
+def _description_form(request: ConsoleRequest, held: str) -> Form:
+    return form_for_description(request, "role_describe", _back(request), held)
+
+
+async def description_form(request: ConsoleRequest) -> Response:
+    """Show the form for the description of a role."""
+    return show(request, _description_form(request, (await _role(request)).role.description))
+
+
+async def change_description(request: ConsoleRequest) -> Response:
+    """Replace the description of a role; an empty one clears it."""
+    name, form = request.names["name"], _description_form(request, "")
+    try:
+        await request.client.call(
+            messages.AlterRoleRequest(role_name=name, description=request.form_text("description"))
+        )
+    except RequestRefused as error:
+        return show(request, form, reason_at_field(request, error, form.fields))
+    return request.redirect(form.back, done="role_describe")
 
 
 async def _drop(request: ConsoleRequest) -> None:
@@ -215,8 +236,9 @@ PAGES: Final = (
     Page("roles", listed),
     Page("new-role", create_form, create),
     Page("roles/{name}", described),
+    Page("roles/{name}/description", description_form, change_description),
     Action(
-        "roles/{name}/delete", "role_delete", _drop, lambda _console_request: "/console/roles", _what_depends
+        "roles/{name}/delete", "role_delete", _drop, lambda _console_request: "/console/roles", _what_depends, "name"
     ).page(),
     Action("roles/{name}/revoke", "grant_revoke", _revoke, _back, _what_is_revoked).page(),
     Page("groups", groups),

@@ -5,6 +5,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from kiteward.api.console import security
+from kiteward.api.console.kept_forms import RESUMED_FIELD, KeptForm
 from kiteward.api.console.request import SECOND_FACTOR, ConsoleRequest, Page, Reason
 from kiteward.api.console.sign_in import entered, own_page
 from kiteward.api.console.sign_in_options import SIGN_IN
@@ -23,9 +24,12 @@ async def show(request: ConsoleRequest) -> Response:
 async def act(request: ConsoleRequest) -> Response:
     """Start a session, if the gateway accepts the second factor."""
     client, back_to = _client(request), request.form_raw("next")
+    kept = KeptForm.read(request.form_raw("kept"))
     code, passkey = Secret(request.form_text("code")), Secret(request.form_raw("passkey"))
     if client is None:
         return _again(request)
+    if request.form_text(RESUMED_FIELD):
+        return await _form(request, back_to)
     if not code and not passkey:
         return await _form(request, back_to, {"code": request.complaint("field.needed")})
     try:
@@ -36,7 +40,7 @@ async def act(request: ConsoleRequest) -> Response:
         return await _form(request, back_to, {"code" if code else "": request.reason(error.details)})
     except (AccessDenied, RequestRefused) as error:
         return await _form(request, back_to, {"": request.reason(error.details)})
-    response = entered(request, begun, own_page(back_to))
+    response = entered(request, begun, own_page(back_to), kept=kept)
     security.clear_ticket_cookie(response, request.http_request)
     return response
 
@@ -50,6 +54,7 @@ async def _form(request: ConsoleRequest, back_to: str, errors: dict[str, Reason]
     except AuthenticationError:
         return _again(request)
     values: dict[str, Any] = {"due": due, "back_to": own_page(back_to), "here": SECOND_FACTOR}
+    values["kept"] = KeptForm.read(request.form_raw("kept"))
     if errors:
         return request.page_with_errors("second_step.html", errors, **values)
     return request.page("second_step.html", **values)

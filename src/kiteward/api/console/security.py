@@ -29,6 +29,7 @@ _POLICY: Final = "; ".join(
     )
 )
 _PURPOSE: Final = b"forms of the console"
+_YEAR: Final = 365 * 24 * 3600
 _MARK: Final = re.compile(r"[A-Za-z0-9_-]+")
 """What the names of our cookies of sign-ins end with. Browsers may have others, whose names cannot be written."""
 
@@ -48,6 +49,27 @@ def set_session_cookie(response: Response, request: Request, token: Secret) -> N
     """Set the cookie with a session's token, kept until the browser closes; revealed because the cookie contains it."""
     response.set_cookie(
         cookie_name(request), token.reveal(), path="/", secure=_is_tls(request), httponly=True, samesite="strict"
+    )
+
+
+def display_cookie(request: Request) -> str:
+    """Return what the browser keeps about how pages look; empty where it sent nothing."""
+    return request.cookies.get(_display_cookie_name(request), "")
+
+
+def set_display_cookie(response: Response, request: Request, value: str) -> None:
+    """Set the cookie about how pages look. It has no secret, and lasts for a year.
+
+    Browsers send it with links of other sites too, so that a page they lead to looks as chosen.
+    """
+    response.set_cookie(
+        _display_cookie_name(request),
+        value,
+        max_age=_YEAR,
+        path="/",
+        secure=_is_tls(request),
+        httponly=True,
+        samesite="lax",
     )
 
 
@@ -167,6 +189,10 @@ def apply_security_headers(response: Response, request: Request, request_id: str
     headers.setdefault("Cache-Control", "no-store")
     if _is_tls(request):
         headers["Strict-Transport-Security"] = "max-age=31536000"
+
+
+def _display_cookie_name(request: Request) -> str:
+    return f"{cookie_name(request)}-display"
 
 
 def _ticket_cookie_name(request: Request) -> str:

@@ -1,6 +1,7 @@
 """The pages for signing in and out."""
 
 import re
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -8,6 +9,7 @@ from starlette.responses import Response
 
 from kiteward.api.console import security
 from kiteward.api.console.forms import Action
+from kiteward.api.console.kept_forms import RESUMED_FIELD, USER_FIELD, KeptForm
 from kiteward.api.console.request import HOME, SECOND_FACTOR, ConsoleRequest, Page, Reason
 from kiteward.api.console.sign_in_options import SIGN_IN
 from kiteward.domain.errors import AccessDenied, AuthenticationError, RequestRefused
@@ -34,18 +36,21 @@ async def act(request: ConsoleRequest) -> Response:
     errors = {
         name: request.complaint("field.needed") for name in ("user", "password") if not request.form_raw(name).strip()
     }
+    back_to, kept = request.form_raw("next"), KeptForm.read(request.form_raw("kept"))
     if errors:
-        return await form(request, request.form_raw("next"), errors=errors)
+        return await form(request, back_to, errors=errors, kept=kept)
     try:
         begun = await begin(request, user, password)
     except AuthenticationError:
-        return await form(request, request.form_raw("next"), errors={"": request.complaint("sign_in.refused")})
+        return await form(request, back_to, errors={"": request.complaint("sign_in.refused")}, kept=kept)
     except (AccessDenied, RequestRefused) as error:
-        return await form(request, request.form_raw("next"), errors={"": request.reason(error.details)})
-    return entered(request, begun, own_page(request.form_raw("next")))
+        return await form(request, back_to, errors={"": request.reason(error.details)}, kept=kept)
+    return entered(request, begun, own_page(back_to), kept=kept if kept is not None and kept.user == user else None)
 
 
-def entered(request: ConsoleRequest, begun: BegunSession, path: str, *, done: str = "") -> Response:
+def entered(
+    request: ConsoleRequest, begun: BegunSession, path: str, *, done: str = "", kept: KeptForm | None = None
+) -> Response:
     """Redirect a browser whose user presented a right password: to a page, or to that for the second factor.
 
     Args:
@@ -53,13 +58,22 @@ def entered(request: ConsoleRequest, begun: BegunSession, path: str, *, done: st
         begun: what the password has led to.
         path: the page to go to.
         done: as of `ConsoleRequest.redirect`.
+        kept: what the same user had typed into the form of that page; it leads there by a form of its own.
     """
     if begun.ticket is not None:
         response = request.redirect(SECOND_FACTOR, done=done, next=path)
+        if kept is not None:
+            fields = [("next", path), ("kept", kept.text)]
+            response = request.page("resumed.html", action=SECOND_FACTOR, values=[*fields, (RESUMED_FIELD, "1")])
         security.set_ticket_cookie(response, request.http_request, begun.ticket)
         return response
+    token = begun.token or Secret("")
     response = request.redirect(path, done=done)
-    security.set_session_cookie(response, request.http_request, begun.token or Secret(""))
+    if kept is not None:
+        fields = [(name, value) for name, values in kept.fields.items() for value in values]
+        own = [(security.TOKEN_FIELD, security.form_token(token)), (USER_FIELD, kept.user), (RESUMED_FIELD, "1")]
+        response = request.page("resumed.html", action=path, values=[*fields, *own])
+    security.set_session_cookie(response, request.http_request, token)
     return response
 
 
@@ -116,7 +130,12 @@ async def _provider_of(request: ConsoleRequest) -> str:
 
 
 async def form(
-    request: ConsoleRequest, back_to: str, *, note: str = "", errors: dict[str, Reason] | None = None
+    request: ConsoleRequest,
+    back_to: str,
+    *,
+    note: str = "",
+    errors: dict[str, Reason] | None = None,
+    kept: KeptForm | None = None,
 ) -> Response:
     """Return the page for signing in.
 
@@ -125,25 +144,32 @@ async def form(
         back_to: the path of the page to show afterwards.
         note: `ended` where a session has ended.
         errors: what was refused, by field.
+        kept: what was typed into a form whose session had ended.
     """
     http_request, options = request.http_request, request.sign_in
     left = options.providers.get(request.query_value("left"))
     values: dict[str, Any] = {
         "back_to": own_page(back_to),
         "note": note,
+        "kept": kept,
         "without_tls": http_request.url.scheme != "https" and http_request.url.hostname not in _THIS_MACHINE,
         "providers": list(options.providers),
         "passwords": options.passwords.value,
         "left": left.name if left is not None and await left.end_session_url(back="") else "",
     }
-    return (
-        request.page_with_errors("sign_in.html", errors, **values) if errors else request.page("sign_in.html", **values)
-    )
+    if errors:
+        return request.page_with_errors("sign_in.html", errors, **values)
+    return request.page("sign_in.html", status=HTTPStatus.OK if kept is None else HTTPStatus.FORBIDDEN, **values)
 
 
 def own_page(path: str) -> str:
     """Return the path to go to after signing in: `path` if it is a page of the console, else the account page."""
-    return path if _OUR_PAGE.fullmatch(path) and "//" not in path and not path.startswith(SIGN_IN) else HOME
+    return path if is_own(path) and not path.startswith(SIGN_IN) else HOME
+
+
+def is_own(path: str) -> bool:
+    """Return whether a path, with its query string, can only be that of a page of the console."""
+    return _OUR_PAGE.fullmatch(path) is not None and "//" not in path
 
 
 def browser_of(http_request: Request) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import Action, Field, Form, path_below, reason_at_field, show
+from kiteward.api.console.forms import Action, Field, Form, form_for_description, path_below, reason_at_field, show
 from kiteward.api.console.identity_providers import identity_of
 from kiteward.api.console.keys import KEPT
 from kiteward.api.console.one_time_secrets import page_of, show_once
@@ -88,6 +88,7 @@ async def _create_form(request: ConsoleRequest) -> Form:
             Field("user_name", hint=text("user_new.name"), required=True),
             Field("description"),
             Field("new_password", "password", hint=text("user_new.password"), autocomplete="new-password"),
+            Field("one_time", "check", hint=text("one_time.what")),
             Field("roles", "checks", options=[(role, role) for role in roles if role != "public"]),
         ],
         policy=await request.client.invoke("DescribePasswordPolicy", Arguments(), Policy),
@@ -102,6 +103,7 @@ async def create(request: ConsoleRequest) -> Response:
     wanted = NewAccount(
         user_name=name,
         password=Secret(password) if password else None,
+        one_time=bool(request.form_text("one_time")),
         description=request.form_text("description"),
         roles=request.form_values("roles"),
     )
@@ -135,6 +137,7 @@ async def _reset_form(request: ConsoleRequest) -> Form:
         path_below("users", name),
         [
             Field("new_password", "password", hint=text("user_reset.password"), autocomplete="new-password"),
+            Field("one_time", "check", hint=text("one_time.what")),
             Field("keep_old_for", "select", options=options),
         ],
         effects=[text("user_reset.effect", name=name)],
@@ -154,6 +157,7 @@ async def reset(request: ConsoleRequest) -> Response:
     wanted = Reset(
         user_name=name,
         new_password=Secret(password) if password else None,
+        one_time=bool(request.form_text("one_time")),
         keep_old_for=request.number("keep_old_for") or 0,
     )
     try:
@@ -164,6 +168,29 @@ async def reset(request: ConsoleRequest) -> Response:
     if made.password is None:
         return request.redirect(path_below("users", name), done="user_reset")
     return await _shown_once(request, name, made.password, "user_reset_made", made.old_password_valid_until)
+
+
+def _description_form(request: ConsoleRequest, held: str) -> Form:
+    return form_for_description(request, "user_describe", path_below("users", request.names["name"]), held)
+
+
+async def description_form(request: ConsoleRequest) -> Response:
+    """Show the form for the description of a user."""
+    named = PerhapsNamed(user_name=request.names["name"])
+    account = await request.client.invoke("DescribeUserAccount", named, Account)
+    return show(request, _description_form(request, account.description))
+
+
+async def change_description(request: ConsoleRequest) -> Response:
+    """Replace the description of a user; an empty one clears it."""
+    name, form = request.names["name"], _description_form(request, "")
+    try:
+        await request.client.call(
+            messages.UpdateCredentialRequest(username=name, description=request.form_text("description"))
+        )
+    except RequestRefused as error:
+        return show(request, form, reason_at_field(request, error, form.fields))
+    return request.redirect(form.back, done="user_describe")
 
 
 async def view(request: ConsoleRequest) -> Response:
@@ -215,11 +242,14 @@ PAGES: Final = (
     Page("users/{name}", described, bind),
     Page("users/{name}/reset", reset_form, reset),
     Page("users/{name}/view", view),
+    Page("users/{name}/description", description_form, change_description),
     _simply("EnableUser", "user_enable", "users/{name}/enable"),
     _simply("UnlockUser", "user_unlock", "users/{name}/unlock"),
     Action("users/{name}/disable", "user_disable", _disable, _back).page(),
     Action("users/{name}/end-old-password", "old_password_end", _end_old, _back).page(),
     Action("users/{name}/reset-factors", "factors_reset", _reset_factors, _back).page(),
-    Action("users/{name}/delete", "user_delete", _delete, lambda _console_request: "/console/users").page(),
+    Action(
+        "users/{name}/delete", "user_delete", _delete, lambda _console_request: "/console/users", typed="name"
+    ).page(),
     Action("users/{name}/roles/{role}/remove", "role_unbind", _unbind, _back).page(),
 )

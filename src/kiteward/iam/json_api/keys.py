@@ -1,4 +1,4 @@
-"""API keys: create, list, describe, rotate, disable, revoke. A key never has more access than its creator."""
+"""API keys: create, list, describe, alter, rotate, disable, revoke. A key never has more access than its creator."""
 
 import time
 from datetime import datetime
@@ -38,6 +38,13 @@ class KeyNamed(Arguments):
     """Names a key by its id."""
 
     key_id: str
+
+
+class AlteredKey(Arguments):
+    """Names a key, with its new description; without one, it has none."""
+
+    key_id: str
+    description: str = ""
 
 
 class Rotation(Arguments):
@@ -111,6 +118,12 @@ async def described(services: Services, request: Request, arguments: KeyNamed) -
     return _key(await api_keys.describe_key(services, request, arguments.key_id))
 
 
+async def altered(_services: Services, request: Request, arguments: AlteredKey) -> Done:
+    """Replace the description of a key."""
+    await api_keys.alter_key(request, arguments.key_id, arguments.description)
+    return Done()
+
+
 async def rotated(_services: Services, request: Request, arguments: Rotation) -> MadeKey:
     """Generate a new secret for a key; the old one may stay valid for a grace period."""
     return _made(await api_keys.rotate_key(request, arguments.key_id, grace_period=arguments.keep_old_for))
@@ -170,6 +183,7 @@ def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outco
         "create": "Create an API key; it is returned only once.",
         "list": "List API keys, page by page.",
         "describe": "Describe an API key.",
+        "alter": "Replace the description of an API key.",
         "rotate": "Give an API key a new secret, returned only once. Keys created with the old one end with it.",
         "disable": "Disable an API key, and keys created with it.",
         "enable": "Enable a disabled API key.",
@@ -194,6 +208,7 @@ ADMIN_OPERATIONS: Final = (
     _row("CreateApiKey", "create", NewKey, MadeKey, created),
     _row("ListApiKeys", "list", KeyListing, Keys, listed),
     _row("DescribeApiKey", "describe", KeyNamed, Key, described),
+    _row("AlterApiKey", "alter", AlteredKey, Done, altered),
     _row("RotateApiKey", "rotate", Rotation, MadeKey, rotated),
     _row("DisableApiKey", "disable", KeyNamed, Done, disabled),
     _row("EnableApiKey", "enable", KeyNamed, Done, enabled),

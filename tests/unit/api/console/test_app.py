@@ -165,7 +165,7 @@ async def test_other_methods_and_other_forms_are_not_taken() -> None:
     async with browsing() as browser:
         await browser.sign_in()
         assert (await browser.client.put("/console/account")).status_code == 405
-        assert (await browser.post("connect", csrf="x")).status_code == 405
+        assert (await browser.post("health", csrf="x")).status_code == 405
         own = {"Origin": "http://kiteward.example:19530"}
         assert (await browser.client.post("/console/account", json={}, headers=own)).status_code == 415
         too_large = await browser.client.post("/console/account", data={"a": "x" * 600_000}, headers=own)
@@ -360,7 +360,7 @@ async def answer_in(language: str, path: str, **form: str) -> str:
             "old_password",
             "当前密码不正确。",
         ),
-        ("users/root/delete", {}, "", "无法删除 root 用户。"),
+        ("users/root/delete", {"typed_name": "root"}, "", "无法删除 root 用户。"),
     ],
 )
 async def test_reason_of_a_refusal_stands_at_its_field_in_the_language_of_the_page(

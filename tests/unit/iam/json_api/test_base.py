@@ -30,6 +30,7 @@ FOR_EVERYBODY = {
     "CreateApiKey",
     "ListApiKeys",
     "DescribeApiKey",
+    "AlterApiKey",
     "RotateApiKey",
     "DisableApiKey",
     "EnableApiKey",

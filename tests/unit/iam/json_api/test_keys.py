@@ -123,7 +123,7 @@ async def test_keys_are_listed_to_their_owner_and_to_administrators(own: Own) ->
 
 
 @pytest.mark.parametrize(
-    "operation", ["DescribeApiKey", "RotateApiKey", "DisableApiKey", "EnableApiKey", "RevokeApiKey"]
+    "operation", ["DescribeApiKey", "AlterApiKey", "RotateApiKey", "DisableApiKey", "EnableApiKey", "RevokeApiKey"]
 )
 async def test_keys_of_others_are_not_distinguished_from_missing_ones(own: Own, operation: str) -> None:
     await own.harness.user("alice")
@@ -134,6 +134,17 @@ async def test_keys_of_others_are_not_distinguished_from_missing_ones(own: Own, 
         await own(operation, by="alice", keyId="nothing")
     assert str(others.value).replace(made["keyId"], "nothing") == str(missing.value)
     assert await works(own, made["key"])
+
+
+async def test_the_description_of_a_key_is_replaced_and_cleared_and_nothing_else(own: Own) -> None:
+    made = await own("CreateApiKey", description="crawler", networks=["10.0.0.0/8"])
+    before = await own("DescribeApiKey", keyId=made["keyId"])
+    for description in ("nightly crawler", ""):
+        await own("AlterApiKey", keyId=made["keyId"], description=description)
+        assert await own("DescribeApiKey", keyId=made["keyId"]) == {**before, "description": description}
+    assert await works(own, made["key"])
+    with pytest.raises(InvalidArgument, match="at most 1024 bytes"):
+        await own("AlterApiKey", keyId=made["keyId"], description="x" * 1025)
 
 
 async def test_a_rotated_key_has_a_new_secret_and_the_old_one_may_stay_for_a_while(own: Own) -> None:
@@ -204,7 +215,7 @@ async def test_a_limited_key_of_an_administrator_makes_keys_for_its_own_user_onl
 
 
 @pytest.mark.parametrize(
-    "operation", ["DescribeApiKey", "RotateApiKey", "DisableApiKey", "EnableApiKey", "RevokeApiKey"]
+    "operation", ["DescribeApiKey", "AlterApiKey", "RotateApiKey", "DisableApiKey", "EnableApiKey", "RevokeApiKey"]
 )
 @pytest.mark.parametrize(
     "limits", [{"roles": ["reader"]}, {"roles": []}, {"expiresIn": 60}, {"networks": ["10.0.0.0/8"]}]

@@ -64,6 +64,42 @@ for (const counter of document.querySelectorAll("[data-counts]")) {
   addEventListener("pageshow", count);
 }
 
+// Offers to show what is typed into a field for a password.
+for (const button of document.querySelectorAll("button[data-shows]")) {
+  const input = document.getElementById(button.dataset.shows);
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const shown = input.type === "password";
+    input.type = shown ? "text" : "password";
+    button.setAttribute("aria-pressed", String(shown));
+  });
+  // Managers of passwords save what is in a field for passwords.
+  input.form.addEventListener("submit", () => { input.type = "password"; });
+}
+
+// Offers the time zone of the browser.
+for (const select of document.querySelectorAll("select[data-zone]")) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const option = [...select.options].find((each) => each.value === zone) ?? new Option(zone, zone);
+  option.text = `${zone} (${select.dataset.zone})`;
+  if (!option.parentElement) select.add(option);
+}
+
+// Asks before a page is left whose form was changed and not sent.
+const differs = (field) => {
+  if (field.type === "hidden" || field.disabled) return false;
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  if (field.options) return field.selectedIndex !== Math.max(0, [...field.options].findIndex((each) => each.defaultSelected));
+  return field.defaultValue !== undefined && field.value !== field.defaultValue;
+};
+const guarded = [...document.querySelectorAll("form[method=post]:not(.inline, .card form, .popup form)")];
+addEventListener("beforeunload", (event) => {
+  if (guarded.some((form) => form.ariaBusy === "true")) return;
+  if (!guarded.some((form) => "unsaved" in form.dataset || [...form.elements].some(differs))) return;
+  event.preventDefault();
+  setTimeout(nothingIsSent);
+});
+
 // Sends a form only once, however often its button is pressed, and shows that it is being sent.
 for (const form of document.querySelectorAll("form")) {
   form.addEventListener("submit", (event) => {
@@ -71,9 +107,13 @@ for (const form of document.querySelectorAll("form")) {
     form.ariaBusy = "true";
   });
 }
-addEventListener("pageshow", () => {
+function nothingIsSent() {
   for (const form of document.querySelectorAll("form[aria-busy]")) form.removeAttribute("aria-busy");
-});
+}
+addEventListener("pageshow", nothingIsSent);
+
+// Sends a form that leads on to the next page by itself.
+document.querySelector("form[data-leads-on]")?.requestSubmit();
 
 // After a form was not accepted, focuses the first field with an error.
-document.querySelector("[aria-invalid=true]")?.focus();
+document.querySelector("[aria-invalid=true]:not(fieldset)")?.focus();
