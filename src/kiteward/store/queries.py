@@ -45,6 +45,7 @@ BINDINGS: Final[Select[*tuple[Any, ...]]] = (
 )
 """One row for each role and user; a role without users has one row."""
 
+MEMBER_COUNTS: Final[Select[*tuple[Any, ...]]] = select(_bindings.role_name, func.count()).group_by(_bindings.role_name)
 USER_NAMES: Final[Select[*tuple[Any, ...]]] = select(_users.name).order_by(_users.name)
 REVISION: Final[Select[*tuple[Any, ...]]] = select(schema.revision.c.value).where(
     schema.revision.c.id == schema.REVISION_ROW

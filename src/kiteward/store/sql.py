@@ -16,6 +16,7 @@ from kiteward.store import (
     identities,
     intents,
     keys,
+    listings,
     queries,
     request_limits,
     row_policies,
@@ -31,6 +32,7 @@ from kiteward.store.connections import Observer, Reader, Rows, Writer, shielded,
 from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.identity_records import GroupRole
 from kiteward.store.intent_records import Intent
+from kiteward.store.listings import KeyListing, ListedKeys, ListedUsers, Slice, UserListing
 from kiteward.store.postgresql.backend import PostgresqlBackend
 from kiteward.store.postgresql.replicas import PostgresqlReplicas, announcement
 from kiteward.store.postgresql.settings import PostgresqlSettings
@@ -174,6 +176,19 @@ class SqlStore:
         (rows,) = await self._reader.rows(keys.selected(owner=owner, root=root, after=after, limit=limit))
         return await gathered(keys.records(rows))
 
+    async def list_users(self, listing: UserListing) -> ListedUsers:
+        rows, total = await self._listed(listing.part, listings.users(listing))
+        return ListedUsers(tuple(await gathered(queries.user_records(rows))), total)
+
+    async def list_keys(self, listing: KeyListing) -> ListedKeys:
+        rows, total = await self._listed(listing.part, listings.keys_of(listing))
+        return ListedKeys(listings.read_keys(rows, listing.now), total)
+
+    async def _listed(self, part: Slice, statements: tuple[Executable, Executable]) -> tuple[Rows, int | None]:
+        """Return the rows of a part of a list, and the length of the list where it is asked for."""
+        found = await self._reader.rows(*(statements if part.counted else statements[:1]))
+        return found[0], int(found[1][0][0]) if part.counted else None
+
     async def revision(self) -> int:
         (rows,) = await self._reader.rows(queries.REVISION)
         return int(rows[0][0])
@@ -266,6 +281,10 @@ class SqlStore:
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:
         (rows,) = await self._reader.rows(queries.BINDINGS if role is None else queries.bindings_of(role))
         return queries.collected(rows)
+
+    async def member_counts(self) -> Mapping[str, int]:
+        (rows,) = await self._reader.rows(queries.MEMBER_COUNTS)
+        return {role: int(count) for role, count in rows}
 
     async def audit_head(self) -> StoredHead:
         (rows,) = await self._reader.rows(audit_events.HEAD)
