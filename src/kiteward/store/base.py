@@ -77,16 +77,6 @@ class Store(Protocol):
         """Return the user whom a subject of an issuer signs in, with its role bindings, or None."""
         ...
 
-    async def federated_users(self, *, issuer: str | None = None, after: str = "", limit: int) -> Sequence[UserRecord]:
-        """Return users with an identity, sorted by name.
-
-        Args:
-            issuer: only those of this issuer.
-            after: only names that sort after this one.
-            limit: at most so many.
-        """
-        ...
-
     async def tokens_not_before(self, issuer: str, user_name: str) -> float:
         """Return from when on tokens of an issuer count for a user name, in seconds since the epoch; 0 for any moment.
 

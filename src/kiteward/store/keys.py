@@ -37,7 +37,7 @@ def selected(
 
 
 def with_roles(*further: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
-    """Return the statement that reads keys in no order, a row for each role, for `records`; `further` columns follow."""
+    """Return the statement that reads keys in no order, a row for each role; `further` columns follow."""
     return select(*_COLUMNS, _roles.role_name, *further).select_from(_WITH_ROLES)
 
 

@@ -93,6 +93,7 @@ class KeyListing:
         now: seconds since the epoch, by which keys have expired or not.
         owner: only keys of this user.
         root: only this key and what descends from it.
+        key_id: only this key.
         contains: only keys whose id, owner or description contains it.
         state: only keys in this state.
         expires_before: only keys that expire before this moment.
@@ -102,6 +103,7 @@ class KeyListing:
     now: float
     owner: str | None = None
     root: str | None = None
+    key_id: str | None = None
     contains: str = ""
     state: KeyState | None = None
     expires_before: float | None = None
@@ -192,6 +194,8 @@ def _keys_where(listing: KeyListing, blocked: ColumnElement[bool]) -> list[Colum
     where: list[ColumnElement[bool]] = []
     if listing.owner is not None:
         where.append(_keys.owner == listing.owner)
+    if listing.key_id is not None:
+        where.append(_keys.key_id == listing.key_id)
     if listing.root is not None:
         where.append(_keys.key_id.in_(keys.with_descendants(_keys.key_id == listing.root)))
     if listing.contains:

@@ -80,15 +80,6 @@ def users_of(issuer: str, subject: str) -> Select[*tuple[Any, ...]]:
     return USERS.where(_users.name.in_(identities.user_of(issuer, subject)))
 
 
-def federated(issuer: str | None, *, after: str, limit: int) -> Select[*tuple[Any, ...]]:
-    """Return `USERS` for a page of the users with an identity; of one issuer, or of all when None."""
-    held = schema.federated_identities.c
-    chosen = select(held.user_name).where(held.user_name > after).order_by(held.user_name).limit(limit)
-    if issuer is not None:
-        chosen = chosen.where(held.issuer == issuer)
-    return USERS.where(_users.name.in_(chosen))
-
-
 def users_listed(*, after: str = "", prefix: str = "", limit: int | None = None) -> Select[*tuple[Any, ...]]:
     """Return `USERS` for a page of users."""
     if not (after or prefix or limit is not None):

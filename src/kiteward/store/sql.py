@@ -145,10 +145,6 @@ class SqlStore:
         (rows,) = await self._reader.rows(queries.users_of(issuer, subject))
         return next(queries.user_records(rows), None)
 
-    async def federated_users(self, *, issuer: str | None = None, after: str = "", limit: int) -> Sequence[UserRecord]:
-        (rows,) = await self._reader.rows(queries.federated(issuer, after=after, limit=limit))
-        return await gathered(queries.user_records(rows))
-
     async def tokens_not_before(self, issuer: str, user_name: str) -> float:
         (rows,) = await self._reader.rows(identities.not_before_of(issuer, user_name))
         return rows[0][0] or 0.0
@@ -177,10 +173,16 @@ class SqlStore:
         return await gathered(keys.records(rows))
 
     async def list_users(self, listing: UserListing) -> ListedUsers:
+        given = (listing.prefix, listing.contains, listing.role, listing.issuer, listing.part.after)
+        if not all(map(_can_be_stored, given)):
+            return ListedUsers((), 0 if listing.part.counted else None)
         rows, total = await self._listed(listing.part, listings.users(listing))
         return ListedUsers(tuple(await gathered(queries.user_records(rows))), total)
 
     async def list_keys(self, listing: KeyListing) -> ListedKeys:
+        given = (listing.owner or "", listing.root or "", listing.key_id or "", listing.contains, listing.part.after)
+        if not all(map(_can_be_stored, given)):
+            return ListedKeys((), 0 if listing.part.counted else None)
         rows, total = await self._listed(listing.part, listings.keys_of(listing))
         return ListedKeys(listings.read_keys(rows, listing.now), total)
 

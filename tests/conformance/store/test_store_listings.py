@@ -168,3 +168,13 @@ async def test_keys_are_sorted_by_every_column(store: Store, change: Transact) -
 async def test_members_of_roles_are_counted(store: Store, change: Transact) -> None:
     await change(people)
     assert await store.member_counts() == {"reader": 2, "writer": 1}
+
+
+async def test_what_no_database_can_hold_is_found_nowhere(store: Store, change: Transact) -> None:
+    await change(people_with_keys)
+    for text in ("\0", "\ud800"):
+        assert await names(store, contains=text) == ([], 0)
+        assert await names(store, role=text) == ([], 0)
+        assert await ids(store, contains=text) == []
+        assert await ids(store, key_id=text) == []
+    assert await ids(store, key_id="k5") == ["k5"]

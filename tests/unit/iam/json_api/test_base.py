@@ -34,6 +34,7 @@ FOR_EVERYBODY = {
     "DisableApiKey",
     "EnableApiKey",
     "RevokeApiKey",
+    "ChangeApiKeys",
     "ExplainAccess",
     "DescribeUserAccess",
     "BeginSession",
