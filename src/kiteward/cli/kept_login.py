@@ -20,7 +20,7 @@ class KeptLogin:
     Attributes:
         server: the address of the server.
         user: who signed in.
-        key_id: the API key that was made for it.
+        key_id: the API key that was created for it.
         key: the key itself.
         expires_at: when it expires, as ISO 8601 text; empty for never.
         ca_file: the certificates that are trusted; None for those of the system.

@@ -1,6 +1,6 @@
 """`kiteward login`, `logout` and `whoami`: the server that commands go to, and as whom.
 
-Not the password is kept but an API key that is made for the login. It expires, and `kiteward logout` revokes it.
+Not the password is kept but an API key that is created for the login. It expires, and `kiteward logout` revokes it.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def add_parsers(commands: Any) -> None:
         help="sign in to a server, so that other commands go there",
         description=(
             "Sign in to a server, so that commands without --data-dir go there. An API key with the access of the user "
-            "is made for it, and kept in a file that only you can read; the password is not kept."
+            "is created for it, and kept in a file that only you can read; the password is not kept."
         ),
     )
     parser.add_argument("server", metavar="URL", help="the server, such as https://milvus.example:19530")

@@ -23,7 +23,7 @@ class Option:
 
     Attributes:
         field: the member of the request's body that it fills.
-        how: what argparse is told about it.
+        how: the arguments of argparse for it.
         flag: the option, such as `--user`; empty for a positional argument.
         read: makes the member's value of what was given.
     """

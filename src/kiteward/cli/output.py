@@ -48,7 +48,7 @@ def table(rows: Sequence[Mapping[str, Any]], *, whole: bool = False) -> str:
 
 
 def _fitting(widths: list[int], room: int) -> list[int]:
-    """Return the widths of columns, of which the widest are narrowed until the table fits, as far as that makes sense.
+    """Return the widths of columns, of which the widest are cut until the table fits, as far as that makes sense.
 
     Args:
         widths: how wide the columns want to be.

@@ -38,8 +38,8 @@ class Remote:
         parts = _parts(server)
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not insecure:
             raise ConfigurationError(
-                f"{server} is another machine, and without TLS everybody on the way could read the credential: give an "
-                "https:// address, or --insecure where the way is safe otherwise"
+                f"{server} is another machine, and without TLS everybody in between could read the credential: give an "
+                "https:// address, or --insecure where the connection is safe otherwise"
             )
         if any(ord(letter) < ord(" ") or letter == "\x7f" for letter in token.reveal()):
             raise ConfigurationError("the credential holds a control character: it is the first line of its file")

@@ -120,7 +120,7 @@ def test_what_only_this_machine_can_do_is_said(run: Run, words: list[str]) -> No
 @pytest.mark.parametrize(
     ("server", "told"),
     [
-        ("http://milvus.example:19530", "everybody on the way could read the credential"),
+        ("http://milvus.example:19530", "everybody in between could read the credential"),
         ("localhost:19530", "--server must be an address such as http://localhost:19530"),
         ("ftp://localhost", "--server must be an address"),
         ("http://root:hidden@localhost:1", "--server must be an address"),

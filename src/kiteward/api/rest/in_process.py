@@ -1,4 +1,4 @@
-"""Carries out requests to endpoints in this process, without HTTP: for the command line, as one who is authenticated."""
+"""Carries out requests to endpoints in this process, without HTTP: for the command line, which authenticates nobody."""
 
 import json
 from collections.abc import Mapping
