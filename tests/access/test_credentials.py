@@ -48,7 +48,7 @@ _OWN_ROWS: Final = {
     # Asked as the user.
     "+++--": "DescribeUserAccount EndOldPassword ListSessions EndSession EndSessions ListFactors",
     # About another key of the user, which does not exist for a limited one.
-    "+++xx": "DescribeApiKey AlterApiKey RotateApiKey DisableApiKey EnableApiKey RevokeApiKey",
+    "+++xx": "DescribeApiKey AlterApiKey RotateApiKey DisableApiKey EnableApiKey RevokeApiKey ChangeApiKeys",
     "+----": "BeginSession",
     # In the console.
     "-+---": "StartApp ConfirmApp StartPasskey AddPasskey RemoveFactor RenewRecoveryCodes",
@@ -59,6 +59,7 @@ _OWN_ROWS: Final = {
         MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
         SetTags DeleteTags ListTaggedUsers PreviewRows
         SetLimits DeleteLimits ListLimits ExchangeToken
+        ListRoles ChangeUsers ChangeRoleMembers
         EndSessionsByProvider ResetFactors DescribeSignIn FinishSignIn
         ListScimUsers GetScimUser CreateScimUser ReplaceScimUser PatchScimUser DeleteScimUser HandOverToScim
         ListScimGroups GetScimGroup CreateScimGroup ReplaceScimGroup PatchScimGroup DeleteScimGroup TakeBackFromScim
@@ -129,6 +130,7 @@ class Holder:
             "ExplainAccess": {"operation": "Query"},
             "SetTags": named,
             "DeleteTags": named,
+            "ChangeApiKeys": {"keyIds": [key["keyId"]], "change": "enable"},
         }.get(operation, {})
         try:
             await self.own(operation, self.credentials[kind], **arguments)

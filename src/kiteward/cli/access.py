@@ -1,95 +1,71 @@
-"""`kiteward explain` and `kiteward access`: explain decisions and list access, from the store, without a server."""
+"""`kiteward explain` and `kiteward access`: explain decisions and list access, near and far."""
 
-import argparse
-import asyncio
-import json
 from typing import Any, Final
 
-from kiteward.audit.reader import shown
-from kiteward.bootstrap.local_gateway import open_local
-from kiteward.cli.accounts import call
-from kiteward.cli.options import add_configuration, exit_status_of, settings_of
-from kiteward.domain.errors import ConfigurationError
+from kiteward.cli.commands import Command, add_command, every_page
+from kiteward.cli.connection import Connection
+from kiteward.cli.options import UsageError
 
 _REFUSED: Final = 3
 """The exit status of `explain` for a refused request."""
 
-
-def add_parsers(commands: Any) -> None:
-    """Add the commands to the command line."""
-    parser = commands.add_parser(
-        "explain",
-        help="explain whether a user or API key may do something, and why",
-        description="Exit status 0 when it is allowed, 3 when it is refused.",
-    )
-    _add_somebody(parser)
-    parser.add_argument("--privilege", default="", metavar="NAME", help="such as Insert")
-    parser.add_argument("--operation", default="", metavar="NAME", help="instead: the requirements of an operation")
-    parser.add_argument(
-        "--collection", default="", metavar="NAME", help="the collection; for privileges on users, the user"
-    )
-    parser.add_argument(
-        "--line",
-        type=int,
-        metavar="SEQ",
-        help="instead: the recorded and the current decision for a line of the audit trail",
-    )
-    _finish(parser, _explain)
-    parser = commands.add_parser(
-        "access", help="list who has access to a collection, or what a user or API key has access to"
-    )
-    _add_somebody(parser)
-    parser.add_argument("--collection", default="", metavar="NAME", help="everybody with access to this collection")
-    parser.add_argument(
-        "--unused-since", default="", metavar="TIME", help="grants and API keys not used since, such as 2026-11-27"
-    )
-    parser.add_argument("--missing", action="store_true", help="grants on collections that do not exist")
-    _finish(parser, _access)
+_PAGE: Final = 1_000
 
 
-def _add_somebody(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--user", default="", metavar="NAME", help="this user")
-    parser.add_argument("--key", default="", metavar="ID", help="this API key")
-    parser.add_argument("--database", default="", metavar="NAME", help="the database (default: default)")
+async def _explanation(connection: Connection, request: dict[str, Any]) -> Any:
+    if "seq" in request:
+        others = [name for name in request if name != "seq"]
+        if others:
+            raise UsageError("--line names a recorded request: give nothing else about it")
+        return await connection.ask("kiteward/audit/explain", request)
+    if not (request.get("userName") or request.get("keyId")):
+        raise UsageError("give --user NAME or --key ID")
+    return await connection.ask("kiteward/access/explain", request)
 
 
-def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    add_configuration(parser)
-    parser.set_defaults(run=lambda arguments: exit_status_of(lambda: asyncio.run(work(arguments))))
+def _explanation_text(answer: Any) -> str:
+    return _recorded_and_current(answer) if "line" in answer else _explained(answer)
 
 
-async def _explain(arguments: argparse.Namespace) -> int:
-    if arguments.line is not None:
-        return await _explain_line(arguments)
-    request = {
-        "userName": arguments.user,
-        "keyId": arguments.key,
-        "privilege": arguments.privilege,
-        "operation": arguments.operation,
-        "collectionName": arguments.collection,
-        "dbName": arguments.database,
-    }
-    if not (arguments.user or arguments.key):
-        raise ConfigurationError("give --user NAME or --key ID")
-    async with open_local(settings_of(arguments)) as gateway:
-        answer = await call(gateway, "ExplainAccess", request)
-    print(json.dumps(answer, indent=2) if arguments.json else _explained(answer))
+def _explanation_status(answer: Any) -> int:
+    if "line" in answer:
+        return _REFUSED if answer["line"].get("decision") == "refused" else 0
     return 0 if answer["allowed"] else _REFUSED
 
 
-async def _explain_line(arguments: argparse.Namespace) -> int:
-    async with open_local(settings_of(arguments)) as gateway:
-        answer = await call(gateway, "ExplainAuditLine", {"seq": arguments.line})
-    print(json.dumps(answer, indent=2) if arguments.json else _recorded_and_current(answer))
-    return _REFUSED if answer["line"].get("decision") == "refused" else 0
+async def _access(connection: Connection, request: dict[str, Any]) -> Any:
+    asked = [request.get("collectionName"), request.get("userName") or request.get("keyId")]
+    asked += [request.get("since"), request.get("missing")]
+    if len([each for each in asked if each]) != 1:
+        raise UsageError("give one of --collection NAME, --user NAME, --key ID, --unused-since TIME, --missing")
+    if request.get("collectionName"):
+        return await everybody(connection, request)
+    if "dbName" in request:
+        raise UsageError("--database is about a --collection: give one, or leave it out")
+    if "missing" in request:
+        return await connection.ask("kiteward/access/missing", {})
+    return await connection.ask(f"kiteward/access/{'unused' if 'since' in request else 'user'}", request)
+
+
+async def everybody(connection: Connection, request: dict[str, Any]) -> Any:
+    """Return everybody with access to a collection, from all pages.
+
+    Raises:
+        KitewardError: as `Connection.ask`.
+    """
+    path, request = "kiteward/access/collection", {**request, "limit": _PAGE}
+    answer = await connection.ask(path, request)
+    if answer["next"]:
+        rest = await every_page(connection, path, {**request, "after": answer["next"]}, member="holders")
+        answer = {**answer, "holders": answer["holders"] + rest, "next": ""}
+    return answer
 
 
 def _recorded_and_current(answer: Any) -> str:
     line = answer["line"]
     lines = [f"{line['time']}: {line.get('decision', line['outcome'])}: {line.get('reason', 'no decision was needed')}"]
     if line.get("roles"):
-        lines.append(f"  roles of {line['principal']} at that time: {shown(line['roles'])}")
+        lines.append(f"  roles of {line['principal']} at that time: {', '.join(line['roles'])}")
     if answer["gone"]:
         lines.append(f"today: {answer['gone']}")
     elif answer["today"] is not None:
@@ -145,37 +121,8 @@ def _grant(grant: Any) -> str:
     return f"{grant['privilege']} on {grant['dbName']}.{grant['objectName']}"
 
 
-async def _access(arguments: argparse.Namespace) -> int:
-    asked = [arguments.collection, arguments.user or arguments.key, arguments.unused_since, arguments.missing]
-    if len([each for each in asked if each]) != 1:
-        raise ConfigurationError("give one of --collection NAME, --user NAME, --key ID, --unused-since TIME, --missing")
-    async with open_local(settings_of(arguments)) as gateway:
-        if arguments.collection:
-            answer = await _everybody(gateway, arguments)
-        elif arguments.missing:
-            answer = await call(gateway, "ListMissingAccess", {})
-        elif arguments.unused_since:
-            answer = await call(gateway, "ListUnusedAccess", {"since": _moment(arguments.unused_since)})
-        else:
-            answer = await call(gateway, "DescribeUserAccess", {"userName": arguments.user, "keyId": arguments.key})
-    print(json.dumps(answer, indent=2) if arguments.json else "\n".join(_listed(answer)))
-    return 0
-
-
-async def _everybody(gateway: Any, arguments: argparse.Namespace) -> Any:
-    request = {"collectionName": arguments.collection, "dbName": arguments.database, "limit": 1000}
-    answer = await call(gateway, "ListCollectionAccess", request)
-    while answer["next"]:
-        page = await call(gateway, "ListCollectionAccess", {**request, "after": answer["next"]})
-        answer = {**page, "holders": answer["holders"] + page["holders"]}
-    return answer
-
-
-def _moment(given: str) -> str:
-    return given if "T" in given else f"{given}T00:00:00Z"
-
-
-def _listed(answer: Any) -> list[str]:
+def listed(answer: Any) -> list[str]:
+    """Return lines about who has access, or what somebody has access to."""
     if "holders" in answer:
         lines = [line for holder in answer["holders"] for line in _holder(holder)]
         return [*_about_existence(answer), *(lines or ["nobody has access to it"])]
@@ -213,3 +160,32 @@ def _holder(holder: Any) -> list[str]:
         lines = [f"{name}: {', '.join(holder['privileges'])}"]
         lines += [f"  through {_grant(way)}, held by the role {way['role']}" for way in holder["ways"]]
     return [*lines, *(f"  also by the API key {key}" for key in holder["keyIds"])]
+
+
+COMMANDS: Final = (
+    Command(
+        "explain",
+        "kiteward/access/explain",
+        "explain whether a user or API key may do something, and why",
+        options=("userName", "keyId", "privilege", "operation", "collectionName", "dbName", "seq"),
+        work=_explanation,
+        text=_explanation_text,
+        status=_explanation_status,
+        notes="Exit status 0 when it is allowed, 3 when it is refused. For privileges on users, --collection names "
+        "the user.",
+    ),
+    Command(
+        "access",
+        "kiteward/access/collection",
+        "list who has access to a collection, or what a user or API key has access to",
+        options=("userName", "keyId", "collectionName", "dbName", "since", "missing"),
+        work=_access,
+        text=lambda answer: "\n".join(listed(answer)),
+    ),
+)
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the commands to the command line."""
+    for command in COMMANDS:
+        add_command(commands, command)

@@ -1,17 +1,28 @@
-"""Commands of the command line that call one of Kiteward's own operations each."""
+"""Commands of the command line that send one request each, to the store of this machine or to a server."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kiteward.cli.options import read_secret
-from kiteward.domain.errors import ConfigurationError
+from kiteward.cli.connection import Connection, add_connection, connected
+from kiteward.cli.option_rows import NAMES, OPTIONS, Option
+from kiteward.cli.options import UsageError, exit_status_of
+from kiteward.cli.output import print_json, text_of
+from kiteward.domain.errors import InvalidArgument, KitewardError
 
-_DAYS: Final = 24 * 3600
-_SECRETS: Final = ("password", "newPassword")
 _HOLDERS: Final = ("userName", "keyId", "roleName")
 """The options that name a holder."""
+
+_DAY: Final = 24 * 3600
+_UNREADABLE: Final = "can only accept json format request, error: "
+_MISSING: Final = "missing required parameters"
+_SECONDS: Final = re.compile(r"from 1 to (?P<most>\d+) seconds")
+
+Work = Callable[[Connection, dict[str, Any]], Awaitable[Any]]
+"""Sends the requests of a command that are more than one, and returns what it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,190 +31,161 @@ class Command:
 
     Attributes:
         word: the name of the command.
-        operation: the operation that it calls.
+        path: the endpoint that it calls, below `/v2/`.
         help: its help text, one line.
-        names: the fields of the request that its positional arguments fill, in their order.
+        names: its positional arguments, as keys of `NAMES`, in their order.
         options: its options, as keys of `OPTIONS`.
         needs_holder: whether one of the options that name a holder must be given.
-        lists: the member of the response that holds the rows, for commands that list.
+        lists: the member of the response that holds the rows, for commands that list; `*` for the response itself.
+        columns: the members that a table of the rows shows; the others are shown with `--wide`. Empty shows all.
+        needs_server: whether the store of a machine is not enough.
+        work: sends its requests, if that takes more than one; None sends one, and further pages of a list.
+        text: returns the response as text; None shows it as every response.
+        status: returns the exit status for a response; None is 0.
+        notes: more sentences for its help.
     """
 
     word: str
-    operation: str
+    path: str
     help: str
     names: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     needs_holder: bool = False
     lists: str = ""
+    columns: tuple[str, ...] = ()
+    needs_server: bool = False
+    work: Work | None = None
+    text: Callable[[Any], str] | None = None
+    status: Callable[[Any], int] | None = None
+    notes: str = ""
+
+    @property
+    def rows(self) -> list[Option]:
+        """Its positional arguments and options."""
+        return [*map(NAMES.__getitem__, self.names), *map(OPTIONS.__getitem__, self.options)]
 
 
-OPTIONS: Final[Mapping[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
-    "prefix": (("--prefix",), {"help": "only names with this prefix"}),
-    "userName": (("--user",), {"metavar": "NAME", "help": "of this user"}),
-    "password": (("--password-file",), {"metavar": "FILE", "help": "read the password from a file, or from - "}),
-    "newPassword": (("--password-file",), {"metavar": "FILE", "help": "read the password from a file, or from - "}),
-    "oneTime": (
-        ("--one-time",),
-        {"action": "store_true", "help": "require the user to set another password first"},
-    ),
-    "description": (("--description",), {"help": "free text"}),
-    "roles": (("--role",), {"action": "append", "metavar": "ROLE", "help": "a role; can be repeated"}),
-    "issuer": (("--issuer",), {"metavar": "URL", "help": "of this identity provider"}),
-    "subject": (("--subject",), {"metavar": "TEXT", "help": "only this subject (`sub`) of it"}),
-    "notBefore": (
-        ("--not-before",),
-        {"metavar": "TIME", "help": "the moment, as 2026-11-29T12:00:00Z (default: now)"},
-    ),
-    "scimUserName": (
-        ("--scim-user-name",),
-        {"metavar": "NAME", "help": "its userName at the identity provider (default: its name)"},
-    ),
-    "pattern": (
-        ("--pattern",),
-        {"action": "store_true", "help": "GROUP is a pattern, in which * stands for any text"},
-    ),
-    "networks": (
-        ("--network",),
-        {"action": "append", "metavar": "CIDR", "help": "a network; can be repeated"},
-    ),
-    "keepOldFor": (
-        ("--keep-old-for",),
-        {"type": int, "metavar": "SECONDS", "help": "how long the old one remains valid"},
-    ),
-    "expiresIn": (
-        ("--expires-in-days",),
-        {"type": float, "metavar": "DAYS", "help": "days until it expires"},
-    ),
-    "keyId": (("--key",), {"metavar": "ID", "help": "of this API key"}),
-    "roleName": (("--role",), {"metavar": "ROLE", "help": "of this role, for each of its users"}),
-    "requestsPerSecond": (("--requests-per-second",), {"type": float, "metavar": "RATE", "help": "requests a second"}),
-    "burst": (("--burst",), {"type": int, "metavar": "NUMBER", "help": "requests at once after a pause"}),
-    "concurrentRequests": (
-        ("--concurrent-requests",),
-        {"type": int, "metavar": "NUMBER", "help": "requests at the same time"},
-    ),
-    "dbName": (("--database",), {"metavar": "NAME", "help": "the database (default: default)"}),
-    "policyType": (
-        ("--restrictive",),
-        {"action": "store_const", "const": "RESTRICTIVE", "help": "rows need this policy besides a permissive one"},
-    ),
-    "actions": (
-        ("--action",),
-        {
-            "action": "append",
-            "required": True,
-            "metavar": "ACTION",
-            "help": "Query, Search, Insert, Delete or Upsert; can be repeated",
-        },
-    ),
-    "usingExpr": (("--using",), {"metavar": "EXPRESSION", "help": "the stored rows that it allows"}),
-    "checkExpr": (("--check",), {"metavar": "EXPRESSION", "help": "the written rows that it allows"}),
-    "force": (
-        ("--force",),
-        {"action": "store_true", "help": "also on administrators and holders of SkipRLS"},
-    ),
-    "action": (("--action",), {"metavar": "ACTION", "help": "Query, Search, Delete or Upsert (default: Query)"}),
-    "primaryKeys": (
-        ("--primary-key",),
-        {"action": "append", "metavar": "KEY", "help": "whether this row is reached; can be repeated"},
-    ),
-}
-
-_NAMES: Final[Mapping[str, dict[str, Any]]] = {
-    "userName": {"metavar": "NAME"},
-    "keyId": {"metavar": "ID"},
-    "issuer": {"metavar": "ISSUER"},
-    "group": {"metavar": "GROUP"},
-    "roleName": {"metavar": "ROLE"},
-    "collectionName": {"metavar": "COLLECTION"},
-    "policyName": {"metavar": "POLICY"},
-    "tags": {"metavar": "KEY=VALUE", "nargs": "+"},
-    "keys": {"metavar": "KEY", "nargs": "+"},
-    "key": {"metavar": "KEY"},
-    "value": {"metavar": "VALUE"},
-}
+def add_group(commands: Any, word: str, table: Sequence[Command], help: str) -> None:  # noqa: A002  as argparse has it
+    """Add a group of commands to the command line."""
+    group = commands.add_parser(word, help=help, description=f"{help[:1].upper()}{help[1:]}.")
+    group = group.add_subparsers(required=True, metavar="COMMAND")
+    for command in table:
+        add_command(group, command)
 
 
 def add_command(group: Any, command: Command) -> argparse.ArgumentParser:
     """Add a command to a group of the command line, and return its parser."""
     parser: argparse.ArgumentParser = group.add_parser(
-        command.word, help=command.help, description=command.help[:1].upper() + command.help[1:] + "."
+        command.word, help=command.help, description=f"{command.help[:1].upper()}{command.help[1:]}. {command.notes}"
     )
-    for name in command.names:
-        parser.add_argument(name, **_NAMES[name])
-    for option in command.options:
-        flags, how = OPTIONS[option]
-        parser.add_argument(*flags, dest=option, **how)
+    for key in command.names:
+        parser.add_argument(key, **NAMES[key].how)
+    for key in command.options:
+        parser.add_argument(OPTIONS[key].flag, dest=key, **OPTIONS[key].how)
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(command=command)
+    if command.columns:
+        parser.add_argument("--wide", action="store_true", help="show all columns, however wide")
+    add_connection(parser)
+    parser.set_defaults(command=command, run=run_command)
     return parser
 
 
-def request_of(command: Command, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments of the operation, by the names of the fields in JSON.
+def run_command(arguments: argparse.Namespace) -> int:
+    """Carry out a command, print the response and return the exit status."""
+    command: Command = arguments.command
+    return exit_status_of(lambda: asyncio.run(_carry_out(command, arguments)))
+
+
+async def _carry_out(command: Command, arguments: argparse.Namespace) -> int:
+    request = request_of(command, arguments)
+    async with connected(arguments, needs_server=command.needs_server) as connection:
+        try:
+            answer = await (command.work or _asking(command))(connection, request)
+        except KitewardError as error:
+            raise InvalidArgument(in_words_of(command.rows, error, request)) from None
+    if arguments.json:
+        print_json(answer)
+    elif command.text is not None:
+        print(command.text(answer))
+    else:
+        wide = getattr(arguments, "wide", False)
+        print(text_of(answer, columns=() if wide else command.columns, whole=wide))
+    return 0 if command.status is None else command.status(answer)
+
+
+def _asking(command: Command) -> Work:
+    async def ask(connection: Connection, request: dict[str, Any]) -> Any:
+        return await every_page(connection, command.path, request, member=command.lists)
+
+    return ask
+
+
+async def every_page(connection: Connection, path: str, request: Mapping[str, Any], *, member: str) -> Any:
+    """Return the response to a request; for one that lists, the rows of all its pages.
+
+    Args:
+        connection: answers the request.
+        path: the endpoint.
+        request: the body.
+        member: the member of the response that holds the rows; `*` for the response itself, empty for no list.
 
     Raises:
-        ConfigurationError: a tag has no value or no holder, or a file with a secret cannot be read.
+        KitewardError: as `Connection.ask`.
+    """
+    answer = await connection.ask(path, request)
+    if member in ("", "*"):
+        return answer
+    rows = answer[member]
+    while answer.get("next"):
+        answer = await connection.ask(path, {**request, "after": answer["next"]})
+        rows += answer[member]
+    return rows
+
+
+def request_of(command: Command, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the body of the request.
+
+    Raises:
+        UsageError: a tag has no value, a name is empty, or no option names a holder.
+        ConfigurationError: a file with a secret cannot be read.
     """
     request = {}
-    for field in (*command.names, *command.options):
-        value = getattr(arguments, field)
+    for key, row in zip((*command.names, *command.options), command.rows, strict=True):
+        value = getattr(arguments, key)
         if value is None:
             continue
-        if field in _SECRETS:
-            value = read_secret(value)
-        elif field == "expiresIn":
-            value = int(value * _DAYS)
-        elif field == "tags":
-            value = dict(map(_tag, value))
-        request[field] = value
+        if not row.flag and not (all(value) if isinstance(value, list) else value):
+            raise UsageError(f"{row.shown} must not be empty")
+        request[row.field] = row.read(value)
     if command.needs_holder and not any(request.get(name) for name in _HOLDERS):
-        named = [f"{flags[0]} {how['metavar']}" for flags, how in map(OPTIONS.__getitem__, _holders_of(command))]
-        raise ConfigurationError(f"give {' or '.join(named)}")
+        rows = [OPTIONS[name] for name in _HOLDERS if name in command.options]
+        given = " or ".join(f"{row.flag} {row.how['metavar']}" for row in rows)
+        raise UsageError(f"give {given}")
     return request
 
 
-def _holders_of(command: Command) -> list[str]:
-    return [name for name in _HOLDERS if name in command.options]
+def in_words_of(rows: Sequence[Option], error: KitewardError, request: Mapping[str, Any]) -> str:
+    """Return the message of an error with the options of the command line in place of the members of a request.
+
+    Args:
+        rows: the options and positional arguments of the command.
+        error: what was raised.
+        request: the request; what its members hold is not mistaken for the name of a member.
+    """
+    text = str(error).removeprefix(_UNREADABLE)
+    by_field = {row.field: row for row in rows}
+    if text.startswith(_MISSING) and error.field in by_field:
+        return f"{by_field[error.field].shown} must not be empty"
+    values = {value for value in request.values() if isinstance(value, str)}
+    for row in rows:
+        if row.field not in values:
+            text = _named(row).sub(row.shown, text)
+    if error.field in by_field and by_field[error.field].flag == OPTIONS["expiresIn"].flag:
+        text = _SECONDS.sub(lambda found: f"more than 0, and at most {int(found['most']) // _DAY}", text)
+    return text
 
 
-def _tag(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not sign:
-        raise ConfigurationError(f"a tag is given as KEY=VALUE, not as {text}")
-    return key, value
-
-
-def text_of(answer: Any) -> str:
-    """Return a response as text: a line for each member, or a table."""
-    if isinstance(answer, list):
-        return table(answer)
-    return "\n".join(f"{_words(name)}: {_cell(value)}" for name, value in answer.items() if value is not None) or "done"
-
-
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as a table; `none` without any."""
-    if not rows:
-        return "none"
-    lines = [list(map(_words, rows[0])), *([_cell(value) for value in row.values()] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
-
-
-def _words(name: str) -> str:
-    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
-
-
-def _cell(value: Any) -> str:
-    match value:
-        case None:
-            return "-"
-        case bool():
-            return "yes" if value else "no"
-        case dict():
-            return ", ".join(f"{key}={_cell(each)}" for key, each in value.items()) or "none"
-        case list():
-            mark = "; " if value and isinstance(value[0], dict) else ", "
-            return mark.join(map(_cell, value)) or "none"
-        case _:
-            return str(value)
+def _named(row: Option) -> re.Pattern[str]:
+    """Return what finds a member in a message: in backticks, or bare where its name is no English word."""
+    quoted = rf"`(?:\$\.)?{row.field}(?:\[[^`]*)?`"
+    return re.compile(quoted if row.field.islower() else rf"{quoted}|\b{row.field}\b")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kiteward.config.engine_keys import ENGINE_ADDRESS
 from kiteward.config.keys import WORKERS
@@ -14,13 +14,34 @@ from kiteward.config.loading import load
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, KitewardError
 
+USAGE: Final = 2
+"""The exit status of a command line that cannot be understood, as argparse has it."""
 
-def add_configuration(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the configuration file and the data directory."""
+
+class UsageError(Exception):
+    """The options of a command line contradict one another, or one is missing. The message says what would be right."""
+
+
+def add_configuration(parser: argparse.ArgumentParser, *, near_only: bool = True) -> None:
+    """Add the options for the configuration file and the data directory.
+
+    Args:
+        parser: the parser of a command.
+        near_only: whether the command works on the files of this machine only, and says so when a server is named.
+    """
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="a milvus.yaml, with Kiteward's own keys under `kiteward:`"
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="the data directory (default: data)")
+    if near_only:
+        parser.add_argument("--server", action=_NoServer, help=argparse.SUPPRESS)
+
+
+class _NoServer(argparse.Action):
+    """Refuses an option that names a server."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_arguments: Any, **_named: Any) -> None:
+        parser.error("this works on the files of this machine only: give --data-dir or --config instead of --server")
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
@@ -44,11 +65,12 @@ def given_keys(arguments: argparse.Namespace) -> dict[str, str]:
     return {key: value for key, value in named.items() if value is not None}
 
 
-def read_secret(name: str) -> str:
+def read_secret(name: str, *, what: str = "password") -> str:
     """Return the first line of a file or of standard input. A secret among the arguments would be visible in `ps`.
 
     Args:
         name: the path of the file; `-` for standard input.
+        what: what it holds, for messages.
 
     Raises:
         ConfigurationError: the file cannot be read, or the line is empty.
@@ -56,10 +78,10 @@ def read_secret(name: str) -> str:
     try:
         text = sys.stdin.readline() if name == "-" else Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the password file {name} cannot be read") from error
+        raise ConfigurationError(f"the {what} file {name} cannot be read") from error
     line = text.split("\n", 1)[0].rstrip("\r")
     if not line:
-        raise ConfigurationError(f"the password file {name} is empty: its first line is the password")
+        raise ConfigurationError(f"the {what} file {name} is empty: its first line is the {what}")
     return line
 
 
@@ -70,13 +92,16 @@ def exit_status_of(work: Callable[[], int | None]) -> int:
         work: the work; returns its exit status, or None for 0.
 
     Returns:
-        The exit status; 1 after an expected error, which is printed as one line.
+        The exit status; 1 after an expected error and 2 after a `UsageError`, which are printed as one line.
     """
     try:
         return work() or 0
     except BrokenPipeError:  # the reader has closed the pipe; what is still buffered is discarded
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except UsageError as error:
+        print(f"kiteward: {error}", file=sys.stderr)
+        return USAGE
     except (KitewardError, OSError) as error:
         print(f"kiteward: {error}", file=sys.stderr)
         return 1

@@ -27,6 +27,7 @@ from kiteward.config.sources import (
     unknown_variables,
     variable_of,
 )
+from kiteward.domain.environment import COMMAND_LINE
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 from kiteward.domain.naming import NamingRules
@@ -50,7 +51,7 @@ _REPLICA_NAME: Final = re.compile(rf"[A-Za-z0-9._-]{{0,{_LONGEST_REPLICA_NAME}}}
 _OWN: Final = tuple(key.name for key in keys.KEYS if key.name.startswith("kiteward."))
 _OWN_KEYS: Final = frozenset(name.removeprefix("kiteward.") for name in _OWN)
 _OWN_MAPPINGS: Final = frozenset({scim_keys.SCIM_USER_REPLACE.name.removeprefix("kiteward.")})
-_OWN_VARIABLES: Final = frozenset(map(variable_of, _OWN)) | {ROOT_PASSWORD, ROOT_PASSWORD_FILE}
+_OWN_VARIABLES: Final = frozenset(map(variable_of, _OWN)) | {ROOT_PASSWORD, ROOT_PASSWORD_FILE} | COMMAND_LINE
 
 
 def load(

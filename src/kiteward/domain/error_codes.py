@@ -327,6 +327,15 @@ class ErrorCode(StrEnum):
     API_KEY_EXPIRED = auto()
     API_KEY_DESCENDS = auto()
 
+    # Lists, and changes of many at once.
+    SORT_UNKNOWN = auto()
+    STATE_UNKNOWN = auto()
+    OFFSET_OUT_OF_RANGE = auto()
+    AFTER_UNORDERED = auto()
+    CHANGE_UNKNOWN = auto()
+    NAMES_LIMIT = auto()
+    CHANGED_ALONE = auto()
+
     # Explanations and the audit trail.
     DID_YOU_MEAN = auto()
     AUDIT_DISABLED = auto()

@@ -20,6 +20,7 @@ from kiteward.iam.caller import Caller, is_administrator
 from kiteward.iam.lookup import require_role, stored_user
 from kiteward.iam.passwords import grace_period_end
 from kiteward.iam.services import Services
+from kiteward.store.listings import KeyListing, KeyState, ListedKeys, Slice
 from kiteward.store.records import KeyRecord
 from kiteward.store.transaction import Transaction
 
@@ -94,39 +95,38 @@ async def create_key(services: Services, caller: Caller, new: NewKey) -> IssuedK
     return IssuedKey(key, minted.key)
 
 
-async def list_keys(
-    services: Services, caller: Caller, *, owner: str | None, after: str, limit: int
-) -> Sequence[KeyRecord]:
-    """Return a page of keys by id: the caller's own, or any for administrators.
+async def list_keys(services: Services, caller: Caller, listing: KeyListing) -> ListedKeys:
+    """Return a part of a list of keys: the caller's own, or any for administrators.
 
     A limited API key lists itself and its descendants.
 
     Args:
         services: what services work with.
         caller: who lists them.
-        owner: the owner of the keys; None for the caller, or for all users by an administrator.
-        after: the last id of the previous page, or empty.
-        limit: most keys of the page.
+        listing: selects them; its owner is None for the caller, or for all users by an administrator.
 
     Raises:
         AccessDenied: for another user, the caller is not an administrator.
     """
-    principal, root = caller.principal, None
+    principal = caller.principal
     if not is_administrator(caller):
-        if owner not in (None, principal.user_name):
+        if listing.owner not in (None, principal.user_name):
             decide_administrator(principal).require_allowed()
-        owner = principal.user_name
         root = principal.key.key_id if principal.key is not None and principal.limited else None
-    return await services.store.keys(owner=owner, root=root, after=after, limit=limit)
+        listing = replace(listing, owner=principal.user_name, root=root)
+    return await services.store.list_keys(listing)
 
 
-async def describe_key(services: Services, caller: Caller, key_id: str) -> KeyRecord:
-    """Return a key.
+async def describe_key(services: Services, caller: Caller, key_id: str) -> tuple[KeyRecord, KeyState]:
+    """Return a key with its state.
 
     Raises:
         NotFound: there is no such key that the caller manages.
     """
-    return _managed(caller, key_id, await services.store.lineage(key_id))
+    lineage = await services.store.lineage(key_id)
+    found = await services.store.list_keys(KeyListing(Slice(limit=1), time.time(), key_id=key_id))
+    _managed(caller, key_id, lineage if found.keys else ())
+    return found.keys[0]
 
 
 async def rotate_key(caller: Caller, key_id: str, *, grace_period: int) -> IssuedKey:
@@ -223,9 +223,17 @@ def manages_key(caller: Caller, lineage: Sequence[KeyRecord]) -> bool:
 
 
 def _managed(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRecord:
-    """Return a key that the caller may see and manage. Other keys are not distinguished from missing ones.
+    """Return a key that the caller may see and manage, as `managed_key`.
 
     Its owner is recorded, so that the audit event is found by user.
+    """
+    found = managed_key(caller, key_id, lineage)
+    caller.record(userName=found.owner)
+    return found
+
+
+def managed_key(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRecord:
+    """Return a key that the caller may see and manage. Other keys are not distinguished from missing ones.
 
     Raises:
         NotFound: there is none for this caller.
@@ -234,21 +242,31 @@ def _managed(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRe
         raise NotFound(
             f"API key not found: {key_id}", ErrorDetail(ErrorCode.API_KEY_NOT_FOUND, {"name": key_id}), field="keyId"
         )
-    caller.record(userName=lineage[0].owner)
     return lineage[0]
 
 
 def _enabling(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRecord:
-    """Return a key that the caller may rotate or enable: not one that may have more access than a limited caller.
+    """Return a key that the caller may rotate or enable, as `managed_key`; its owner is recorded.
 
     Raises:
-        NotFound: as of `_managed`.
+        NotFound: as of `managed_key`.
+        AccessDenied: as of `require_within`.
+    """
+    record = _managed(caller, key_id, lineage)
+    require_within(caller, lineage)
+    return record
+
+
+def require_within(caller: Caller, lineage: Sequence[KeyRecord]) -> None:
+    """Require that a key that the caller manages cannot have more access than a limited caller.
+
+    Raises:
         AccessDenied: the caller authenticated with a limited key, and this one does not descend from it or expires
             later. For a rotated key, the old secret is such a key, and the new one expires later.
     """
-    record, used = _managed(caller, key_id, lineage), caller.principal.key
+    record, used = lineage[0], caller.principal.key
     if used is None or not used.limited:
-        return record
+        return
     if used.key_id not in {each.key_id for each in lineage}:
         raise AccessDenied(
             "a limited API key can rotate and enable only itself and its descendants",
@@ -258,7 +276,6 @@ def _enabling(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyR
         raise AccessDenied(
             "an API key cannot rotate or enable a key that expires later", ErrorDetail(ErrorCode.KEY_EXPIRES_LATER)
         )
-    return record
 
 
 def _check_description(description: str) -> None:

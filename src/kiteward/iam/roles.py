@@ -24,6 +24,16 @@ class DescribedRole:
     users: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ListedRole:
+    """A role, with the numbers of users that it is bound to and of its grants."""
+
+    name: str
+    description: str
+    members: int
+    grants: int
+
+
 async def create_role(services: Services, caller: Caller, role: Role) -> None:
     """Create a role.
 
@@ -169,6 +179,20 @@ async def describe_roles(
         own = caller.principal.user_name
         bound = {role: tuple(user for user in users if user == own) for role, users in bound.items()}
     return [DescribedRole(roles[each].role, bound.get(each, ())) for each in names]
+
+
+async def list_roles(services: Services, caller: Caller) -> Sequence[ListedRole]:
+    """Return all roles by name, for an administrator. Kept grants do not count: they allow nothing now."""
+    members, roles = await services.store.member_counts(), caller.snapshot.roles
+    return [
+        ListedRole(
+            name,
+            roles[name].role.description,
+            members.get(name, 0),
+            sum(1 for grant in roles[name].grants if grant.kept_for is None),
+        )
+        for name in sorted(roles)
+    ]
 
 
 def check_binding_names(services: Services, user: str, role: str) -> None:

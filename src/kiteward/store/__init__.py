@@ -4,6 +4,7 @@
 - `records.py`: what it keeps of users, API keys and intents, and what a transaction announces.
 - `transaction.py`, `grants.py`, `keys.py`, `tags.py`, `row_policies.py`: a transaction, the same for every database.
 - `sql.py`, `queries.py`, `change_feed.py`, `connections.py`: the SQL store.
+- `listings.py`: parts of lists of users and API keys, searched, filtered, sorted and counted.
 - `changes.py`: what has changed since a revision.
 - `audit_events.py`, `audit_uses.py`: what replicas share of their audit trails, and when privileges were last used.
 - `sessions.py`, `sign_in_failures.py`: console sessions and wrong passwords, where servers share them.

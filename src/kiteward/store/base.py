@@ -10,6 +10,7 @@ from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.identity_records import GroupRole
 from kiteward.store.intent_records import Intent
+from kiteward.store.listings import KeyListing, ListedKeys, ListedUsers, UserListing
 from kiteward.store.records import (
     AttemptsHeld,
     HashSchemes,
@@ -76,16 +77,6 @@ class Store(Protocol):
         """Return the user whom a subject of an issuer signs in, with its role bindings, or None."""
         ...
 
-    async def federated_users(self, *, issuer: str | None = None, after: str = "", limit: int) -> Sequence[UserRecord]:
-        """Return users with an identity, sorted by name.
-
-        Args:
-            issuer: only those of this issuer.
-            after: only names that sort after this one.
-            limit: at most so many.
-        """
-        ...
-
     async def tokens_not_before(self, issuer: str, user_name: str) -> float:
         """Return from when on tokens of an issuer count for a user name, in seconds since the epoch; 0 for any moment.
 
@@ -125,6 +116,14 @@ class Store(Protocol):
             after: only ids that sort after this one.
             limit: at most so many.
         """
+        ...
+
+    async def list_users(self, listing: UserListing) -> ListedUsers:
+        """Return a part of a list of users with their role bindings, and the length of the list if that is wanted."""
+        ...
+
+    async def list_keys(self, listing: KeyListing) -> ListedKeys:
+        """Return a part of a list of API keys with their states, and the length of the list if that is wanted."""
         ...
 
     async def revision(self) -> int:
@@ -215,6 +214,10 @@ class Store(Protocol):
 
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:
         """Return role name -> names of the users bound to it, sorted; of one role, or of all when None."""
+        ...
+
+    async def member_counts(self) -> Mapping[str, int]:
+        """Return role name -> to how many users it is bound, of each role that is bound to any."""
         ...
 
     async def audit_head(self) -> StoredHead:

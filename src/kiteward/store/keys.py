@@ -33,12 +33,12 @@ def selected(
         chosen = chosen.where(_keys.owner == owner)
     if limit is not None:
         chosen = chosen.limit(limit)
-    return (
-        select(*_COLUMNS, _roles.role_name)
-        .select_from(_WITH_ROLES)
-        .where(_keys.key_id.in_(chosen))
-        .order_by(_keys.key_id, _roles.role_name)
-    )
+    return with_roles().where(_keys.key_id.in_(chosen)).order_by(_keys.key_id, _roles.role_name)
+
+
+def with_roles(*further: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
+    """Return the statement that reads keys in no order, a row for each role; `further` columns follow."""
+    return select(*_COLUMNS, _roles.role_name, *further).select_from(_WITH_ROLES)
 
 
 def lineage_of(key_id: str) -> Select[*tuple[Any, ...]]:
@@ -56,9 +56,14 @@ def lineage_of(key_id: str) -> Select[*tuple[Any, ...]]:
     )
 
 
-def with_descendants(where: ColumnElement[bool]) -> Select[tuple[str]]:
-    """Return the statement that reads the ids of some keys and of every key that descends from one of them."""
-    found = select(_keys.key_id).where(where).cte("descendants", recursive=True)
+def with_descendants(where: ColumnElement[bool], *, name: str = "descendants") -> Select[tuple[str]]:
+    """Return the statement that reads the ids of some keys and of every key that descends from one of them.
+
+    Args:
+        where: selects the keys.
+        name: what the statement calls them; each part of a larger statement needs a name of its own.
+    """
+    found = select(_keys.key_id).where(where).cte(name, recursive=True)
     made = schema.api_keys.alias("made").c
     # Each once: of two keys that are asked for, one may descend from the other.
     found = found.union(select(made.key_id).where(made.made_by_key == found.c.key_id))

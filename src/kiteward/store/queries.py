@@ -45,6 +45,7 @@ BINDINGS: Final[Select[*tuple[Any, ...]]] = (
 )
 """One row for each role and user; a role without users has one row."""
 
+MEMBER_COUNTS: Final[Select[*tuple[Any, ...]]] = select(_bindings.role_name, func.count()).group_by(_bindings.role_name)
 USER_NAMES: Final[Select[*tuple[Any, ...]]] = select(_users.name).order_by(_users.name)
 REVISION: Final[Select[*tuple[Any, ...]]] = select(schema.revision.c.value).where(
     schema.revision.c.id == schema.REVISION_ROW
@@ -77,15 +78,6 @@ def users_named(name: str) -> Select[*tuple[Any, ...]]:
 def users_of(issuer: str, subject: str) -> Select[*tuple[Any, ...]]:
     """Return `USERS` for the user whom a subject of an issuer signs in."""
     return USERS.where(_users.name.in_(identities.user_of(issuer, subject)))
-
-
-def federated(issuer: str | None, *, after: str, limit: int) -> Select[*tuple[Any, ...]]:
-    """Return `USERS` for a page of the users with an identity; of one issuer, or of all when None."""
-    held = schema.federated_identities.c
-    chosen = select(held.user_name).where(held.user_name > after).order_by(held.user_name).limit(limit)
-    if issuer is not None:
-        chosen = chosen.where(held.issuer == issuer)
-    return USERS.where(_users.name.in_(chosen))
 
 
 def users_listed(*, after: str = "", prefix: str = "", limit: int | None = None) -> Select[*tuple[Any, ...]]:

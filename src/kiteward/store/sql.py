@@ -16,6 +16,7 @@ from kiteward.store import (
     identities,
     intents,
     keys,
+    listings,
     queries,
     request_limits,
     row_policies,
@@ -31,6 +32,7 @@ from kiteward.store.connections import Observer, Reader, Rows, Writer, shielded,
 from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.identity_records import GroupRole
 from kiteward.store.intent_records import Intent
+from kiteward.store.listings import KeyListing, ListedKeys, ListedUsers, Slice, UserListing
 from kiteward.store.postgresql.backend import PostgresqlBackend
 from kiteward.store.postgresql.replicas import PostgresqlReplicas, announcement
 from kiteward.store.postgresql.settings import PostgresqlSettings
@@ -143,10 +145,6 @@ class SqlStore:
         (rows,) = await self._reader.rows(queries.users_of(issuer, subject))
         return next(queries.user_records(rows), None)
 
-    async def federated_users(self, *, issuer: str | None = None, after: str = "", limit: int) -> Sequence[UserRecord]:
-        (rows,) = await self._reader.rows(queries.federated(issuer, after=after, limit=limit))
-        return await gathered(queries.user_records(rows))
-
     async def tokens_not_before(self, issuer: str, user_name: str) -> float:
         (rows,) = await self._reader.rows(identities.not_before_of(issuer, user_name))
         return rows[0][0] or 0.0
@@ -173,6 +171,25 @@ class SqlStore:
     ) -> Sequence[KeyRecord]:
         (rows,) = await self._reader.rows(keys.selected(owner=owner, root=root, after=after, limit=limit))
         return await gathered(keys.records(rows))
+
+    async def list_users(self, listing: UserListing) -> ListedUsers:
+        given = (listing.prefix, listing.contains, listing.role, listing.issuer, listing.part.after)
+        if not all(map(_can_be_stored, given)):
+            return ListedUsers((), 0 if listing.part.counted else None)
+        rows, total = await self._listed(listing.part, listings.users(listing))
+        return ListedUsers(tuple(await gathered(queries.user_records(rows))), total)
+
+    async def list_keys(self, listing: KeyListing) -> ListedKeys:
+        given = (listing.owner or "", listing.root or "", listing.key_id or "", listing.contains, listing.part.after)
+        if not all(map(_can_be_stored, given)):
+            return ListedKeys((), 0 if listing.part.counted else None)
+        rows, total = await self._listed(listing.part, listings.keys_of(listing))
+        return ListedKeys(listings.read_keys(rows, listing.now), total)
+
+    async def _listed(self, part: Slice, statements: tuple[Executable, Executable]) -> tuple[Rows, int | None]:
+        """Return the rows of a part of a list, and the length of the list where it is asked for."""
+        found = await self._reader.rows(*(statements if part.counted else statements[:1]))
+        return found[0], int(found[1][0][0]) if part.counted else None
 
     async def revision(self) -> int:
         (rows,) = await self._reader.rows(queries.REVISION)
@@ -266,6 +283,10 @@ class SqlStore:
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:
         (rows,) = await self._reader.rows(queries.BINDINGS if role is None else queries.bindings_of(role))
         return queries.collected(rows)
+
+    async def member_counts(self) -> Mapping[str, int]:
+        (rows,) = await self._reader.rows(queries.MEMBER_COUNTS)
+        return {role: int(count) for role, count in rows}
 
     async def audit_head(self) -> StoredHead:
         (rows,) = await self._reader.rows(audit_events.HEAD)

@@ -16,6 +16,13 @@ class position(FunctionElement[int]):  # noqa: N801  used as a function
     type = Integer()
 
 
+class contains_text(FunctionElement[bool]):  # noqa: N801  used as a function
+    """Whether a column contains a text, regardless of the case of ASCII letters; others have to be the same."""
+
+    inherit_cache = True
+    type = Boolean()
+
+
 class json_object(FunctionElement[str]):  # noqa: N801  used as a function
     """The aggregate of keys and values of the rows of a group as the text of a JSON object; `{}` for no rows."""
 
@@ -69,6 +76,19 @@ def _position_sqlite(element: position, compiler: SQLCompiler, **options: Any) -
 @compiles(position, "postgresql")
 def _position_postgresql(element: position, compiler: SQLCompiler, **options: Any) -> str:
     return f"strpos({compiler.process(element.clauses, **options)})"
+
+
+@compiles(contains_text, "sqlite")
+def _contains_text_sqlite(element: contains_text, compiler: SQLCompiler, **options: Any) -> str:
+    column, text = (compiler.process(each, **options) for each in element.clauses)
+    return f"(instr(lower({column}), lower({text})) > 0)"
+
+
+@compiles(contains_text, "postgresql")
+def _contains_text_postgresql(element: contains_text, compiler: SQLCompiler, **options: Any) -> str:
+    # By the collation of the database, lower() would change other letters too.
+    column, text = (f'lower(({compiler.process(each, **options)}) COLLATE "C")' for each in element.clauses)
+    return f"(strpos({column}, {text}) > 0)"
 
 
 @compiles(json_object, "sqlite")

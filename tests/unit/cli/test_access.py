@@ -9,7 +9,7 @@ from tests.support.command_line import Run, on
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
-from kiteward.cli.access import _listed
+from kiteward.cli.access import listed
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_role_that_would_do_is_named(run: Run) -> None:
 
 def test_nobody_named_is_reported(run: Run) -> None:
     status, printed = run("explain", "--privilege", "Insert")
-    assert status == 1
+    assert status == 2
     assert "give --user NAME or --key ID" in printed
 
 
@@ -107,8 +107,8 @@ def test_no_grant_on_what_does_not_exist_is_said_too(run: Run) -> None:
 
 def test_grants_on_what_does_not_exist_are_listed_by_line() -> None:
     grant = {"role": "reading", "privilege": "Query", "dbName": "default", "objectName": "docs"}
-    assert _listed({"grants": [grant], "complete": True}) == ["grant Query on default.docs to reading"]
-    assert _listed({"grants": [], "complete": False}) == [
+    assert listed({"grants": [grant], "complete": True}) == ["grant Query on default.docs to reading"]
+    assert listed({"grants": [], "complete": False}) == [
         "of some collections it is not known: ask the server (access/missing)"
     ]
 
@@ -116,7 +116,7 @@ def test_grants_on_what_does_not_exist_are_listed_by_line() -> None:
 @pytest.mark.parametrize("words", [[], ["--user", "a", "--collection", "b"], ["--user", "a", "--missing"]])
 def test_one_question_at_a_time(run: Run, words: list[str]) -> None:
     status, printed = run("access", *words)
-    assert status == 1
+    assert status == 2
     assert "give one of" in printed
 
 

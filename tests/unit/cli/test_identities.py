@@ -99,7 +99,7 @@ def test_roles_of_groups_are_granted_listed_and_revoked(run: Run) -> None:
                 "identities",
                 "cut-off",
             ),
-            "give either `userName` or `issuer`",
+            "give either --user or --issuer",
         ),
         (("identities", "cut-off", "--user", "db_admin"), "does not sign in by an identity provider"),
         (("identities", "cut-off", "--issuer", "https://other.example"), "no such identity provider"),

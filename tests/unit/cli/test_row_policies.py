@@ -159,7 +159,7 @@ def test_a_refusal_is_one_line_and_the_status(
     [
         (["--server", "localhost:19530"], "--server must be an address"),
         (["--server", "http://127.0.0.1:1"], "no response from http://127.0.0.1:1"),
-        (["--ca", "/nowhere/ca.pem"], "cannot be read"),
+        (["--ca-file", "/nowhere/ca.pem"], "cannot be read"),
     ],
 )
 def test_a_server_that_cannot_be_asked_is_said_to_be(
@@ -170,5 +170,5 @@ def test_a_server_that_cannot_be_asked_is_said_to_be(
 
 
 def test_every_operation_about_row_policies_has_a_command() -> None:
-    about = {name for name, row in ADMIN_OPERATIONS.items() if row.path.startswith("row_policies/")}
-    assert {command.operation for command in POLICIES} == about
+    about = {row.path for row in ADMIN_OPERATIONS.values() if row.path.startswith("row_policies/")}
+    assert {command.path for command in POLICIES} == {f"kiteward/{path}" for path in about}

@@ -31,7 +31,7 @@ def test_a_user_is_handed_over_shown_and_taken_back(run: Run) -> None:
     run("users", "create", "alice")
     assert json.loads(run("users", "describe", "alice", "--json"))["scimUserName"] is None
     run("scim", "hand-over", "alice", "--scim-user-name", "alice@corp")
-    assert "alice@corp" in run("users", "list")
+    assert "alice@corp" in run("users", "list", "--wide")
     assert json.loads(run("users", "describe", "alice", "--json"))["scimUserName"] == "alice@corp"
     assert "already" in run("scim", "hand-over", "alice", status=1)
     run("scim", "take-back", "alice")

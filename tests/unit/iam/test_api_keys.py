@@ -51,7 +51,7 @@ async def test_key_of_another_user_is_not_distinguished_from_a_missing_one(
     for key_id in (issued.record.key_id, "missing"):
         with pytest.raises(NotFound, match=f"API key not found: {key_id}"):
             await api_keys.revoke_key(alice, key_id)
-    found = await api_keys.describe_key(harness.services, caller, issued.record.key_id)
+    found, _ = await api_keys.describe_key(harness.services, caller, issued.record.key_id)
     assert found.owner == "root"
 
 

@@ -6,6 +6,7 @@
 - `codec.py`, `results.py`, `collection_fields.py`, `schemas.py`: JSON rows to protobuf messages and back.
 - `token_endpoint.py`, `oauth.py`: token exchange, with forms and errors of OAuth 2.0.
 - `status.py`: the table from errors to HTTP statuses and Milvus codes.
+- `in_process.py`: endpoints without HTTP, for the command line.
 - `openapi.py`, `docs_page.py`: the OpenAPI document of the declarations, and a page that shows it.
 
 A handler reaches data only through the gateway, with the credential of its caller. Sockets and HTTP/1.1 are in

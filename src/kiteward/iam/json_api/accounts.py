@@ -7,13 +7,17 @@ from typing import Final
 import msgspec
 
 from kiteward.audit.events import Event
+from kiteward.authn.principals import PrincipalLookup
+from kiteward.authz.policy import decide_administrator
 from kiteward.domain.identity import CredentialReach, Secret, SignInStep
 from kiteward.iam import passwords, users
 from kiteward.iam.access import grants_of
 from kiteward.iam.caller import is_administrator
-from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
+from kiteward.iam.json_api.listing import ListArguments, next_of, part_of, state_of
 from kiteward.iam.json_api.shapes import HeldGrant, moment
 from kiteward.iam.services import Services
+from kiteward.store.listings import USER_COLUMNS, UserListing, UserState
 from kiteward.store.records import UserRecord
 
 
@@ -39,12 +43,14 @@ class Me(Outcome):
 class Account(Outcome):
     """A user, without secrets; `secondFactor` says whether it has one for the console.
 
+    `administrator` says whether it may do everything, whatever its roles.
     `issuer` and `subject` say who a federated user is at its identity provider, null for others.
     `scimUserName` is the `userName` of a user whom SCIM manages, else null; `groupRoles` are the roles of its groups.
     """
 
     user_name: str
     description: str
+    administrator: bool
     roles: list[str]
     enabled: bool
     locked: bool
@@ -61,18 +67,19 @@ class Account(Outcome):
 
 
 class Accounts(Outcome):
-    """A page of users; `next` is the value of `after` for the next page, empty at the end."""
+    """A page of users; `next` is the value of `after` for the next page, empty at the end or in another order."""
 
     users: list[Account]
     next: str
+    total: int | None = None
 
 
-class Listing(Arguments):
-    """Selects the users to list."""
+class Listing(ListArguments):
+    """Selects the users to list. `state` is `enabled`, `disabled` or `locked`; `roleName` a role bound to them."""
 
-    after: str = ""
     prefix: str = ""
-    limit: int = 100
+    state: str = ""
+    role_name: str = ""
 
 
 class Named(Arguments):
@@ -162,16 +169,30 @@ async def password_policy(services: Services, _request: Request, _arguments: Arg
 
 
 async def listed(services: Services, _request: Request, arguments: Listing) -> Accounts:
-    """List users, sorted by name, a page at a time."""
-    limit = page(arguments.limit)
-    found = await services.store.users(after=arguments.after, prefix=arguments.prefix, limit=limit)
-    return Accounts(users=[_account(record) for record in found], next=found[-1].name if len(found) == limit else "")
+    """List users, sorted by name unless asked otherwise, a page at a time."""
+    part = part_of(arguments, USER_COLUMNS, "userName")
+    listing = UserListing(
+        part,
+        prefix=arguments.prefix,
+        contains=arguments.contains,
+        state=state_of(UserState, arguments.state),
+        role=arguments.role_name,
+    )
+    found = await services.store.list_users(listing)
+    principals = services.principals
+    users = [_account(record, await _is_administrator(principals, record)) for record in found.users]
+    return Accounts(users=users, next=next_of(part, [record.name for record in found.users]), total=found.total)
 
 
 async def described(services: Services, request: Request, arguments: PerhapsNamed) -> Account:
     """Describe a user; users may describe themselves."""
     name = arguments.user_name or request.principal.user_name
-    return _account(await users.describe_user(services, request, name))
+    record = await users.describe_user(services, request, name)
+    return _account(record, await _is_administrator(services.principals, record))
+
+
+async def _is_administrator(principals: PrincipalLookup, record: UserRecord) -> bool:
+    return decide_administrator((await principals.of_user(record)).principal).allowed
 
 
 async def created(services: Services, request: Request, arguments: NewAccount) -> IssuedPassword:
@@ -235,11 +256,12 @@ async def unlocked(_services: Services, request: Request, arguments: Named) -> D
     return Done()
 
 
-def _account(record: UserRecord) -> Account:
+def _account(record: UserRecord, administrator: bool) -> Account:
     previous = record.previous
     return Account(
         user_name=record.name,
         description=record.description,
+        administrator=administrator,
         roles=list(record.roles),
         enabled=record.enabled,
         locked=record.locked_at is not None,

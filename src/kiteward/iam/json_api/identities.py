@@ -10,20 +10,20 @@ from kiteward.audit.events import Event
 from kiteward.authn.principals import PrincipalLookup
 from kiteward.iam import identities
 from kiteward.iam.identities import SCIM, Invitation
-from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
+from kiteward.iam.json_api.listing import ListArguments, next_of, part_of
 from kiteward.iam.json_api.shapes import moment
 from kiteward.iam.services import Services
 from kiteward.store.identity_records import GroupRole, IdentityRecord
+from kiteward.store.listings import USER_COLUMNS, UserListing
 from kiteward.store.records import UserRecord
 
 
-class IdentityListing(Arguments):
+class IdentityListing(ListArguments):
     """Selects users by their identity provider; without `issuer`, those of all. `userName` selects one user."""
 
     issuer: str = ""
     user_name: str = ""
-    after: str = ""
-    limit: int = 100
 
 
 class Identity(Outcome):
@@ -52,6 +52,7 @@ class Identities(Outcome):
 
     identities: list[Identity]
     next: str
+    total: int | None = None
 
 
 class Invited(Arguments):
@@ -120,20 +121,23 @@ class GroupRoles(Outcome):
 
 async def listed(services: Services, _request: Request, arguments: IdentityListing) -> Identities:
     """List users who sign in by an identity provider."""
-    limit, issuer = page(arguments.limit), arguments.issuer or None
+    part, total = part_of(arguments, USER_COLUMNS, "userName"), None
     if arguments.user_name:
         record = await services.store.user(arguments.user_name)
         found: Sequence[UserRecord] = [] if record is None else [record]
     else:
-        found = await services.store.federated_users(issuer=issuer, after=arguments.after, limit=limit)
+        listing = UserListing(part, contains=arguments.contains, federated=True, issuer=arguments.issuer)
+        listed = await services.store.list_users(listing)
+        found, total = listed.users, listed.total
     principals = services.principals
     return Identities(
         identities=[
             await _shown(principals, record, record.identity)
             for record in found
-            if record.identity is not None and issuer in (None, record.identity.issuer)
+            if record.identity is not None and arguments.issuer in ("", record.identity.issuer)
         ],
-        next=found[-1].name if len(found) == limit and not arguments.user_name else "",
+        next="" if arguments.user_name else next_of(part, [record.name for record in found]),
+        total=total,
     )
 
 

@@ -5,11 +5,16 @@ from datetime import datetime
 from typing import Final
 
 from kiteward.audit.events import Event
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import CredentialReach, Secret
 from kiteward.iam import api_keys
-from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
+from kiteward.iam.json_api.listing import ListArguments, next_of, part_of, state_of
 from kiteward.iam.json_api.shapes import moment
 from kiteward.iam.services import Services
+from kiteward.store import listings
+from kiteward.store.listings import KEY_COLUMNS, KeyState
 from kiteward.store.records import KeyRecord
 
 
@@ -23,15 +28,16 @@ class NewKey(Arguments):
     networks: list[str] | None = None
 
 
-class KeyListing(Arguments):
+class KeyListing(ListArguments):
     """Selects the keys to list: the caller's without `userName`, or all of them for an administrator.
 
-    A limited API key lists itself and its descendants.
+    A limited API key lists itself and its descendants. `state` is `enabled`, `disabled`, `blocked` or `expired`.
+    With `expiresWithin`, only keys that expire in the next so many seconds are listed.
     """
 
     user_name: str = ""
-    after: str = ""
-    limit: int = 100
+    state: str = ""
+    expires_within: int = 0
 
 
 class KeyNamed(Arguments):
@@ -58,6 +64,8 @@ class Key(Outcome):
     """A key, without its secret. `roles` is null for all roles of its owner.
 
     `madeByKey` is the key with which it was created: it is accepted only while that one is, and removed with it.
+    `state` is `enabled`; `disabled`; `blocked` while its owner, or what it was created with, is disabled or locked; or
+    `expired`. `enabled` alone says whether the key itself is.
     `actor` is the service that got it by token exchange, and acts with it for its owner; null for any other key.
     """
 
@@ -67,6 +75,7 @@ class Key(Outcome):
     roles: list[str] | None
     networks: list[str]
     enabled: bool
+    state: str
     created_at: datetime | None
     created_by: str
     made_by_key: str | None
@@ -77,10 +86,11 @@ class Key(Outcome):
 
 
 class Keys(Outcome):
-    """A page of keys; `next` is the value of `after` for the next page, empty at the end."""
+    """A page of keys; `next` is the value of `after` for the next page, empty at the end or in another order."""
 
     keys: list[Key]
     next: str
+    total: int | None = None
 
 
 class MadeKey(Outcome):
@@ -107,15 +117,29 @@ async def created(services: Services, request: Request, arguments: NewKey) -> Ma
 
 async def listed(services: Services, request: Request, arguments: KeyListing) -> Keys:
     """List keys: the caller's own, or any for administrators; for a limited key, itself and its descendants."""
-    limit = page(arguments.limit)
-    owner = arguments.user_name or None
-    found = await api_keys.list_keys(services, request, owner=owner, after=arguments.after, limit=limit)
-    return Keys(keys=[_key(record) for record in found], next=found[-1].key_id if len(found) == limit else "")
+    part, now = part_of(arguments, KEY_COLUMNS, "keyId"), time.time()
+    if not 0 <= arguments.expires_within <= api_keys.LONGEST_LIFE:
+        raise InvalidArgument(
+            f"`expiresWithin` must be from 1 to {api_keys.LONGEST_LIFE} seconds, or 0 for any expiry",
+            ErrorDetail(ErrorCode.LIFETIME_OUT_OF_RANGE, {"limit": api_keys.LONGEST_LIFE}),
+            field="expiresWithin",
+        )
+    listing = listings.KeyListing(
+        part,
+        now,
+        owner=arguments.user_name or None,
+        contains=arguments.contains,
+        state=state_of(KeyState, arguments.state),
+        expires_before=now + arguments.expires_within if arguments.expires_within else None,
+    )
+    found = await api_keys.list_keys(services, request, listing)
+    keys = [_key(record, state) for record, state in found.keys]
+    return Keys(keys=keys, next=next_of(part, [key.key_id for key in keys]), total=found.total)
 
 
 async def described(services: Services, request: Request, arguments: KeyNamed) -> Key:
     """Describe a key."""
-    return _key(await api_keys.describe_key(services, request, arguments.key_id))
+    return _key(*await api_keys.describe_key(services, request, arguments.key_id))
 
 
 async def altered(_services: Services, request: Request, arguments: AlteredKey) -> Done:
@@ -158,7 +182,7 @@ def _made(issued: api_keys.IssuedKey) -> MadeKey:
     )
 
 
-def _key(record: KeyRecord) -> Key:
+def _key(record: KeyRecord, state: KeyState) -> Key:
     previous = record.previous
     return Key(
         key_id=record.key_id,
@@ -167,6 +191,7 @@ def _key(record: KeyRecord) -> Key:
         roles=None if record.roles is None else list(record.roles),
         networks=list(record.networks),
         enabled=record.enabled,
+        state=state.value,
         created_at=moment(record.created_at),
         created_by=record.created_by,
         made_by_key=record.made_by_key,

@@ -1,13 +1,17 @@
 """Limits of requests of users, API keys and roles."""
 
-from typing import Final
+import math
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, Final
 
 from kiteward.audit.events import Event
 from kiteward.authz.request_limits import LimitedBy
 from kiteward.domain.identity import CredentialReach
 from kiteward.domain.request_limits import Counted, RequestLimits
 from kiteward.iam import request_limits
-from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
+from kiteward.iam.json_api.listing import ListArguments, cut, matches, part_of, state_of
 from kiteward.iam.request_limits import LimitHolder
 from kiteward.iam.services import Services
 
@@ -35,11 +39,10 @@ class LimitsGiven(Arguments):
     concurrent_requests: int | None = None
 
 
-class LimitsListing(Arguments):
-    """Selects the entries of the list of limits; `after` is `next` of the page before."""
+class LimitsListing(ListArguments):
+    """Selects the entries of the list of limits. `holder` is `user`, `api_key` or `role`."""
 
-    after: str = ""
-    limit: int = 100
+    holder: str = ""
 
 
 class Limit(Outcome):
@@ -88,6 +91,26 @@ class Limits(Outcome):
 
     limits: list[Limit]
     next: str
+    total: int | None = None
+
+
+_COLUMNS: Final[Mapping[str, Callable[[Limit], Any]]] = {
+    "name": lambda limit: limit.name,
+    "holder": lambda limit: limit.holder,
+    "requestsPerSecond": lambda limit: _or_infinite(limit.requests_per_second),
+    "burst": lambda limit: _or_infinite(limit.burst),
+    "concurrentRequests": lambda limit: _or_infinite(limit.concurrent_requests),
+}
+_BY_PLACE: Final = ""
+"""The order without `sort`: users, API keys, roles, each by name. `after` goes with it."""
+
+
+class HolderKind(StrEnum):
+    """Whose limits are listed."""
+
+    USER = "user"
+    API_KEY = "api_key"
+    ROLE = "role"
 
 
 async def described(services: Services, request: Request, arguments: LimitedNamed) -> ShownLimits:
@@ -116,16 +139,16 @@ async def deleted(_services: Services, request: Request, arguments: LimitedNamed
 
 async def listed(services: Services, _request: Request, arguments: LimitsListing) -> Limits:
     """List limits."""
-    most = page(arguments.limit)
-    found = [(*_kind(holder), limits) for holder, limits in await request_limits.limited_holders(services)]
-    places = [f"{kind}/{name}" for kind, name, _ in found]
-    first = places.index(arguments.after) + 1 if arguments.after in places else 0
-    shown = found[first : first + most]
-    more = first + most < len(found)
-    return Limits(
-        limits=[Limit.of(kind, name, limits) for kind, name, limits in shown],
-        next=places[first + most - 1] if more else "",
-    )
+    part, kind = part_of(arguments, _COLUMNS, _BY_PLACE), state_of(HolderKind, arguments.holder)
+    held = [Limit.of(*_kind(holder), limits) for holder, limits in await request_limits.limited_holders(services)]
+    found = [each for each in held if matches(arguments.contains, each.name) and (kind is None or each.holder == kind)]
+    shown = cut(found, part, {**_COLUMNS, _BY_PLACE: lambda limit: f"{limit.holder}/{limit.name}"}, _BY_PLACE)
+    return Limits(limits=list(shown.entries), next=shown.next, total=shown.total)
+
+
+def _or_infinite(value: float | None) -> float:
+    """Return a number to sort limits by: where there is none, anything is allowed."""
+    return math.inf if value is None else value
 
 
 def _holder(arguments: LimitedNamed | LimitsGiven) -> LimitHolder:

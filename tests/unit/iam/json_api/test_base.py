@@ -35,6 +35,7 @@ FOR_EVERYBODY = {
     "DisableApiKey",
     "EnableApiKey",
     "RevokeApiKey",
+    "ChangeApiKeys",
     "ExplainAccess",
     "DescribeUserAccess",
     "BeginSession",

@@ -1,0 +1,49 @@
+"""`kiteward init`: create a new data directory with an administrator."""
+
+import argparse
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from kiteward.cli.near import near
+from kiteward.cli.options import add_configuration, exit_status_of, settings_of
+from kiteward.cli.output import note, print_json
+from kiteward.config.settings import Settings
+from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
+from kiteward.iam.passwords import generated_password
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser("init", help="create a new data directory with an administrator")
+    parser.add_argument("--admin", required=True, metavar="NAME", help="the administrator, for example db_admin")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_configuration(parser)
+    parser.set_defaults(run=_init)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    return exit_status_of(lambda: asyncio.run(_create(arguments.admin, settings_of(arguments), as_json=arguments.json)))
+
+
+async def _create(admin: str, settings: Settings, *, as_json: bool) -> None:
+    # Checked before anything is created: a failure later would leave a directory without its administrator.
+    settings.naming.check_user_name(admin)
+    if admin == ROOT:
+        raise ConfigurationError("root always exists: name another administrator, for example db_admin")
+    closed = settings.default_root_password == Secret(DEFAULT_ROOT_PASSWORD)
+    if closed:
+        # `root` exists, as in every Milvus, with a random password that is never shown: the operator has to set one.
+        settings = replace(settings, default_root_password=generated_password())
+    async with near(settings, create=True) as store:
+        made = await store.ask("kiteward/users/create", {"userName": admin, "roles": ["admin"]})
+    if as_json:
+        print_json(
+            {"userName": admin, "password": made["password"], "dataDir": str(settings.data_dir), "rootClosed": closed}
+        )
+    else:
+        print(f"user: {admin}\npassword: {made['password']}")
+    note("This password is shown once and not stored in plain text. Keep it.")
+    if closed:
+        note("root has a random password; set one with `kiteward users reset-password root`.")

@@ -1,0 +1,230 @@
+"""Options and positional arguments of commands that send one request: each fills one member of its body."""
+
+import argparse
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from kiteward.cli.options import UsageError, read_secret
+
+_DAY: Final = 24 * 3600
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option, or one positional argument.
+
+    Attributes:
+        field: the member of the request's body that it fills.
+        how: the arguments of argparse for it.
+        flag: the option, such as `--user`; empty for a positional argument.
+        read: makes the member's value of what was given.
+    """
+
+    field: str
+    how: Mapping[str, Any]
+    flag: str = ""
+    read: Callable[[Any], Any] = _same
+
+    @property
+    def shown(self) -> str:
+        """How messages name it: the option, or the placeholder of a positional argument."""
+        return self.flag or str(self.how["metavar"])
+
+
+def moment(text: str) -> str:
+    """Return a time of the command line as one of the API: a date stands for its first moment, in UTC.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"give a time such as 2026-11-27 or 2026-11-27T10:00:00Z (UTC), not {text!r}"
+        ) from None
+    return given.isoformat() + ("" if given.tzinfo else "Z")
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Return what reads whole numbers of at least `least`; it raises ArgumentTypeError for anything else."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and int(text) >= least):
+            raise argparse.ArgumentTypeError(f"give a whole number from {least} on, not {text!r}")
+        return int(text)
+
+    return read
+
+
+def _days(text: str) -> int:
+    """Return days as whole seconds, at least one."""
+    try:
+        seconds = float(text) * _DAY
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 1):
+        raise argparse.ArgumentTypeError(f"give a number of days, more than 0, not {text!r}")
+    return int(seconds)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not (math.isfinite(rate) and rate > 0):
+        raise argparse.ArgumentTypeError(f"give a number of requests a second, more than 0, not {text!r}")
+    return rate
+
+
+def _tags(pairs: list[str]) -> dict[str, str]:
+    wrong = next((pair for pair in pairs if "=" not in pair), None)
+    if wrong is not None:
+        raise UsageError(f"a tag is given as KEY=VALUE, not as {wrong}")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _option(field: str, flag: str, **how: Any) -> Option:
+    return Option(field, how, flag)
+
+
+def _switch(field: str, flag: str, text: str) -> Option:
+    return Option(field, {"action": "store_const", "const": True, "help": text}, flag)
+
+
+def _several(field: str, flag: str, metavar: str, text: str, **how: Any) -> Option:
+    return Option(field, {"action": "append", "metavar": metavar, "help": text, **how}, flag)
+
+
+def _name(field: str, metavar: str, text: str, **how: Any) -> Option:
+    return Option(field, {"metavar": metavar, "help": text, **how})
+
+
+_SECRET: Final = {"metavar": "FILE", "help": "read the password from a file, or from -"}
+
+OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(
+    {
+        "prefix": _option("prefix", "--prefix", metavar="TEXT", help="only names with this prefix"),
+        "userName": _option("userName", "--user", metavar="NAME", help="of this user"),
+        "password": Option("password", _SECRET, "--password-file", read_secret),
+        "newPassword": Option("newPassword", _SECRET, "--password-file", read_secret),
+        "oneTime": _switch("oneTime", "--one-time", "require the user to set another password first"),
+        "description": _option("description", "--description", metavar="TEXT", help="free text"),
+        "roles": _several("roles", "--role", "ROLE", "a role; can be repeated"),
+        "issuer": _option("issuer", "--issuer", metavar="URL", help="of this identity provider"),
+        "subject": _option("subject", "--subject", metavar="TEXT", help="only this subject (`sub`) of it"),
+        "notBefore": _option(
+            "notBefore",
+            "--not-before",
+            metavar="TIME",
+            type=moment,
+            help="the moment, as 2026-11-29T12:00:00Z (default: now)",
+        ),
+        "scimUserName": _option(
+            "scimUserName",
+            "--scim-user-name",
+            metavar="NAME",
+            help="its userName at the identity provider (default: its name)",
+        ),
+        "pattern": _switch("pattern", "--pattern", "GROUP is a pattern, in which * stands for any text"),
+        "networks": _several("networks", "--network", "CIDR", "a network; can be repeated"),
+        "keepOldFor": _option(
+            "keepOldFor",
+            "--keep-old-for",
+            type=whole(0),
+            metavar="SECONDS",
+            help="how long the old one remains valid",
+        ),
+        "expiresIn": _option(
+            "expiresIn", "--expires-in-days", type=_days, metavar="DAYS", help="days until it expires"
+        ),
+        "keyId": _option("keyId", "--key", metavar="ID", help="of this API key"),
+        "roleName": _option("roleName", "--role", metavar="ROLE", help="of this role, for each of its users"),
+        "requestsPerSecond": _option(
+            "requestsPerSecond",
+            "--requests-per-second",
+            type=_rate,
+            metavar="RATE",
+            help="requests a second",
+        ),
+        "burst": _option("burst", "--burst", type=whole(1), metavar="NUMBER", help="requests at once after a pause"),
+        "concurrentRequests": _option(
+            "concurrentRequests",
+            "--concurrent-requests",
+            type=whole(1),
+            metavar="NUMBER",
+            help="requests at the same time",
+        ),
+        "dbName": _option("dbName", "--database", metavar="NAME", help="the database (default: default)"),
+        "policyType": _option(
+            "policyType",
+            "--restrictive",
+            action="store_const",
+            const="RESTRICTIVE",
+            help="rows need this policy besides a permissive one",
+        ),
+        "actions": _several(
+            "actions",
+            "--action",
+            "ACTION",
+            "Query, Search, Insert, Delete or Upsert; can be repeated",
+            required=True,
+        ),
+        "usingExpr": _option("usingExpr", "--using", metavar="EXPRESSION", help="the stored rows that it allows"),
+        "checkExpr": _option("checkExpr", "--check", metavar="EXPRESSION", help="the written rows that it allows"),
+        "force": _switch("force", "--force", "also on administrators and holders of SkipRLS"),
+        "action": _option(
+            "action", "--action", metavar="ACTION", help="Query, Search, Delete or Upsert (default: Query)"
+        ),
+        "primaryKeys": _several("primaryKeys", "--primary-key", "KEY", "whether this row is reached; can be repeated"),
+        "collectionName": _option("collectionName", "--collection", metavar="NAME", help="the collection"),
+        "privilege": _option("privilege", "--privilege", metavar="NAME", help="such as Insert"),
+        "operation": _option(
+            "operation", "--operation", metavar="NAME", help="instead: the requirements of an operation"
+        ),
+        "seq": _option(
+            "seq",
+            "--line",
+            type=whole(1),
+            metavar="SEQ",
+            help="instead: the recorded and the current decision for a line of the audit trail",
+        ),
+        "since": _option(
+            "since",
+            "--unused-since",
+            type=moment,
+            metavar="TIME",
+            help="grants and API keys not used since, such as 2026-11-27",
+        ),
+        "missing": _switch("missing", "--missing", "grants on collections that do not exist"),
+    }
+)
+"""The options of commands. The names are those of the fields, where no two options fill the same field."""
+
+NAMES: Final[Mapping[str, Option]] = MappingProxyType(
+    {
+        "userName": _name("userName", "NAME", "the user"),
+        "owner": _name("userName", "OWNER", "the user whose key it will be"),
+        "keyId": _name("keyId", "ID", "the API key, by its id"),
+        "issuer": _name("issuer", "ISSUER", "the identity provider, by its URL"),
+        "group": _name("group", "GROUP", "the group, as tokens name it"),
+        "roleName": _name("roleName", "ROLE", "the role"),
+        "collectionName": _name("collectionName", "COLLECTION", "the collection"),
+        "policyName": _name("policyName", "POLICY", "the row policy"),
+        "sessionId": _name("sessionId", "ID", "the session, by its id"),
+        "tags": Option("tags", {"metavar": "KEY=VALUE", "nargs": "+", "help": "a tag"}, read=_tags),
+        "keys": _name("keys", "KEY", "the key of a tag", nargs="+"),
+        "key": _name("key", "KEY", "the key of the tag"),
+        "value": _name("value", "VALUE", "its value"),
+    }
+)
+"""The positional arguments of commands."""

@@ -1,0 +1,140 @@
+"""Sends requests to a running server, by its REST API."""
+
+import http.client
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+from kiteward.api.rest.status import NOT_AUTHENTICATED, ROWS
+from kiteward.domain.errors import AuthenticationError, ConfigurationError, InvalidArgument
+from kiteward.domain.identity import Secret
+
+_SECONDS: Final = 60.0
+_EXAMPLE: Final = "http://localhost:19530"
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Remote:
+    """A server and a credential for it. Implements `kiteward.cli.connection.Connection`."""
+
+    def __init__(self, server: str, token: Secret, *, ca_file: Path | None, insecure: bool) -> None:
+        """Take the address of a server, and a credential.
+
+        Args:
+            server: its address, `http://HOST:PORT` or `https://HOST:PORT`.
+            token: `user:password`, an API key or a token of an identity provider.
+            ca_file: certificates to trust instead of those of the system.
+            insecure: whether the credential may be sent to another machine without TLS.
+
+        Raises:
+            ConfigurationError: the address is none, the credential would be readable on its way or cannot be sent, or
+                the certificates cannot be read.
+        """
+        parts = _parts(server)
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not insecure:
+            raise ConfigurationError(
+                f"{server} is another machine, and without TLS everybody in between could read the credential: give an "
+                "https:// address, or --insecure where the connection is safe otherwise"
+            )
+        if any(ord(letter) < ord(" ") or letter == "\x7f" for letter in token.reveal()):
+            raise ConfigurationError("the credential holds a control character: it is the first line of its file")
+        self.where = server.rstrip("/")
+        self._token = token
+        handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
+        if parts.scheme == "https" or ca_file is not None:
+            handlers.append(urllib.request.HTTPSHandler(context=_context(ca_file)))
+        self._opener = urllib.request.build_opener(*handlers)
+
+    async def ask(self, path: str, request: Mapping[str, Any]) -> Any:
+        answer = self._answer(path, request)
+        if not isinstance(answer, dict) or "code" not in answer:
+            raise ConfigurationError(f"no response from {self.where} that Kiteward would give: is --server right?")
+        if answer["code"] == NOT_AUTHENTICATED:
+            raise AuthenticationError(
+                f"{self.where} does not accept the credential: sign in by `kiteward login {self.where}`, or give "
+                "another --token-file"
+            )
+        if answer["code"] != 0:
+            raise InvalidArgument(
+                sentence(str(answer.get("message", "the server refuses without a reason"))),
+                field=str(answer.get("field", "")),
+            )
+        return answer.get("data")
+
+    def _answer(self, path: str, request: Mapping[str, Any]) -> Any:
+        # The server reads header bytes as UTF-8; http.client would encode text as Latin-1.
+        authorization = f"Bearer {self._token.reveal()}".encode().decode("latin-1")
+        asked = urllib.request.Request(  # noqa: S310  the scheme was checked
+            f"{self.where}/v2/{path}",
+            data=json.dumps(request).encode(),
+            headers={"Authorization": authorization, "Content-Type": "application/json"},
+        )
+        try:
+            body = _body(self._opener, asked)
+        except urllib.error.URLError as error:
+            raise ConfigurationError(f"no response from {self.where}: {_cause(error.reason)}") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise ConfigurationError(f"no response from {self.where}: {_cause(error)}") from None
+        try:
+            return json.loads(body)
+        except ValueError:
+            return None
+
+
+def sentence(message: str) -> str:
+    """Return the message of an error over REST without what Milvus's clients look for in it."""
+    for row in ROWS.values():
+        message = message.removeprefix(row.prefix)
+        if row.suffix:
+            message = message.removesuffix(f": {row.suffix}")
+    return message
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect, which could carry the credential to another server."""
+
+    def redirect_request(self, *_arguments: Any) -> None:
+        """Return None: the response is an error."""
+
+
+def _parts(server: str) -> SplitResult:
+    wrong = ConfigurationError(f"--server must be an address such as {_EXAMPLE}")
+    try:
+        parts = urlsplit(server)
+        named = parts.hostname is not None and parts.port != 0
+    except ValueError:
+        raise wrong from None
+    # What is before an @ would be a password, so that the message does not repeat the address.
+    if parts.scheme not in ("http", "https") or not named or parts.username or parts.query or parts.fragment:
+        raise wrong
+    return parts
+
+
+def _context(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise ConfigurationError(f"the certificates of --ca-file {ca_file} cannot be read") from error
+
+
+def _body(opener: urllib.request.OpenerDirector, request: urllib.request.Request) -> bytes:
+    try:
+        with opener.open(request, timeout=_SECONDS) as response:
+            return bytes(response.read())
+    except urllib.error.HTTPError as refused:
+        # Refusals are JSON as well, with a message of their own.
+        with refused:
+            return refused.read()
+
+
+def _cause(error: object) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message}): --ca-file names the certificates to trust"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,170 @@
+"""Near and far: the same commands, answers, errors and exit statuses on a data directory and on a running server."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tests.support.server_in_thread import running
+
+from kiteward.cli.kept_login import login_file
+from kiteward.cli.main import main
+
+Run = Callable[..., tuple[int, str, str]]
+"""Runs a command, and returns its status and what it printed on standard output and as errors."""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """A server, its data directory, and a file with the credential of root."""
+    directory = tmp_path_factory.mktemp("served")
+    token = directory / "token"
+    token.write_text("root:Milvus\n")
+    with running(directory) as (url, _engine):
+        yield SimpleNamespace(url=url, data=str(directory / "data"), token=str(token))
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*words: str) -> tuple[int, str, str]:
+        try:
+            status = main(words)
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return command
+
+
+ALIKE = [
+    (0, ["users", "list"]),
+    (0, ["users", "list", "--json"]),
+    (0, ["users", "describe", "root", "--json"]),
+    (1, ["users", "describe", "nobody"]),
+    (1, ["users", "create", "root"]),
+    (1, ["users", "create", "9lives"]),
+    (1, ["users", "delete", "root"]),
+    (1, ["keys", "create", "nobody"]),
+    (1, ["keys", "create", "root", "--expires-in-days", "99999"]),
+    (1, ["keys", "create", "root", "--network", "everywhere"]),
+    (1, ["keys", "describe", "none"]),
+    (1, ["tags", "set", "a b=c", "--user", "root"]),
+    (2, ["tags", "set", "a=b"]),
+    (0, ["limits", "list", "--json"]),
+    (1, ["limits", "set", "--user", "nobody", "--burst", "1"]),
+    (0, ["issuers", "list"]),
+    (1, ["identities", "cut-off"]),
+    (1, ["group-roles", "grant", "https://idp.example", "a", "public"]),
+    (1, ["sessions", "end", "none"]),
+    (0, ["explain", "--user", "root", "--privilege", "Insert", "--collection", "docs"]),
+    (1, ["explain", "--user", "nobody", "--privilege", "Insert"]),
+    (1, ["explain", "--user", "root", "--privilege", "Insrt"]),
+    (1, ["explain", "--user", "root"]),
+    (2, ["explain", "--privilege", "Insert"]),
+    (1, ["access", "--user", "nobody"]),
+    (0, ["access", "--collection", "docs"]),
+    (0, ["access", "--missing", "--json"]),
+]
+"""Commands that change nothing, with the status with which they end."""
+
+
+@pytest.mark.parametrize(("status", "words"), ALIKE, ids=[" ".join(words) for _, words in ALIKE])
+def test_near_and_far_answer_alike(run: Run, served: SimpleNamespace, status: int, words: list[str]) -> None:
+    near = run(*words, "--data-dir", served.data)
+    far = run(*words, "--server", served.url, "--token-file", served.token)
+    assert near == far
+    assert near[0] == status
+    assert near[2].count("\n") == (1 if status else 0)
+
+
+def test_the_environment_names_a_server_and_options_come_first(
+    run: Run, served: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KITEWARD_SERVER", served.url)
+    monkeypatch.setenv("KITEWARD_TOKEN_FILE", served.token)
+    assert json.loads(run("whoami", "--json")[1])["where"] == served.url
+    assert json.loads(run("whoami", "--json", "--data-dir", served.data)[1])["where"] == served.data
+    status, _, told = run("whoami", "--server", "http://127.0.0.1:1")
+    assert (status, told) == (1, "kiteward: no response from http://127.0.0.1:1: Connection refused\n")
+
+
+@pytest.mark.parametrize("far", [["--server", "http://localhost:1"], ["--token-file", "-"], ["--ca-file", "x"]])
+@pytest.mark.parametrize("near", [["--data-dir", "x"], ["--config", "x"]])
+def test_near_and_far_are_not_given_together(run: Run, near: list[str], far: list[str]) -> None:
+    status, printed, told = run("users", "list", *near, *far)
+    assert (status, printed) == (2, "")
+    assert told == f"kiteward: {near[0]} names the store of this machine and {far[0]} a server: give one of them\n"
+
+
+def test_a_credential_without_a_server_is_refused(run: Run, served: SimpleNamespace) -> None:
+    status, _, told = run("users", "list", "--token-file", served.token)
+    assert status == 2
+    assert "name it by --server URL" in told
+
+
+def test_what_only_a_server_can_do_is_said(run: Run, served: SimpleNamespace) -> None:
+    status, _, told = run("row-policies", "list", "docs", "--data-dir", served.data)
+    assert status == 2
+    assert "only a running server can do this: give --server URL instead of --data-dir" in told
+
+
+@pytest.mark.parametrize("words", [["init", "--admin", "a"], ["doctor"], ["audit", "verify"], ["serve"]])
+def test_what_only_this_machine_can_do_is_said(run: Run, words: list[str]) -> None:
+    status, _, told = run(*words, "--server", "http://localhost:1")
+    assert status == 2
+    assert "this works on the files of this machine only" in told
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        ("http://milvus.example:19530", "everybody in between could read the credential"),
+        ("localhost:19530", "--server must be an address such as http://localhost:19530"),
+        ("ftp://localhost", "--server must be an address"),
+        ("http://root:hidden@localhost:1", "--server must be an address"),
+        ("http://localhost:port", "--server must be an address"),
+    ],
+)
+def test_an_address_that_is_none_or_not_safe_is_refused(
+    run: Run, served: SimpleNamespace, server: str, told: str
+) -> None:
+    status, _, printed = run("users", "list", "--server", server, "--token-file", served.token)
+    assert status == 1
+    assert told in printed
+    assert "hidden" not in printed
+
+
+@pytest.mark.parametrize("credential", ["root:wrong", "root:\u4f60\u597d", "kw_0000000000_wrong", "nonsense"])
+def test_a_wrong_credential_is_said_and_not_shown(
+    run: Run, served: SimpleNamespace, tmp_path: Path, credential: str
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(credential)
+    status, printed, told = run("users", "list", "--server", served.url, "--token-file", str(token))
+    assert (status, printed) == (1, "")
+    assert told.startswith(f"kiteward: {served.url} does not accept the credential")
+    assert credential.partition(":")[2] not in told.replace(served.url, "") or ":" not in credential
+    assert credential not in told
+
+
+def test_a_credential_with_control_characters_is_not_shown(run: Run, served: SimpleNamespace, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("root:hid\tden")
+    status, _, told = run("users", "list", "--server", served.url, "--token-file", str(token))
+    assert status == 1
+    assert "control character" in told
+    assert "hid" not in told
+
+
+def test_without_a_terminal_a_credential_is_asked_of_nobody(run: Run, served: SimpleNamespace) -> None:
+    status, _, told = run("users", "list", "--server", served.url)
+    assert status == 1
+    assert "give --token-file FILE" in told
+
+
+def test_an_empty_name_is_refused(run: Run, served: SimpleNamespace) -> None:
+    status, _, told = run("keys", "create", "", "--data-dir", served.data)
+    assert (status, told) == (2, "kiteward: OWNER must not be empty\n")
+    assert not login_file().exists()
