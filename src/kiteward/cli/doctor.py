@@ -16,6 +16,7 @@ from kiteward.bootstrap.sign_in_review import review_sign_in
 from kiteward.bootstrap.start_checks import is_loopback, require_first_password
 from kiteward.cli import serve
 from kiteward.cli.options import given, given_keys
+from kiteward.config.doubts import doubtful_keys
 from kiteward.config.loading import explain, unknown_environment
 from kiteward.config.reader import EffectiveValue
 from kiteward.config.settings import Settings
@@ -66,7 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     issuers = _issuers(settings)
     found += (*sign_in.unsafe, *store.unsafe, *engine.unsafe, *issuers.unsafe)
     faults = (*store.faults, *engine.faults, *issuers.faults)
-    for note in (*_notes(settings), *sign_in.notes, *store.notes, *engine.notes, *issuers.notes):
+    notes = (*doubtful_keys(arguments.config), *_notes(settings))
+    for note in (*notes, *sign_in.notes, *store.notes, *engine.notes, *issuers.notes):
         print(f"note: {note}")
     for fault in faults:
         print(f"fault: {fault}")

@@ -15,6 +15,7 @@ from kiteward.audit.settings import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.config import engine_keys, exports, keys, limit_keys, oidc, scim, scim_keys, store_keys, token_exchange
 from kiteward.config.console import console
+from kiteward.config.doubts import doubtful_keys
 from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
 from kiteward.config.settings import Settings
@@ -68,6 +69,8 @@ def load(
     """
     for name in unknown_environment(environment):
         _log.warning("unknown environment variable %s", name)
+    for doubt in doubtful_keys(path):
+        _log.warning("%s", doubt)
     return explain(path, environment, given=given)[0]
 
 
@@ -86,7 +89,10 @@ def explain(
     """
     file = File("", {}) if path is None else read_file(path)
     reader = Reader(file, os.environ if environment is None else environment, given)
-    settings = _build_settings(reader)
+    try:
+        settings = _build_settings(reader)
+    except ConfigurationError as error:
+        raise reader.located(error) from None
     return settings, tuple(sorted(reader.in_force, key=lambda each: each.key))
 
 
