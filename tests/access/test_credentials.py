@@ -20,7 +20,7 @@ from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import plain
-from kiteward.iam.services import KeyRules
+from kiteward.iam.settings import KeyRules
 from kiteward.milvus import messages
 
 USER: Final = "reader"

@@ -166,7 +166,7 @@ def payloads(row: Operation) -> Iterator[tuple[str, Any, list[Any]]]:
     request = messages.method_of(row.name).request()
     yield request.DESCRIPTOR.full_name, request, [request]
     for name in reached(row):
-        for path in messages.paths_to(row.name, name):
+        for path in messages.paths_in(row.name).get(name, ()):
             if path and not ALL[name].GetOptions().map_entry:
                 yield name, *built(row, path)
 

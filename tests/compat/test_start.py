@@ -122,7 +122,7 @@ def test_directory_as_configuration_is_refused(refused_here: Callable[..., tuple
 WRONG_FILES = {
     "not YAML": ("common: [", "is not YAML"),
     "not sections": ("- a\n- b\n", "must hold sections"),
-    "unknown key of ours": ("kiteward:\n  pasword: x\n", "unknown key kiteward.pasword; valid keys: "),
+    "unknown key of ours": ("kiteward:\n  pasword: x\n", "unknown key kiteward.pasword ("),
     "unknown key further down": ("kiteward:\n  engine:\n    sync: x\n", "unknown key kiteward.engine.sync"),
     "value in place of our section": ("kiteward: yes\n", "kiteward"),
     "unknown password policy": ("kiteward:\n  passwordPolicy: lax\n", "kiteward.passwordPolicy must be one of "),

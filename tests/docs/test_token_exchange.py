@@ -12,7 +12,7 @@ from tests.support import server as servers
 
 from kiteward.api.rest.token_endpoint import GRANT_TYPE, TokenForm
 from kiteward.config.loading import load, settings_from
-from kiteward.iam.services import ExchangeRules
+from kiteward.iam.settings import ExchangeRules
 from kiteward.iam.token_exchange import TokenType
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "token-exchange.md"

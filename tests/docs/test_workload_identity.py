@@ -21,7 +21,7 @@ from kiteward.authn.oidc.key_sets import REFRESH, WINDOW, KeySet
 from kiteward.config.loading import settings_from
 from kiteward.domain.errors import KeyRejected
 from kiteward.domain.identity import Secret, TokenCredential
-from kiteward.iam.services import ExchangeRules
+from kiteward.iam.settings import ExchangeRules
 from kiteward.iam.token_exchange import TokenType
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "workload-identity.md"

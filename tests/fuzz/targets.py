@@ -15,7 +15,7 @@ from tests.fuzz.requests import BROKEN_OFF, Answer, Sent, as_form, carried_out
 from tests.support.gateway import quick_directory
 from tests.support.listeners import LOOPBACK
 
-from kiteward.api.health import HealthSettings
+from kiteward.api.health_settings import HealthSettings
 from kiteward.authn.hashing import TESTING
 from kiteward.bootstrap.server import Server, StartEngine
 from kiteward.config.settings import Settings

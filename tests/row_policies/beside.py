@@ -10,7 +10,7 @@ from tests.support import postgresql
 from tests.support.gateway import quick_directory
 from tests.support.listeners import LOOPBACK
 
-from kiteward.api.health import HealthSettings
+from kiteward.api.health_settings import HealthSettings
 from kiteward.authn.hashing import TESTING
 from kiteward.bootstrap.server import Server
 from kiteward.config.settings import Settings

@@ -17,7 +17,7 @@ from tests.row_policies.wire import Row
 from tests.support.gateway import PASSWORD, quick_directory
 from tests.support.listeners import LOOPBACK
 
-from kiteward.api.health import HealthSettings
+from kiteward.api.health_settings import HealthSettings
 from kiteward.api.rest.endpoints import OWN_PREFIX
 from kiteward.authn.hashing import TESTING
 from kiteward.bootstrap.server import Server

@@ -8,7 +8,7 @@ from typing import Any
 from tests.support.engine import FakeEngine
 from tests.support.listeners import connected, ended
 
-from kiteward.api.health import HealthSettings
+from kiteward.api.health_settings import HealthSettings
 from kiteward.authn.hashing import TESTING
 from kiteward.bootstrap.server import Server
 from kiteward.config.settings import Settings

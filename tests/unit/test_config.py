@@ -12,6 +12,7 @@ from tests.docs import settings_table
 from kiteward.audit.exports.settings import ExportTls, OtlpSettings, SyslogSettings
 from kiteward.authn.oidc.issuers import Issuer, NameRule
 from kiteward.authn.second_factor.rules import PasskeyRules, RequiredOf
+from kiteward.config.doubts import doubtful_keys
 from kiteward.config.keys import KEYS as TABLE
 from kiteward.config.loading import explain, load, settings_from, unknown_environment
 from kiteward.config.settings import Settings
@@ -238,13 +239,81 @@ def test_authentication_is_switched_off_in_every_spelling(value: Any) -> None:
 
 
 @pytest.mark.parametrize("key", ["kiteward.hots", "kiteward.engine.sync", "kiteward.engine.syncMode.x", "kiteward.a.b"])
-def test_unknown_key_of_ours_is_refused_with_the_known_ones(key: str) -> None:
+def test_unknown_key_of_ours_is_refused_and_its_value_not_shown(key: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         settings_from(document(key, SECRET_LOOKING))
-    assert key in str(refused.value)
-    own = sorted(each.removeprefix("kiteward.") for each in KEYS if each.startswith("kiteward."))
-    assert f"valid keys: {', '.join(own)}" in str(refused.value)
+    assert f"unknown key {key}" in str(refused.value)
     assert SECRET_LOOKING not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "instead"),
+    [
+        ("kiteward.hots", ": did you mean kiteward.host?"),
+        ("kiteward.audit.keepDay", ": did you mean kiteward.audit.keepDays?"),
+        ("kiteward.log.format", "; valid keys of kiteward.log: level"),
+        ("kiteward.a.b", "; valid keys of kiteward: allowedHosts, apiKeys, audit"),
+    ],
+)
+def test_unknown_key_of_ours_comes_with_what_could_stand_instead(key: str, instead: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        settings_from(document(key, 1))
+    assert str(refused.value).startswith(f"unknown key {key}{instead}")
+
+
+def configured(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "milvus.yaml"
+    file.write_text(text, "utf-8")
+    return file
+
+
+OIDC_TEXT = "kiteward:\n  oidc:\n    - issuer: https://idp.example\n      audience: x\n      userPrefix: 9\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("proxy:\n  port: 1\nkiteward:\n  hots: x\n", "unknown key kiteward.hots ({}, line 4): did you mean"),
+        ("proxy:\n\n  port: many\n", "proxy.port must be a whole number ({}, line 3)"),
+        ("common:\n  security:\n    tlsMode: 1\n", "must name a PEM file ({}, line 3)"),
+        ("kiteward: hello\n", "kiteward must be a section ({}, line 1): its keys stand below it"),
+        ("common:\n  security: 1\n", "common.security must be a section, not a value ({}, line 2)"),
+        ("proxy:\n  port: [1\nx: y\n", "{} is not YAML: line 3, column 2 cannot be read"),
+        (OIDC_TEXT, "begins with such a text ({}, line 5)"),
+    ],
+)
+def test_errors_of_a_file_name_the_line(tmp_path: Path, text: str, sentence: str) -> None:
+    file = configured(tmp_path, text)
+    with pytest.raises(ConfigurationError) as refused:
+        load(file, {})
+    assert sentence.format(file) in str(refused.value)
+
+
+def test_a_value_that_the_environment_gives_is_not_looked_for_in_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load(configured(tmp_path, "proxy: {port: 1}\n"), {"PROXY_PORT": "many"})
+    assert "line" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "doubt"),
+    [
+        ("proxy:\n  prot: 1\n", "proxy.prot ({}, line 2) is not read here: did you mean proxy.port?"),
+        ("proxi: {port: 1}\ncommon: {}\n", "proxi ({}, line 1) is not read here: did you mean proxy?"),
+        ("common: {security: {tlsMod: 1}}\n", "common.security.tlsMod ({}, line 1) is not read here: did you mean "),
+    ],
+)
+def test_misspelt_keys_of_milvus_are_reported_and_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, doubt: str
+) -> None:
+    file = configured(tmp_path, text)
+    assert load(file, {}) == Settings()
+    assert doubt.format(file) in caplog.text
+
+
+def test_keys_of_milvus_that_are_not_misspelt_are_not_reported() -> None:
+    assert doubtful_keys(Path(__file__).with_name("milvus.yaml")) == ()
+    assert doubtful_keys(None) == ()
 
 
 @pytest.mark.parametrize("key", ["etcd.endpoints", "proxy.ginLogging", "common.security.tlsCipher", "kitewards.host"])

@@ -79,31 +79,6 @@ Takes the presented credential and the caller's address.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class HealthSettings:
-    """The settings of the port.
-
-    Attributes:
-        enabled: whether it is opened; `kiteward.metrics.enabled`.
-        host: address to listen on; `kiteward.metrics.host`.
-        port: `kiteward.metrics.port`; 0 lets the system choose. None means 9091, as in Milvus, or 0 if the main port is
-            0 too.
-    """
-
-    enabled: bool = True
-    host: str = "127.0.0.1"
-    port: int | None = None
-
-    def port_beside(self, port: int) -> int:
-        """Return the port to listen on for a server whose main port is configured as `port`."""
-        if self.port is not None:
-            return self.port
-        return DEFAULT_PORT if port else 0
-
-
-DEFAULT_PORT: Final = 9091
-
-
 def described_by(gateway: Gateway) -> Described:
     """Return a function that requests the state of the server from a gateway, with the caller's credential."""
 

@@ -57,6 +57,9 @@ class Event(Enum):
         self.kind = kind
 
 
+NOT_SHARED: Final = frozenset({Event.DATA_READ.kind, Event.ADMINISTRATIVE_READ.kind})
+"""The kinds of events that stay in the trail of the replica."""
+
 NO_DETAILS: Final[Mapping[str, Any]] = {}
 
 DETAILS_LIMIT: Final = 256 * 1024

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -23,6 +24,13 @@ _BEGINNING: Final = b'{"seq":'
 
 Entry = Mapping[str, Any]
 """One line of a trail, read."""
+
+
+class Scope(StrEnum):
+    """Which lines are looked at: those that replicas share, or all of this replica. A single server shares all."""
+
+    ALL = "all"
+    REPLICA = "replica"
 
 
 @dataclass(frozen=True, slots=True)

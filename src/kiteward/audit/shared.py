@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from kiteward.audit.events import AuditEvent, Event, Outcome
+from kiteward.audit.events import NOT_SHARED, AuditEvent, Event, Outcome
 from kiteward.audit.exports.exporter import ExportState
 from kiteward.audit.following import Batch, Cursor, beginning, read_on
 from kiteward.audit.hash_chain import decode, encode, moved, parts_of
@@ -31,9 +31,6 @@ from kiteward.store.records import Use
 from kiteward.store.transaction import Transaction
 
 _log = logging.getLogger("kiteward.audit")
-
-NOT_SHARED: Final = frozenset({Event.DATA_READ.kind, Event.ADMINISTRATIVE_READ.kind})
-"""The kinds of events that stay in the trail of the replica."""
 
 _WINDOW: Final = 1000
 """Stored lines that one statement reads."""

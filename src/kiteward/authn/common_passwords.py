@@ -10,8 +10,6 @@ import itertools
 import unicodedata
 from typing import Final
 
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
-
 CONTEXT: Final = ("kiteward", "milvus", "zilliz", "vector", "database", "password", "admin", "root")
 """Words that are expected in a password of this service; the user's own name is added."""
 
@@ -105,4 +103,6 @@ def _is_row(text: str) -> bool:
 
 @functools.cache
 def _blocked() -> frozenset[str]:
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415  only a new password needs the lists
+
     return frozenset(_folded(word) for word in FREQUENCY_LISTS["passwords"]) | frozenset(CONTEXT)

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from kiteward.authn.session_rules import SessionRules
 from kiteward.authn.sign_in import SignIn
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import KeyRejected, LimitReached, SessionEnded
@@ -23,27 +24,6 @@ LOGOUTS_KEPT: Final = 900.0
 
 OpenChange = Callable[[], AbstractAsyncContextManager[Transaction]]
 """Opens the transaction of a change, which is in force on every server when it has ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRules:
-    """How long a session may last, and how many there may be.
-
-    Attributes:
-        idle: seconds without a request after which it ends, `kiteward.console.idleTimeout`.
-        lifetime: seconds after which it ends in any case, `kiteward.console.sessionLifetime`.
-        per_user: most sessions of one user; a further one ends the one that was idle longest.
-        total: most sessions of all users.
-    """
-
-    idle: float = 30 * 60
-    lifetime: float = 12 * 3600
-    per_user: int = 50
-    total: int = 10_000
-
-    def ends_at(self, session: "Session") -> float:
-        """Return when a session expires if it is not used, in seconds since the epoch."""
-        return min(session.used_at + self.idle, session.began_at + self.lifetime)
 
 
 @dataclass(slots=True)
@@ -243,7 +223,7 @@ class MemorySessions:
                 session.ended = True
 
     def _is_over(self, session: Session) -> bool:
-        return self._clock() >= self.rules.ends_at(session)
+        return self._clock() >= self.rules.ends_at(session.began_at, session.used_at)
 
     def _remove_ended(self) -> None:
         self._end([session.session_id for session in self._by_digest.values() if self._is_over(session)])

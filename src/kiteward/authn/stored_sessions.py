@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from kiteward.authn.password_verifier import WRONG_PASSWORD
+from kiteward.authn.session_rules import SessionRules
 from kiteward.authn.sessions import (
     LOGOUTS_KEPT,
     OpenChange,
     Session,
-    SessionRules,
     digest_of,
     new_token,
     session_ended,
@@ -164,4 +164,4 @@ class StoredSessions:
         return Session(record, max(record.used_at, self._used.get(record.session_id, record.used_at)))
 
     def _is_over(self, session: Session) -> bool:
-        return self._clock() >= self.rules.ends_at(session)
+        return self._clock() >= self.rules.ends_at(session.began_at, session.used_at)

@@ -6,12 +6,9 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kiteward.audit.events import Event
-from kiteward.audit.exports.exporter import Destination, Exporter, ExportState
-from kiteward.audit.exports.otlp import OtlpDestination
-from kiteward.audit.exports.syslog import SyslogDestination
 from kiteward.audit.reader import AuditReader
 from kiteward.audit.shared import SharedEvents, SharedTrail, StoreExport
 from kiteward.audit.writer import open_sink
@@ -19,9 +16,8 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.bootstrap.first_start import bootstrap
 from kiteward.bootstrap.sharing import Sharing, servers_of
-from kiteward.bootstrap.workers.place import Place
 from kiteward.config.settings import Settings
-from kiteward.domain.errors import ConfigurationError, StoreError
+from kiteward.domain.errors import StoreError
 from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
 from kiteward.gateway.audit_recorder import Recorder
@@ -33,7 +29,10 @@ from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.row_access.counting import RowCounter
 from kiteward.iam.services import Services
 from kiteward.store.base import Store
-from kiteward.telemetry.telemetry import Tracing
+
+if TYPE_CHECKING:  # a command has neither
+    from kiteward.audit.exports.exporter import ExportState
+    from kiteward.bootstrap.workers.place import Place
 
 _log = logging.getLogger("kiteward")
 
@@ -61,7 +60,7 @@ class AccessControl:
     policy_cache: PolicyCache
     recorder: Recorder
     sharing: Sharing
-    exports: Callable[[], Sequence[ExportState]] = tuple
+    exports: "Callable[[], Sequence[ExportState]]" = tuple
 
 
 async def load_access_control(
@@ -92,28 +91,8 @@ async def load_access_control(
     return access
 
 
-def make_exporters(stack: AsyncExitStack, settings: Settings) -> Sequence[Exporter]:
-    """Return the exporters of the audit trail, which are not started yet; `stack` stops them.
-
-    Called before the trail is opened, so that they can send its last line.
-
-    Raises:
-        ConfigurationError: a certificate cannot be used.
-    """
-    audit = settings.audit
-    destinations: list[Destination] = []
-    if audit.enabled and audit.syslog is not None:
-        destinations.append(SyslogDestination(audit.syslog))
-    if audit.enabled and audit.otlp is not None:
-        destinations.append(OtlpDestination(audit.otlp))
-    exporters = [Exporter(audit.place(settings.data_dir), destination) for destination in destinations]
-    for exporter in exporters:
-        stack.push_async_callback(asyncio.to_thread, exporter.close)
-    return exporters
-
-
 def open_recorder(
-    stack: AsyncExitStack, settings: Settings, store: Store, *, place: Place | None = None
+    stack: AsyncExitStack, settings: Settings, store: Store, *, place: "Place | None" = None
 ) -> tuple[Recorder, StoreExport | None]:
     """Open the audit trail and return its recorder, and what stores its lines for other replicas; `stack` closes it.
 
@@ -159,29 +138,6 @@ async def _store_the_rest(export: StoreExport) -> None:
         await export.run()
     except (StoreError, OSError) as error:
         _log.warning("audit events that are not in the store yet are stored after the next start: %s", error)
-
-
-def start_tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:
-    """Start the export of traces; `stack` stops it.
-
-    Returns:
-        The exporter, or None when tracing is disabled.
-
-    Raises:
-        ConfigurationError: the packages for tracing are not installed.
-    """
-    if not settings.tracing.endpoint:
-        return None
-    try:
-        from kiteward.telemetry.tracing import OtlpTracing  # noqa: PLC0415  an extra brings what it needs
-    except ImportError as error:
-        raise ConfigurationError(
-            "kiteward.tracing.endpoint is set, but OpenTelemetry is not installed: pip install 'kiteward[tracing]', "
-            "or leave the key out"
-        ) from error
-    tracing = OtlpTracing(settings.tracing.endpoint, settings.tracing.percent)
-    stack.push_async_callback(asyncio.to_thread, tracing.close)
-    return tracing
 
 
 def dialect_of(settings: Settings) -> Dialect:

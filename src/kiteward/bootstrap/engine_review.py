@@ -2,11 +2,12 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from kiteward.bootstrap.first_start import is_loopback
+from kiteward.bootstrap.review import Review
+from kiteward.bootstrap.start_checks import is_loopback
 from kiteward.domain.errors import EngineAccessDenied, EngineError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 from kiteward.engine.remote import ACCOUNT_DENIED, ACCOUNT_FAULTS, RemoteEngine
@@ -65,22 +66,7 @@ illegal. `ListDatabases` is needed for the check that precedes these.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class EngineReview:
-    """What was found about a remote engine, in sentences.
-
-    Attributes:
-        notes: facts.
-        faults: why it cannot be used, or not for everything.
-        unsafe: what is unsafe about it.
-    """
-
-    notes: tuple[str, ...] = ()
-    faults: tuple[str, ...] = ()
-    unsafe: tuple[str, ...] = ()
-
-
-async def review_engine(settings: RemoteEngineSettings) -> EngineReview:
+async def review_engine(settings: RemoteEngineSettings) -> Review:
     """Call a remote engine as the service account, without a credential, and as `root` with the default password.
 
     Raises:
@@ -90,14 +76,14 @@ async def review_engine(settings: RemoteEngineSettings) -> EngineReview:
     async with _engine(settings) as engine:
         fault = await engine.check()
         if fault and fault not in ACCOUNT_FAULTS:
-            return EngineReview(faults=(fault,), unsafe=unsafe)
+            return Review(faults=(fault,), unsafe=unsafe)
         if fault and fault != ACCOUNT_DENIED:
-            return EngineReview(faults=(fault,), unsafe=unsafe + await _unsafe_access(settings))
+            return Review(faults=(fault,), unsafe=unsafe + await _unsafe_access(settings))
         lacking = [name for name in TRIALS if await _is_denied(engine, name)] + (["ListDatabases"] if fault else [])
         version = engine.health().version or "of an unknown version"
     faults = (f"the service account lacks in the remote engine: {', '.join(sorted(lacking))}",) if lacking else ()
     note = f"the remote engine {settings.address} is Milvus {version}"
-    return EngineReview((note,), faults, unsafe + await _unsafe_access(settings))
+    return Review((note,), faults, unsafe + await _unsafe_access(settings))
 
 
 async def _unsafe_access(settings: RemoteEngineSettings) -> tuple[str, ...]:

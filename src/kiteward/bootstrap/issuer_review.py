@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from kiteward.authn.oidc.fetching import FetchFailed, IssuerClient
 from kiteward.authn.oidc.issuers import Issuer, SignUp
 from kiteward.authn.oidc.key_sets import PublicKey, public_keys
 from kiteward.authz.model import ADMIN_ROLE
+from kiteward.bootstrap.review import Review
 from kiteward.config.oidc_keys import REQUIRED_CLAIMS, SIGN_IN_CLAIMS
 from kiteward.domain.errors import ConfigurationError
 
@@ -23,22 +23,7 @@ _PUBLIC: Final = frozenset(
 """Issuers of whom everybody in the world can get a token for any audience."""
 
 
-@dataclass(frozen=True, slots=True)
-class IssuerReview:
-    """What was found about identity providers, in sentences.
-
-    Attributes:
-        notes: facts.
-        faults: why tokens cannot be verified.
-        unsafe: what is unsafe.
-    """
-
-    notes: tuple[str, ...] = ()
-    faults: tuple[str, ...] = ()
-    unsafe: tuple[str, ...] = ()
-
-
-async def review_issuers(issuers: Sequence[Issuer]) -> IssuerReview:
+async def review_issuers(issuers: Sequence[Issuer]) -> Review:
     """Fetch the keys of identity providers as the server does, and review their settings."""
     found = await asyncio.gather(*map(_keys_of, issuers))
     notes, faults = [], []
@@ -50,7 +35,7 @@ async def review_issuers(issuers: Sequence[Issuer]) -> IssuerReview:
         if not usable:
             faults.append(f"no key of {issuer.name} is for an algorithm that kiteward.oidc accepts of it")
         notes.append(f"tokens of {issuer.name} are accepted, by {len(keys)} keys for {', '.join(usable)}")
-    return IssuerReview(tuple(notes), tuple(faults), tuple(_unsafe(issuers)))
+    return Review(tuple(notes), tuple(faults), tuple(_unsafe(issuers)))
 
 
 async def _keys_of(issuer: Issuer) -> Sequence[PublicKey] | str:

@@ -1,6 +1,5 @@
 """A gateway on the store alone, for the command line on this machine."""
 
-import base64
 import contextlib
 import getpass
 from collections.abc import AsyncIterator
@@ -15,20 +14,18 @@ from kiteward.bootstrap.components import (
     make_services,
     open_recorder,
 )
-from kiteward.bootstrap.first_start import require_first_password
 from kiteward.bootstrap.sharing import open_for_command
+from kiteward.bootstrap.start_checks import require_first_password
 from kiteward.bootstrap.store import open_store
 from kiteward.config.settings import Settings
 from kiteward.config.store_keys import STORE_URL
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
-from kiteward.domain.identity import ROOT, LocalCredential, Secret
-from kiteward.engine.channel import EngineChannel
+from kiteward.domain.identity import ROOT, LocalCredential
 from kiteward.engine.offline import OfflineEngine
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.client import GatewayClient
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
-from kiteward.gateway.import_policy import ImportReport, Source, run_import
 from kiteward.store.data_directory import STORE_FILE, DataDirectory
 
 
@@ -111,27 +108,3 @@ async def _open_access_control(
     stack.push_async_callback(authenticator.close)
     sharing = open_for_command(stack, settings, store)
     return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder, sharing=sharing)
-
-
-async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: bool) -> ImportReport:
-    """Import users, roles, grants and groups from a running Milvus into the store of this configuration.
-
-    Args:
-        settings: the configuration whose store is the target.
-        uri: the address of the Milvus to read.
-        token: `user:password` of an administrator of that Milvus.
-        dry_run: whether to report only what would be imported.
-
-    Raises:
-        ConfigurationError: the source cannot be read, or there is no data directory.
-        RequestRefused: something in the source cannot be created here; nothing was imported.
-    """
-    authorization = Secret(base64.b64encode(token.reveal().encode()).decode())
-    channel = EngineChannel.to(uri)
-    hasher = PasswordHasher()
-    try:
-        async with open_local(settings) as gateway:
-            return await run_import(Source(channel, authorization), local_client(gateway), hasher, dry_run=dry_run)
-    finally:
-        hasher.close()
-        await channel.close()

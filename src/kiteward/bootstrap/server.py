@@ -21,22 +21,21 @@ from kiteward.bootstrap.components import (
     AccessControl,
     dialect_of,
     load_access_control,
-    make_exporters,
     make_services,
     open_recorder,
     record_last_used,
     repeat,
-    start_tracing,
 )
-from kiteward.bootstrap.first_start import (
-    DEFAULT_IN_PLACE,
-    require_loopback_for_weak_root,
-    require_loopback_without_authorization,
-)
+from kiteward.bootstrap.exports import make_exporters, start_tracing
 from kiteward.bootstrap.issuers import open_issuers, open_sign_in, sign_in_rules
 from kiteward.bootstrap.ports import PublicPort, open_metrics
 from kiteward.bootstrap.second_factors import open_factors
 from kiteward.bootstrap.sharing import follow_catalog, join, open_sharing, state_of
+from kiteward.bootstrap.start_checks import (
+    DEFAULT_IN_PLACE,
+    require_loopback_for_weak_root,
+    require_loopback_without_authorization,
+)
 from kiteward.bootstrap.store import await_store
 from kiteward.bootstrap.workers.place import Place
 from kiteward.config.engine_keys import EMBEDDED

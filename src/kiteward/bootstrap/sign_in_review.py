@@ -1,39 +1,26 @@
 """Reviews who can sign in to the console by the settings, for `kiteward doctor`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from kiteward.api.console.sign_in_options import CALLBACK, LOGOUT, SIGN_IN, path_of
 from kiteward.authn.local_sign_in import LocalSignIn
 from kiteward.authn.oidc.issuers import Issuer
-from kiteward.bootstrap.first_start import is_loopback
+from kiteward.bootstrap.review import Review
+from kiteward.bootstrap.start_checks import is_loopback
 from kiteward.config.console_keys import LOCAL_SIGN_IN
 from kiteward.config.settings import Settings
 
 _EVERY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::", "*"})  # noqa: S104  only compared with
 
 
-@dataclass(frozen=True, slots=True)
-class SignInReview:
-    """What is to be said.
-
-    Attributes:
-        unsafe: settings that lock people out, or let more people in than they say.
-        notes: what an operator needs to know.
-    """
-
-    unsafe: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def review_sign_in(settings: Settings) -> SignInReview:
+def review_sign_in(settings: Settings) -> Review:
     """Return what is to be said about signing in to the console."""
     issuers = [issuer for issuer in settings.issuers if issuer.client is not None]
     if not (settings.rest.enabled and settings.console.enabled and settings.authorization):
         unused = "the console is not served: clientId in kiteward.oidc is without effect"
-        return SignInReview(notes=(unused,) if issuers else ())
-    return SignInReview(tuple(_unsafe(settings, issuers)), tuple(_notes(settings, issuers)))
+        return Review(notes=(unused,) if issuers else ())
+    return Review(notes=tuple(_notes(settings, issuers)), unsafe=tuple(_unsafe(settings, issuers)))
 
 
 def _unsafe(settings: Settings, issuers: list[Issuer]) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Reviews the store for the doctor: whether it can be used, and what is unsafe in it. It changes nothing."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.principals import principal_of
@@ -10,34 +11,20 @@ from kiteward.authn.second_factor.rules import RequiredOf
 from kiteward.authz.model import ADMIN_ROLE
 from kiteward.authz.policy import decide_administrator
 from kiteward.authz.row_policies import CompiledRowRules, ProtectedCollection
-from kiteward.bootstrap.first_start import root_password_weakness
+from kiteward.bootstrap.review import Review
+from kiteward.bootstrap.start_checks import root_password_weakness
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import StoreUnavailable
 from kiteward.domain.identity import ROOT
 from kiteward.store.base import Store
-from kiteward.store.postgresql.review import Facts, examine
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.sql import SqlStore
 
-
-@dataclass(frozen=True, slots=True)
-class StoreReview:
-    """What was found about the store, in sentences.
-
-    Attributes:
-        present: whether there is a store with users in it.
-        notes: facts.
-        faults: why it cannot be used.
-        unsafe: what is unsafe about it.
-    """
-
-    present: bool = True
-    notes: tuple[str, ...] = ()
-    faults: tuple[str, ...] = ()
-    unsafe: tuple[str, ...] = ()
+if TYPE_CHECKING:
+    from kiteward.store.postgresql.review import Facts
 
 
-async def review_file(path: Path, settings: Settings) -> StoreReview:
+async def review_file(path: Path, settings: Settings) -> Review:
     """Review a database file, which is migrated if it is older.
 
     Raises:
@@ -50,25 +37,28 @@ async def review_file(path: Path, settings: Settings) -> StoreReview:
         await store.close()
 
 
-async def review_postgresql(database: PostgresqlSettings, settings: Settings) -> StoreReview:
+async def review_postgresql(database: PostgresqlSettings, settings: Settings) -> Review:
     """Review a PostgreSQL database. Tables of an older version are left as they are, and what they hold is not read."""
+    from kiteward.store.postgresql.review import examine  # noqa: PLC0415  loads a driver that a file has no need of
+
     unsafe = tuple(unsafe_connection(database))
     try:
         facts = await examine(database)
     except StoreUnavailable as error:
-        return StoreReview(faults=(str(error),), unsafe=unsafe)
+        return Review(faults=(str(error),), unsafe=unsafe)
     tls = "without TLS" if database.tls.mode == "disable" else f"with TLS, sslmode={database.tls.mode}"
     about = (f"the store is in PostgreSQL {facts.version}, {tls}",)
     unsafe += tuple(_unsafe_server(facts))
     if not facts.current:
         state = "are of an older version: the next start changes them" if facts.tables else "do not exist yet"
-        return StoreReview(bool(facts.tables), (*about, f"the tables of the store {state}"), (), unsafe)
+        notes = (*about, f"the tables of the store {state}")
+        return Review(notes=notes, unsafe=unsafe, present=bool(facts.tables))
     store = SqlStore.attach(database)
     try:
         content = await _review(store, settings)
     finally:
         await store.close()
-    return StoreReview(content.present, (*about, *content.notes), (), (*unsafe, *content.unsafe))
+    return replace(content, notes=(*about, *content.notes), unsafe=(*unsafe, *content.unsafe))
 
 
 def unsafe_connection(database: PostgresqlSettings) -> Iterator[str]:
@@ -79,14 +69,14 @@ def unsafe_connection(database: PostgresqlSettings) -> Iterator[str]:
         yield "kiteward.store.url says sslmode=require: any server may pretend to be the database; use verify-full"
 
 
-def _unsafe_server(facts: Facts) -> Iterator[str]:
+def _unsafe_server(facts: "Facts") -> Iterator[str]:
     if not facts.fsync:
         yield "fsync is off in the database: acknowledged changes are lost when its machine stops; set it to on"
     if facts.superuser:
         yield "the user of the store is a superuser of the database: use one that owns this database and nothing else"
 
 
-async def _review(store: Store, settings: Settings) -> StoreReview:
+async def _review(store: Store, settings: Settings) -> Review:
     hasher = PasswordHasher()
     try:
         weakness = await root_password_weakness(store, hasher, settings)
@@ -95,7 +85,7 @@ async def _review(store: Store, settings: Settings) -> StoreReview:
     policy = await store.policy()
     unsafe = [f"{weakness}: change it (MilvusClient.update_password)"] if weakness else []
     unsafe += [each async for each in _without_second_factor(store, settings)]
-    return StoreReview(
+    return Review(
         present=bool(policy.roles),
         notes=tuple(_row_policies(policy.protected, shared=settings.engine is not None)),
         unsafe=tuple(unsafe),

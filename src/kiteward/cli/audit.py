@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from kiteward.audit.events import NOT_SHARED
 from kiteward.audit.ocsf import VERSION, ocsf
 from kiteward.audit.reader import KINDS, OUTCOMES, AuditQuery, Entry, shown
-from kiteward.audit.shared import NOT_SHARED
 from kiteward.audit.verify import Anchor, Verified, unmatched, verify
 from kiteward.audit.zilliz import zilliz
 from kiteward.cli.audit_lines import FileLines, Lines, stored_lines
 from kiteward.cli.options import add_configuration, exit_status_of, settings_of
-from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
-from kiteward.iam.audit_review import Scope
+
+if TYPE_CHECKING:  # loaded when a command runs, not to print its help
+    from kiteward.config.settings import Settings
+from kiteward.audit.reader import Scope
 
 _PAUSE: Final = 0.2
 """Seconds between two reads of `audit tail --follow`."""
@@ -110,7 +112,7 @@ def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
     parser.set_defaults(run=lambda arguments: exit_status_of(lambda: work(arguments)))
 
 
-def _place(settings: Settings) -> Path:
+def _place(settings: "Settings") -> Path:
     place = settings.audit.place(settings.data_dir)
     if not place.is_dir():
         raise ConfigurationError(f"there is no audit trail in {place}: give the server's --data-dir or --config")

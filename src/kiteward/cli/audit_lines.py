@@ -5,13 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kiteward.audit.reader import AuditPage, AuditQuery, AuditReader, Entry
-from kiteward.audit.shared import SharedTrail
 from kiteward.audit.verify import Anchor, Verified
-from kiteward.bootstrap.store import open_store
-from kiteward.config.settings import Settings
+
+if TYPE_CHECKING:  # most trails are files, which are read without a database
+    from kiteward.audit.shared import SharedTrail
+    from kiteward.config.settings import Settings
 
 
 class Lines(Protocol):
@@ -58,7 +59,7 @@ class FileLines:
 class StoredLines:
     """The lines that replicas share. Implements `Lines`."""
 
-    def __init__(self, runner: asyncio.Runner, trail: SharedTrail) -> None:
+    def __init__(self, runner: asyncio.Runner, trail: "SharedTrail") -> None:
         self._runner = runner
         self._trail = trail
 
@@ -88,12 +89,15 @@ class StoredLines:
 
 
 @contextlib.contextmanager
-def stored_lines(settings: Settings) -> Iterator[StoredLines]:
+def stored_lines(settings: "Settings") -> Iterator[StoredLines]:
     """Open the lines that replicas share in the store of this configuration.
 
     Raises:
         StoreError: the store cannot be opened.
     """
+    from kiteward.audit.shared import SharedTrail  # noqa: PLC0415  as above
+    from kiteward.bootstrap.store import open_store  # noqa: PLC0415
+
     with asyncio.Runner() as runner:
         store = runner.run(open_store(settings))
         try:

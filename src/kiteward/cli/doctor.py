@@ -11,13 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from kiteward.bootstrap.engine_review import EngineReview, review_engine
-from kiteward.bootstrap.first_start import is_loopback, require_first_password
-from kiteward.bootstrap.issuer_review import IssuerReview, review_issuers
+from kiteward.bootstrap.review import Review
 from kiteward.bootstrap.sign_in_review import review_sign_in
-from kiteward.bootstrap.store_review import StoreReview, review_file, review_postgresql
+from kiteward.bootstrap.start_checks import is_loopback, require_first_password
 from kiteward.cli import serve
 from kiteward.cli.options import given, given_keys
+from kiteward.config.doubts import doubtful_keys
 from kiteward.config.loading import explain, unknown_environment
 from kiteward.config.reader import EffectiveValue
 from kiteward.config.settings import Settings
@@ -68,7 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     issuers = _issuers(settings)
     found += (*sign_in.unsafe, *store.unsafe, *engine.unsafe, *issuers.unsafe)
     faults = (*store.faults, *engine.faults, *issuers.faults)
-    for note in (*_notes(settings), *sign_in.notes, *store.notes, *engine.notes, *issuers.notes):
+    notes = (*doubtful_keys(arguments.config), *_notes(settings))
+    for note in (*notes, *sign_in.notes, *store.notes, *engine.notes, *issuers.notes):
         print(f"note: {note}")
     for fault in faults:
         print(f"fault: {fault}")
@@ -84,21 +84,27 @@ def _summary(faults: int, unsafe: int) -> str:
     return ", ".join(counted) or "nothing unsafe was found"
 
 
-def _engine(settings: Settings) -> EngineReview:
+def _engine(settings: Settings) -> Review:
     """Return what is to be said about the remote engine, if there is one."""
     if settings.engine is None:
-        return EngineReview()
+        return Review()
+    from kiteward.bootstrap.engine_review import review_engine  # noqa: PLC0415  where there is a remote one
+
     # What is logged about connections is among the findings.
     logging.getLogger("kiteward").addHandler(logging.NullHandler())
     try:
         return asyncio.run(review_engine(settings.engine))
     except ConfigurationError as error:
-        return EngineReview(faults=(str(error),))
+        return Review(faults=(str(error),))
 
 
-def _issuers(settings: Settings) -> IssuerReview:
+def _issuers(settings: Settings) -> Review:
     """Return what is to be said about identity providers."""
-    return asyncio.run(review_issuers(settings.issuers)) if settings.issuers else IssuerReview()
+    if not settings.issuers:
+        return Review()
+    from kiteward.bootstrap.issuer_review import review_issuers  # noqa: PLC0415  where there are any
+
+    return asyncio.run(review_issuers(settings.issuers))
 
 
 def _notes(settings: Settings) -> Iterator[str]:
@@ -153,15 +159,17 @@ def _unsafe_recording(settings: Settings) -> Iterator[str]:
         yield "kiteward.audit.enabled is false: there is no record of who did what; set it to true"
 
 
-def _store(settings: Settings) -> StoreReview:
+def _store(settings: Settings) -> Review:
     """Return what is to be said about the store."""
     if settings.store is None:
         review = _stored_file(settings)
     else:
+        from kiteward.bootstrap.store_review import review_postgresql  # noqa: PLC0415  where there is a store
+
         try:
             review = asyncio.run(review_postgresql(settings.store, settings))
         except (KitewardError, OSError) as error:
-            return StoreReview(faults=(str(error),))
+            return Review(faults=(str(error),))
     if review.present or review.faults:
         return review
     return replace(review, unsafe=(*review.unsafe, *_unsafe_first_start(settings)))
@@ -176,21 +184,23 @@ def _unsafe_first_start(settings: Settings) -> Iterator[str]:
         yield str(error)
 
 
-def _stored_file(settings: Settings) -> StoreReview:
+def _stored_file(settings: Settings) -> Review:
     """Review the store in the data directory. A copy of it is opened, because opening may migrate it."""
     directory = settings.data_dir
     unsafe: list[str] = []
     try:
         if not directory.exists() or not (directory / STORE_FILE).exists():
-            return StoreReview(present=False)
+            return Review(present=False)
         if stat.S_IMODE(directory.stat().st_mode) & 0o077:
             unsafe.append(f"the data directory {directory} is open to other users: chmod 700")
+        from kiteward.bootstrap.store_review import review_file  # noqa: PLC0415  where there is a store
+
         review = _in_copy(directory, lambda store: review_file(store, settings))
     except PermissionError:
         unsafe.append(f"the data directory {directory} cannot be read to check the password of root: run as its owner")
-        return StoreReview(unsafe=tuple(unsafe))
+        return Review(unsafe=tuple(unsafe))
     except (OSError, KitewardError) as error:
-        return StoreReview(unsafe=(*unsafe, f"the password of root cannot be checked: {error}"))
+        return Review(unsafe=(*unsafe, f"the password of root cannot be checked: {error}"))
     return replace(review, present=True, unsafe=(*unsafe, *review.unsafe))
 
 

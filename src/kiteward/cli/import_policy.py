@@ -8,13 +8,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from kiteward.bootstrap.local_gateway import import_from
 from kiteward.cli.options import add_configuration, exit_status_of, read_secret, settings_of
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
-from kiteward.gateway.import_policy import ImportReport
+
+if TYPE_CHECKING:  # loaded when it runs, not to print its help
+    from kiteward.gateway.import_policy import ImportReport
 
 
 def add_parsers(commands: Any) -> None:
@@ -38,6 +39,8 @@ def add_parsers(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     def work() -> None:
+        from kiteward.bootstrap.policy_import import import_from  # noqa: PLC0415  as above
+
         dry_run = arguments.dry_run
         with _reserved(None if dry_run else arguments.passwords_file) as file:
             report = asyncio.run(
@@ -62,7 +65,7 @@ def _token(arguments: argparse.Namespace) -> str:
     return getpass.getpass("user:password of an administrator there: ")
 
 
-def _print(report: ImportReport, *, dry_run: bool) -> None:
+def _print(report: "ImportReport", *, dry_run: bool) -> None:
     verb = "would import" if dry_run else "imported"
     for kind, names in (
         ("role", report.roles),

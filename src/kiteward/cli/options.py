@@ -6,13 +6,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from kiteward.config.engine_keys import ENGINE_ADDRESS
-from kiteward.config.keys import WORKERS
-from kiteward.config.loading import load
-from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, KitewardError
+
+if TYPE_CHECKING:  # what a command works with is loaded when it runs, not to print its help
+    from kiteward.config.settings import Settings
 
 USAGE: Final = 2
 """The exit status of a command line that cannot be understood, as argparse has it."""
@@ -44,12 +43,14 @@ class _NoServer(argparse.Action):
         parser.error("this works on the files of this machine only: give --data-dir or --config instead of --server")
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
+def settings_of(arguments: argparse.Namespace) -> "Settings":
     """Return the settings of the configuration file, overridden by the options of the command line.
 
     Raises:
         ConfigurationError: as `load`.
     """
+    from kiteward.config.loading import load  # noqa: PLC0415  as above
+
     return replace(load(arguments.config, given=given_keys(arguments)), **given(arguments))
 
 
@@ -61,6 +62,9 @@ def given(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def given_keys(arguments: argparse.Namespace) -> dict[str, str]:
     """Return the keys that the command line gives, where their values are to be read together with others."""
+    from kiteward.config.engine_keys import ENGINE_ADDRESS  # noqa: PLC0415  as above
+    from kiteward.config.keys import WORKERS  # noqa: PLC0415
+
     named = {ENGINE_ADDRESS.name: getattr(arguments, "engine", None), WORKERS.name: getattr(arguments, "workers", None)}
     return {key: value for key, value in named.items() if value is not None}
 

@@ -5,16 +5,13 @@ import asyncio
 import contextlib
 import signal
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import uvloop
-
-from kiteward.bootstrap.serving import serve
-from kiteward.bootstrap.workers.processes import supervise
 from kiteward.cli.options import add_configuration, settings_of
-from kiteward.config.settings import Settings
 from kiteward.domain.errors import KitewardError
-from kiteward.telemetry import logs
+
+if TYPE_CHECKING:  # the server is loaded when it runs, not to print its help
+    from kiteward.config.settings import Settings
 
 _LAST_PORT: Final = 65535
 
@@ -47,12 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return the exit status: 0 after a clean stop, 1 when it could not start."""
+    from kiteward.telemetry import logs  # noqa: PLC0415  as above
+
     logs.start(sys.stderr)
     try:
         settings = settings_of(arguments)
         logs.set_level(settings.log_level)
         if settings.workers > 1:
+            from kiteward.bootstrap.workers.processes import supervise  # noqa: PLC0415  as above
+
             return supervise(settings)
+        import uvloop  # noqa: PLC0415  as above
+
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_stopped(settings))
     except (KitewardError, OSError) as error:
@@ -61,8 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _until_stopped(settings: Settings) -> None:
+async def _until_stopped(settings: "Settings") -> None:
     """Serve until SIGTERM or SIGINT, which may also arrive during the start."""
+    from kiteward.bootstrap.serving import serve  # noqa: PLC0415  as above
+
     serving = asyncio.ensure_future(serve(settings))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,7 +6,6 @@ import sys
 import time
 from typing import Any, Final
 
-from kiteward.bootstrap.store_move import move_store
 from kiteward.cli.options import add_configuration, exit_status_of, read_secret, settings_of
 from kiteward.domain.identity import Secret
 
@@ -61,6 +60,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 async def _move(arguments: argparse.Namespace) -> None:
+    from kiteward.bootstrap.store_move import move_store  # noqa: PLC0415  loaded when it runs, not to print its help
+
     source, target = getattr(arguments, "from"), arguments.to
     moved = await move_store(source, target, password=_password(arguments), progress=_Progress())
     print(f"moved {sum(moved.values()):,} rows of {len(moved)} tables; both stores hold the same")

@@ -6,9 +6,11 @@
 - `kinds.py`: the types of values, with their validation.
 - `sources.py`: the configuration file, a Helm values file, the environment.
 - `reader.py`: reads the values of keys and records the origin of each.
+- `spelling.py`, `doubts.py`: what a misspelt key was meant to be.
 - `loading.py`: builds `Settings` from the values of keys.
 
 The environment overrides the file, which overrides the defaults; the command line overrides all (`kiteward.cli`).
-Milvus' sections hold many keys that Kiteward does not use; those are ignored. Under `kiteward:` an unknown key is an
+Milvus' sections hold many keys that Kiteward does not use; those are ignored, with a warning where one is probably a
+misspelling of one that it does use. Under `kiteward:` an unknown key is an
 error.
 """

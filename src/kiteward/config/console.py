@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from kiteward.api.console.settings import ConsoleSettings
 from kiteward.authn.second_factor.rules import PasskeyRules, RequiredOf, SecondFactorRules
-from kiteward.authn.sessions import SessionRules
+from kiteward.authn.session_rules import SessionRules
 from kiteward.config import console_keys, keys
 from kiteward.config.reader import Reader
 from kiteward.config.sources import password_in

@@ -4,7 +4,7 @@ from typing import Final
 
 from kiteward.config.key import Key
 from kiteward.config.kinds import Names, Number
-from kiteward.iam.services import ExchangeRules
+from kiteward.iam.settings import ExchangeRules
 
 _DEFAULTS: Final = ExchangeRules()
 _LONGEST: Final = 24 * 3600

@@ -21,8 +21,8 @@ from kiteward.config.key import Key
 from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
-from kiteward.gateway.parameters import UnknownParameters
-from kiteward.iam.api_keys import LONGEST_LIFE
+from kiteward.gateway.settings import UnknownParameters
+from kiteward.iam.settings import LONGEST_LIFE
 from kiteward.net.budget import MEBIBYTE
 from kiteward.telemetry.logs import LEVELS, Level
 

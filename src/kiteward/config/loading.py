@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from kiteward.api.health import HealthSettings
+from kiteward.api.health_settings import HealthSettings
 from kiteward.api.rest.settings import RestSettings
-from kiteward.audit.writer import AuditSettings
+from kiteward.audit.settings import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.config import engine_keys, exports, keys, limit_keys, oidc, scim, scim_keys, store_keys, token_exchange
 from kiteward.config.console import console
+from kiteward.config.doubts import doubtful_keys
 from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
 from kiteward.config.settings import Settings
@@ -34,9 +35,9 @@ from kiteward.domain.naming import NamingRules
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.engine.upstream import Address, CatalogSettings, RemoteEngineSettings, UpstreamTls
 from kiteward.gateway.admission import Admission
-from kiteward.gateway.providers import Providers, parsed
 from kiteward.gateway.replicas.settings import ReplicaSettings
-from kiteward.iam.services import KeyRules, Limits
+from kiteward.gateway.settings import Providers, providers_in
+from kiteward.iam.settings import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
 from kiteward.net.tls import TlsSettings
@@ -69,6 +70,8 @@ def load(
     """
     for name in unknown_environment(environment):
         _log.warning("unknown environment variable %s", name)
+    for doubt in doubtful_keys(path):
+        _log.warning("%s", doubt)
     return explain(path, environment, given=given)[0]
 
 
@@ -87,7 +90,10 @@ def explain(
     """
     file = File("", {}) if path is None else read_file(path)
     reader = Reader(file, os.environ if environment is None else environment, given)
-    settings = _build_settings(reader)
+    try:
+        settings = _build_settings(reader)
+    except ConfigurationError as error:
+        raise reader.located(error) from None
     return settings, tuple(sorted(reader.in_force, key=lambda each: each.key))
 
 
@@ -164,7 +170,7 @@ def _providers(reader: Reader, *, remote: bool) -> Providers:
             f"cannot be limited to single hosts; leave it out, or let {engine_keys.ENGINE_ADDRESS.name} name a Milvus"
         )
     try:
-        return parsed(entries)
+        return providers_in(entries)
     except ValueError as error:
         raise ConfigurationError(f"{engine_keys.ENGINE_PROVIDERS.name} {error}") from None
 

@@ -11,6 +11,7 @@ from kiteward.config import oidc_keys as keys
 from kiteward.config.key import Key
 from kiteward.config.reader import Reader
 from kiteward.config.sources import password_in
+from kiteward.config.spelling import closest
 from kiteward.domain.errors import ConfigurationError, InvalidArgument
 from kiteward.domain.identity import Secret
 from kiteward.domain.tags import check_tag_key
@@ -69,7 +70,9 @@ class _Entry:
         """
         for name in self._given:
             if name not in _KNOWN:
-                raise ConfigurationError(f"unknown key {self._name}.{name}; valid keys: {', '.join(sorted(_KNOWN))}")
+                meant = closest(str(name), _KNOWN)
+                instead = f": did you mean {meant}?" if meant else f"; valid keys: {', '.join(sorted(_KNOWN))}"
+                raise ConfigurationError(f"unknown key {self._name}.{name}{instead}")
         roles_claim, allowed = self.get(keys.ROLES_CLAIM), self.get(keys.ALLOWED_ROLES)
         self.require(
             bool(roles_claim) == bool(allowed), keys.ROLES_CLAIM, "and allowedRoles belong together: set both or none"

@@ -1,5 +1,6 @@
 """Reads the values of keys; an error names the key with the invalid value."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -7,12 +8,16 @@ from typing import Any, Final, TypeVar
 from kiteward.config.key import Key
 from kiteward.config.keys import DEFAULT_ROOT_PASSWORD_KEY
 from kiteward.config.sources import DEFAULT, File, root_password, shown_as, variable_of
+from kiteward.config.spelling import closest, dotted
 from kiteward.domain.errors import ConfigurationError
 
 T = TypeVar("T")
 
 COMMAND_LINE: Final = "command line"
 """The origin of a value that an option gives."""
+
+_DOTTED: Final = re.compile(r"[A-Za-z]\w*(?:\[\d+\])?(?:\.\w+(?:\[\d+\])?)+")
+"""A dotted key in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +68,16 @@ class Reader:
         Raises:
             ConfigurationError: the section has another key.
         """
-        for key in _dotted(self._from_file(section)):
+        found = self._from_file(section)
+        if found is not None and not isinstance(found, dict):
+            raise ConfigurationError(
+                f"{section} must be a section{self._file.place_of(section)}: its keys stand below it, as in "
+                f"`{section}: {{host: 127.0.0.1}}`"
+            )
+        for key in dotted(found):
             if key not in known and not any(key.startswith(f"{each}.") for each in mappings):
-                raise ConfigurationError(f"unknown key {section}.{key}; valid keys: {', '.join(sorted(known))}")
+                where = self._file.place_of(f"{section}.{key}")
+                raise ConfigurationError(f"unknown key {section}.{key}{where}{_instead(section, key, known)}")
 
     def get(self, key: Key[T], default: T | None = None) -> T:
         """Return the value of a key.
@@ -84,7 +96,7 @@ class Reader:
         try:
             return key.kind.parse(value)
         except ValueError as error:
-            raise ConfigurationError(f"{self._name(key.name)} {error}") from None
+            raise ConfigurationError(f"{self._name(key.name)} {error}{self._place(key.name)}") from None
 
     def root_password(self) -> str:
         """Return the first password of `root`; Kiteward's own variables override the key.
@@ -113,6 +125,17 @@ class Reader:
         self.in_force.append(EffectiveValue(key.name, shown, origin))
         return value
 
+    def located(self, error: ConfigurationError) -> ConfigurationError:
+        """Return an error with the place in the file of the first key that it names and that the file gives."""
+        text = str(error)
+        named = (each.rstrip(".") for each in _DOTTED.findall(text))
+        place = next((place for key in named if (place := self._place(key))), "")
+        return error if place in text else ConfigurationError(f"{text}{place}")
+
+    def _place(self, key: str) -> str:
+        """Return where the file gives a value; empty where something else does."""
+        return "" if key in self._given or variable_of(key) in self._environment else self._file.place_of(key)
+
     def _name(self, key: str) -> str:
         """Return the name of a key in errors: the environment variable or the key, whichever gives the value."""
         variable = variable_of(key)
@@ -121,16 +144,27 @@ class Reader:
 
     def _from_file(self, key: str) -> Any:
         here: Any = self._file.document
+        above = ""
         for part in key.split("."):
             if here is None:
                 return None
             if not isinstance(here, dict):
-                raise ConfigurationError(f"{key} cannot be read: a section of that name is expected, not a value")
+                raise ConfigurationError(f"{above} must be a section, not a value{self._file.place_of(above)}")
             here = here.get(part)
+            above = f"{above}.{part}" if above else part
         return here
 
 
-def _dotted(section: object, prefix: str = "") -> list[str]:
-    if not isinstance(section, dict):
-        return [prefix.rstrip(".")] if prefix else []
-    return [key for name, value in section.items() for key in _dotted(value, f"{prefix}{name}.")]
+def _instead(section: str, key: str, known: frozenset[str]) -> str:
+    """Return what could stand instead of an unknown key: what it probably means, or the keys of the same section."""
+    meant = closest(key, known)
+    if meant is not None:
+        return f": did you mean {section}.{meant}?"
+    above = key.rpartition(".")[0]
+    beside = sorted(each for each in known if each.rpartition(".")[0] == above)
+    if not beside:
+        beside = sorted({each.partition(".")[0] for each in known})
+        above = ""
+    return (
+        f"; valid keys of {f'{section}.{above}'.rstrip('.')}: {', '.join(each.rpartition('.')[2] for each in beside)}"
+    )

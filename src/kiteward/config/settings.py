@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kiteward.api.console.settings import ConsoleSettings
-from kiteward.api.health import HealthSettings
+from kiteward.api.health_settings import HealthSettings
 from kiteward.api.rest.settings import RestSettings
-from kiteward.audit.writer import AuditSettings
+from kiteward.audit.settings import AuditSettings
 from kiteward.authn.oidc.issuers import Issuer
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
@@ -17,7 +17,7 @@ from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.replicas.settings import ReplicaSettings
 from kiteward.iam.scim.settings import ScimSettings
-from kiteward.iam.services import ExchangeRules, KeyRules, Limits
+from kiteward.iam.settings import ExchangeRules, KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
 from kiteward.net.tls import TlsSettings

@@ -1,8 +1,8 @@
 """The sources of values: the configuration file, a Helm values file, the environment."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,10 +36,17 @@ class File:
     Attributes:
         name: its name in messages.
         document: its sections.
+        lines: the number of the line of each dotted key.
     """
 
     name: str
     document: Mapping[str, Any]
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def place_of(self, key: str) -> str:
+        """Return where a dotted key is, in parentheses after a space; empty where that is not known."""
+        line = self.lines.get(key)
+        return "" if line is None else f" ({self.name}, line {line})"
 
 
 def variable_of(key: str) -> str:
@@ -59,7 +66,7 @@ def read_file(path: Path) -> File:
         raise ConfigurationError(f"the configuration file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"the configuration file {path} is not YAML") from error
-    file = _carried(File(str(path), _sections(text, str(path))))
+    file = _carried(_parsed(text, str(path)))
     if file.document and SECTIONS.isdisjoint(file.document):
         raise ConfigurationError(
             f"the configuration file {file.name} has no section of a milvus.yaml: expected `common:`, `proxy:`, "
@@ -80,27 +87,51 @@ def _carried(file: File) -> File:
         content = inner.get("user.yaml") if isinstance(inner, dict) else None
         if not isinstance(content, str):
             raise ConfigurationError(f"the Helm values file {file.name} must hold a text at extraConfigFiles.user.yaml")
-        return File(name, _sections(content, name))
+        return _parsed(content, name)
     if file.document.get("kind") == "Milvus":
         spec = file.document.get("spec")
         config = spec.get("config") if isinstance(spec, dict) else None
         if not isinstance(config, dict):
             raise ConfigurationError(f"the Milvus resource {file.name} must hold the sections at spec.config")
-        return File(f"{file.name}, spec.config", config)
+        prefix = "spec.config."
+        lines = {key.removeprefix(prefix): line for key, line in file.lines.items() if key.startswith(prefix)}
+        return File(f"{file.name}, spec.config", config, lines)
     return file
 
 
-def _sections(text: str, name: str) -> Mapping[str, Any]:
+def _parsed(text: str, name: str) -> File:
+    loader = yaml.SafeLoader(text)
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError:
+        node = loader.get_single_node()
+        lines = dict(_lines(node, "", set()))
+        document = None if node is None else loader.construct_document(node)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         # The parser's message would show a part of the file, which may hold a secret.
-        raise ConfigurationError(f"the configuration file {name} is not YAML") from None
+        mark = getattr(error, "problem_mark", None)
+        place = "" if mark is None else f": line {mark.line + 1}, column {mark.column + 1} cannot be read"
+        raise ConfigurationError(f"the configuration file {name} is not YAML{place}") from None
+    finally:
+        loader.dispose()
     if document is None:
-        return {}
+        return File(name, {})
     if not isinstance(document, dict):
         raise ConfigurationError(f"the configuration file {name} must hold sections such as `common:` and `proxy:`")
-    return document
+    return File(name, document, lines)
+
+
+def _lines(node: yaml.Node | None, prefix: str, seen: set[int]) -> Iterator[tuple[str, int]]:
+    """Yield each dotted key below a node with the number of its line; what is referred to again, where it is first."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for number, each in enumerate(node.value):
+            yield from _lines(each, f"{prefix.removesuffix('.')}[{number}].", seen)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                yield f"{prefix}{key.value}", key.start_mark.line + 1
+                yield from _lines(value, f"{prefix}{key.value}.", seen)
 
 
 def unknown_variables(environment: Mapping[str, str], known: frozenset[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from kiteward.config.exchange_keys import KEYS_PER_SERVICE, LIFETIME, ROLES
 from kiteward.config.reader import Reader
 from kiteward.domain.errors import ConfigurationError
-from kiteward.iam.services import ExchangeRules
+from kiteward.iam.settings import ExchangeRules
 
 
 def exchange_rules(reader: Reader) -> ExchangeRules:

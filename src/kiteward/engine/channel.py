@@ -15,7 +15,8 @@ from kiteward.engine.metadata import is_metadata_text
 from kiteward.engine.receive_budget import ReceiveBudget
 from kiteward.engine.statuses import StatusCode, domain_error
 from kiteward.engine.unary import UnaryCall, rejected
-from kiteward.milvus.messages import MAX_MESSAGE_BYTES, SERVICE
+from kiteward.milvus.limits import MAX_MESSAGE_BYTES
+from kiteward.milvus.messages import SERVICE
 from kiteward.net.http2 import Address, ClientSettings, Deadlines, Http2Client, NeverIndexedHeader
 
 _DEFAULT_PORT: Final = 19530

@@ -12,7 +12,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineError, EngineRejected, EngineUnavailable
 from kiteward.engine.receive_budget import ReceiveBudget
 from kiteward.engine.statuses import StatusCode, domain_error
-from kiteward.milvus.messages import MAX_MESSAGE_BYTES
+from kiteward.milvus.limits import MAX_MESSAGE_BYTES
 from kiteward.net.http2 import ClientStream, Http2Client
 
 _PREFIX_BYTES: Final = 5

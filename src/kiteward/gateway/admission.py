@@ -1,30 +1,32 @@
 """Checks what a request holds beyond the fields that are accepted of it (decision 0046)."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
-from kiteward.gateway.operations import OPERATIONS
-from kiteward.gateway.operations.message_fields import MESSAGES
-from kiteward.gateway.parameters import UnknownParameters
-from kiteward.gateway.providers import Providers
-from kiteward.milvus import messages
-from kiteward.milvus.request_reader import Unaccepted
+from kiteward.gateway.settings import Providers, UnknownParameters
+
+if TYPE_CHECKING:
+    from kiteward.milvus.request_reader import Unaccepted
 
 _PACKAGES: Final = "milvus.proto."
 
 
+@functools.cache
 def _reasons() -> Mapping[str, str]:
     """Return full name of a field -> why it is refused."""
+    # Loaded here: the settings need `Admission`, and not the table of operations.
+    from kiteward.gateway.operations import OPERATIONS  # noqa: PLC0415
+    from kiteward.gateway.operations.message_fields import MESSAGES  # noqa: PLC0415
+    from kiteward.milvus import messages  # noqa: PLC0415
+
     refused = {name: fields.refused for name, fields in MESSAGES.items()}
     for row in OPERATIONS.values():
         refused[messages.descriptor_of(messages.method_of(row.name).request).full_name] = row.refused
     return {f"{message}.{field}": why for message, fields in refused.items() for field, why in fields.items()}
-
-
-_REASONS: Final = _reasons()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Admission:
         """
         return cls(frozenset(map(_parsed, fields)), unknown_parameters)
 
-    def check(self, field: Unaccepted) -> None:
+    def check(self, field: "Unaccepted") -> None:
         """Refuse a field, unless it may pass or is not set.
 
         Raises:
@@ -70,7 +72,7 @@ class Admission:
                 ErrorDetail(ErrorCode.VALUE_UNKNOWN, {"message": message, "name": field.name}),
             )
         elif field.is_set:
-            why = _REASONS.get(f"{field.message}.{field.name}", "it is not encoded as the protocol says")
+            why = _reasons().get(f"{field.message}.{field.name}", "it is not encoded as the protocol says")
             raise InvalidArgument(
                 f"`{field.name}` of {message} is not accepted: {why}",
                 ErrorDetail(ErrorCode.FIELD_NOT_ACCEPTED, {"message": message, "name": field.name}),

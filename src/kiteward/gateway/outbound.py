@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kiteward.domain.errors import InvalidArgument
-from kiteward.milvus import messages
 
 _SHOWN: Final = 64
 """Most characters of a refused name that the error repeats."""
@@ -169,12 +168,16 @@ def must_be_empty(rule: Rule) -> bool:
     return rule.accepts is _empty and not rule.what
 
 
-def places(operation: str) -> tuple[Place, ...]:
-    """Return the fields of an RPC's request to which the rules apply."""
+def places(paths: Mapping[str, Sequence[str]]) -> tuple[Place, ...]:
+    """Return the fields of an RPC's request to which the rules apply.
+
+    Args:
+        paths: what the request holds; see `messages.paths_in`.
+    """
     return tuple(
         Place(f"{path}.{rule.field}" if path else rule.field, rule)
         for rule in RULES
-        for path in messages.paths_to(operation, rule.message)
+        for path in paths.get(rule.message, ())
     )
 
 

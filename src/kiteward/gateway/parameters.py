@@ -9,12 +9,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any, Final
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
-from kiteward.milvus import messages
+from kiteward.gateway.settings import UnknownParameters
 
 _SHOWN: Final = 64
 """Most characters of a refused name that the error repeats."""
@@ -30,15 +29,6 @@ _PROTECTED: Final = re.compile(
 
 _NAMES: Final = re.compile(r'"([^"]*)"\s*:')
 """Finds the names in JSON without escapes. What it may find between two texts is no known name."""
-
-
-class UnknownParameters(StrEnum):
-    """What happens to parameters with names that are not known, and not protected."""
-
-    FORWARD = "forward"
-    REFUSE = "refuse"
-
-    __hash__ = str.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +176,15 @@ PARAMETERS: Final = (
 """Every field with parameters that are checked here. Those of functions and rerankers are checked by `outbound`."""
 
 
-def parameter_places(operation: str) -> tuple[ParameterPlace, ...]:
-    """Return where in the request of an RPC parameters are."""
+def parameter_places(paths: Mapping[str, Sequence[str]]) -> tuple[ParameterPlace, ...]:
+    """Return where in the request of an RPC parameters are.
+
+    Args:
+        paths: what the request holds; see `messages.paths_in`.
+    """
     found = []
     for parameters in PARAMETERS:
-        for path in messages.paths_to(operation, parameters.message):
+        for path in paths.get(parameters.message, ()):
             field = f"{path}.{parameters.field}" if path else parameters.field
             keys, values = (field, "") if parameters.names_only else (f"{field}.key", f"{field}.value")
             found.append(ParameterPlace(keys, values if parameters.nested else "", parameters))

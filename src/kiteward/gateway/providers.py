@@ -5,17 +5,15 @@ needs the privilege CallProvider besides its own. Keys are in the configuration 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 from kiteward.gateway import outbound
 from kiteward.gateway.resolved_request import ResolvedRequest
+from kiteward.gateway.settings import Providers
 from kiteward.milvus import messages
-
-Providers = frozenset[tuple[str, str]]
-"""Names of providers, each with an address that a request may name; `""`: a request names the provider only."""
 
 _SHOWN: Final = 64
 """Most characters of a refused name that the error repeats."""
@@ -37,33 +35,17 @@ _ACCEPTED: Final = frozenset(
 _KEY: Final = re.compile(r"key|token|secret|passw|auth|integration_id", re.IGNORECASE)
 """Names of parameters that hold a key."""
 
-_ENTRY: Final = re.compile(r"([a-z0-9_]+)(?:=(https?://[^\s/?#@\\]+(?:/[^\s?#\\]*)?))?")
 _MODEL_NAME: Final = re.compile(r"(?!.*(\.\.|//))[A-Za-z0-9][A-Za-z0-9._:@/-]*")
 """Providers put it into the path of the address, so that it may not lead out of there."""
 
 
-def parsed(entries: Iterable[str]) -> Providers:
-    """Return the providers of a list of entries: `openai`, or `tei=https://tei.example:8080`.
+def function_paths(paths: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return the fields of an RPC's request that hold functions.
 
-    Raises:
-        ValueError: an entry is not written so. The message completes a sentence that begins with the name of the
-            setting, and does not contain the entry.
+    Args:
+        paths: what the request holds; see `messages.paths_in`.
     """
-    found = set()
-    for entry in entries:
-        match = _ENTRY.fullmatch(entry)
-        if match is None:
-            raise ValueError(
-                "must list providers in small letters, as openai, or with the address that requests may name, as "
-                "tei=https://tei.example:8080, which has no user, query or fragment"
-            )
-        found.add((match[1], match[2] or ""))
-    return frozenset(found)
-
-
-def function_paths(operation: str) -> tuple[str, ...]:
-    """Return the fields of an RPC's request that hold functions."""
-    return messages.paths_to(operation, outbound.FUNCTION)
+    return tuple(paths.get(outbound.FUNCTION, ()))
 
 
 def are_called(paths: Sequence[str], fields: Mapping[str, Any]) -> bool:

@@ -14,7 +14,6 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 from kiteward.engine.base import EngineHealth
 from kiteward.iam.row_policies import is_row_property
-from kiteward.milvus import messages
 
 _MILVUS: Final = "milvus.proto.milvus"
 _SCHEMA: Final = "milvus.proto.schema"
@@ -166,12 +165,16 @@ RULES: Final = (*_OF_READS, *_OF_WRITES, *_OF_DEFINITIONS, *_OF_LOADING, *_OF_SE
 """Every field that an engine ignores though it changes the result."""
 
 
-def places(operation: str) -> tuple[Place, ...]:
-    """Return the fields of an RPC's request to which the rules apply."""
+def places(paths: Mapping[str, Sequence[str]]) -> tuple[Place, ...]:
+    """Return the fields of an RPC's request to which the rules apply.
+
+    Args:
+        paths: what the request holds; see `messages.paths_in`.
+    """
     return tuple(
         Place(f"{path}.{rule.field}" if path else rule.field, rule)
         for rule in RULES
-        for path in messages.paths_to(operation, rule.message)
+        for path in paths.get(rule.message, ())
     )
 
 

@@ -20,12 +20,10 @@ from kiteward.iam.caller import Caller, is_administrator
 from kiteward.iam.lookup import require_role, stored_user
 from kiteward.iam.passwords import grace_period_end
 from kiteward.iam.services import Services
+from kiteward.iam.settings import LONGEST_LIFE
 from kiteward.store.listings import KeyListing, KeyState, ListedKeys, Slice
 from kiteward.store.records import KeyRecord
 from kiteward.store.transaction import Transaction
-
-LONGEST_LIFE: Final = 10 * 366 * 24 * 3600
-"""Most seconds until a key expires."""
 
 _MOST_NETWORKS: Final = 100
 _LONGEST_DESCRIPTION: Final = 1024

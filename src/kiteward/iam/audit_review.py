@@ -4,12 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-from kiteward.audit.events import HIDDEN
-from kiteward.audit.reader import AuditPage, AuditQuery, AuditReader, Entry
-from kiteward.audit.shared import NOT_SHARED
+from kiteward.audit.events import HIDDEN, NOT_SHARED
+from kiteward.audit.reader import AuditPage, AuditQuery, AuditReader, Entry, Scope
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineError, InvalidArgument, NotFound
 from kiteward.iam.access import AccessExplanation, AccessQuestion, Who, explain_access
@@ -17,13 +15,6 @@ from kiteward.iam.caller import Caller
 from kiteward.iam.services import Services
 
 _ALLOWED: Final = "allowed"
-
-
-class Scope(StrEnum):
-    """Which lines are looked at: those that replicas share, or all of this replica. A single server shares all."""
-
-    ALL = "all"
-    REPLICA = "replica"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from secrets import token_hex
 from typing import Final, Protocol
 
 from kiteward.authn.second_factor import recovery_codes
-from kiteward.authn.second_factor.passkeys import NewPasskey, PasskeyRefused
+from kiteward.authn.second_factor.rules import NewPasskey, PasskeyRefused
 from kiteward.authn.sessions import Session
 from kiteward.authn.sign_in import SignIn
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail

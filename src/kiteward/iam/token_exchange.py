@@ -27,7 +27,8 @@ from kiteward.domain.identity import (
 from kiteward.iam.api_keys import is_covered
 from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_role, require_user
-from kiteward.iam.services import EVERY_ROLE, Services
+from kiteward.iam.services import Services
+from kiteward.iam.settings import EVERY_ROLE
 from kiteward.store.exchange_records import Exchange
 from kiteward.store.records import KeyRecord, UserRecord
 from kiteward.store.transaction import Transaction

@@ -1,6 +1,6 @@
 """Where in a message a field sits, by the protocol's descriptors."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -15,25 +15,24 @@ SERIALISED: Final[Mapping[str, str]] = MappingProxyType(
 """Bytes fields that hold a message, and which; the descriptors do not say it."""
 
 
-def find(message: Descriptor, name: str) -> tuple[str, ...]:
-    """Return the path of every field that holds a message of a type; a message of that type itself has the path `""`.
+def paths(message: Descriptor) -> Mapping[str, tuple[str, ...]]:
+    """Return the paths of every field that holds a message, nested ones included, by the full name of its type.
 
     Args:
-        message: the message in which the paths start.
-        name: full name of the type.
+        message: the message in which the paths start; it has the path `""` itself.
     """
-    return tuple(_found(message, name, "", frozenset()))
+    found: dict[str, list[str]] = {}
+    _collect(message, "", frozenset(), found)
+    return {name: tuple(each) for name, each in found.items()}
 
 
-def _found(message: Descriptor, name: str, prefix: str, above: frozenset[str]) -> Iterator[str]:
-    if message.full_name == name:
-        yield prefix
-        return
+def _collect(message: Descriptor, prefix: str, above: frozenset[str], found: dict[str, list[str]]) -> None:
+    found.setdefault(message.full_name, []).append(prefix)
+    above |= {message.full_name}
     for field in message.fields:
         inside = inner(field)
         if inside is not None and inside.full_name not in above:
-            path = f"{prefix}.{field.name}" if prefix else field.name
-            yield from _found(inside, name, path, above | {message.full_name})
+            _collect(inside, f"{prefix}.{field.name}" if prefix else field.name, above, found)
 
 
 def inner(field: FieldDescriptor) -> Descriptor | None:

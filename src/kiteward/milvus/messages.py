@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from kiteward.domain.errors import EngineResponseUnreadable, OperationUnknown, PayloadMalformed
-from kiteward.milvus.field_paths import find, inner
+from kiteward.milvus.field_paths import inner, paths
 from kiteward.milvus.generated import common_pb2 as common_pb2  # noqa: PLC0414  exported
 from kiteward.milvus.generated import milvus_pb2 as milvus_pb2  # noqa: PLC0414  exported
 from kiteward.milvus.generated import rg_pb2 as rg_pb2  # noqa: PLC0414  exported
@@ -109,8 +109,6 @@ UserResult: TypeAlias = milvus_pb2.UserResult
 SERVICE = "milvus.proto.milvus.MilvusService"
 TELEMETRY_SERVICE = "milvus.proto.milvus.ClientTelemetryService"
 
-MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-"""Size of the largest message that Milvus takes; its `proxy.grpc.serverMaxRecvSize`."""
 
 COLLECTION_NOT_FOUND = 100
 """`Status.code` of a collection that does not exist (contract appendix A)."""
@@ -385,14 +383,15 @@ def serialised_in(request: MessageType) -> Mapping[str, MessageType]:
     return {field.name: GetMessageClass(message) for field, message in held if message is not None}
 
 
-def paths_to(method: str, message: str) -> tuple[str, ...]:
-    """Return the path of every field of a request, nested ones included, that holds a message of a type.
+def paths_in(method: str) -> Mapping[str, tuple[str, ...]]:
+    """Return the paths of every field of a request that holds a message, by the full name of its type.
+
+    Fields of nested messages are included. The request itself has the path `""`.
 
     Args:
         method: the RPC.
-        message: full name of the message type. The request itself has the path `""`.
 
     Raises:
         OperationUnknown: there is no such RPC.
     """
-    return find(descriptor_of(method_of(method).request), message)
+    return paths(descriptor_of(method_of(method).request))

@@ -1,16 +1,12 @@
 """The connections of the store: one writer, several readers, translated errors, orderly cancellation."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
-import asyncpg
 from sqlalchemy import Column, CursorResult, Executable, Row, Table
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -18,11 +14,11 @@ from kiteward.domain.errors import CommitUnknown, StoreError, StoreUnavailable, 
 from kiteward.store import statements
 from kiteward.store.backend import Engines
 from kiteward.store.driver_errors import (
-    ConnectionRefused,
     Reason,
     connection_ended,
     described,
     outcome_is_known,
+    raised_by_drivers,
     reason_of,
 )
 
@@ -34,17 +30,6 @@ Parameters = dict[str, Any] | list[dict[str, Any]]
 Observer = Callable[[str, float], None]
 """Called after every `read` and `commit` that succeeded, with the seconds it took, waiting included."""
 
-
-DRIVER_ERRORS: Final = (
-    SQLAlchemyError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    ConnectionRefused,
-    sqlite3.Error,
-    UnicodeError,
-    OSError,
-)
-"""What drivers and the libraries below them raise."""
 
 Following = Callable[[list[Rows]], Sequence[Executable]]
 """Returns the statements that depend on what others have read."""
@@ -70,7 +55,7 @@ def translated(done: str) -> Iterator[None]:
     """
     try:
         yield
-    except DRIVER_ERRORS as error:
+    except raised_by_drivers() as error:
         raise unavailable(done, reason_of(error)) from described(error)
 
 
@@ -187,7 +172,7 @@ class Reader:
         """Read, once more if the connection turns out to have ended: after a restart of the database all have."""
         try:
             return await self._attempt(statements, following)
-        except DRIVER_ERRORS as error:
+        except raised_by_drivers() as error:
             if not connection_ended(error):
                 raise
         return await self._attempt(statements, following)
@@ -234,11 +219,11 @@ class WriteTransaction:
         """Refuse every further use."""
         self._open = False
 
-    def insert_missing(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+    def insert_missing(self, table: Table) -> "statements.Upsert":
         """Return an insert that skips rows whose key exists already; its row count is the number of new ones."""
         return statements.insert_missing(table, self._connection.dialect.name)
 
-    def insert_later(self, column: Column[float]) -> sqlite.Insert | postgresql.Insert:
+    def insert_later(self, column: Column[float]) -> "statements.Upsert":
         """Return an insert that, where a key exists already, replaces the value of a column by a higher one only."""
         return statements.insert_later(column, self._connection.dialect.name)
 
@@ -296,7 +281,7 @@ class WriteTransaction:
         self._failed = True  # until it has succeeded
         try:
             await self._connection.commit()
-        except DRIVER_ERRORS as error:
+        except raised_by_drivers() as error:
             if outcome_is_known(error):
                 raise unavailable("written", reason_of(error)) from described(error)
             raise CommitUnknown(UNKNOWN) from described(error)
@@ -352,7 +337,7 @@ class Writer:
         if self._connection is not None and await self._is_usable(self._connection):
             try:
                 return await self._begun(self._connection)
-            except DRIVER_ERRORS as error:
+            except raised_by_drivers() as error:
                 if not connection_ended(error):
                     raise
         await self._discard()

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import asyncpg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from kiteward.domain.error_codes import ErrorCode
 
@@ -112,8 +111,25 @@ _WITHOUT_VALUES: Final = frozenset({"08", "25", "28", "3D", "3F", "40", "53", "5
 """The classes of SQLSTATE whose messages speak of the server, the connection or the transaction, never of a value."""
 
 
+def raised_by_drivers() -> tuple[type[BaseException], ...]:
+    """Return what drivers and the libraries below them raise. It is asked for when something was raised."""
+    import asyncpg  # noqa: PLC0415  loaded where a database has raised something, or is PostgreSQL
+
+    return (
+        SQLAlchemyError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        ConnectionRefused,
+        sqlite3.Error,
+        UnicodeError,
+        OSError,
+    )
+
+
 def reason_of(error: BaseException) -> Reason:
     """Return what an error of a driver, or of SQLAlchemy around one, means."""
+    import asyncpg  # noqa: PLC0415  as above
+
     for each in _chain(error):
         if isinstance(each, ConnectionRefused):
             return each.reason
@@ -131,6 +147,8 @@ def reason_of(error: BaseException) -> Reason:
 
 def refusal_of(error: Exception) -> Reason:
     """Return what an error means that occurred while a connection was made."""
+    import asyncpg  # noqa: PLC0415  as above
+
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return STANDBY
     if isinstance(error, TimeoutError):
@@ -149,6 +167,8 @@ def connection_ended(error: BaseException) -> bool:
 
     What was read over it can be read over another one. A timeout is none of these: the database may be slow.
     """
+    import asyncpg  # noqa: PLC0415  as above
+
     for each in _chain(error):
         if isinstance(each, ConnectionRefused | TimeoutError):
             return False
@@ -166,6 +186,8 @@ def outcome_is_known(error: BaseException) -> bool:
     A database that answers ERROR has rolled back. Where the connection ended, or the time was over, the commit may
     have been carried out, or may still be.
     """
+    import asyncpg  # noqa: PLC0415  as above
+
     for each in _chain(error):
         if isinstance(each, asyncpg.PostgresError):
             severity: str | None = each.severity_en

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kiteward.domain.errors import CommitUnknown, ConfigurationError, StoreUnavailable
 from kiteward.store import factor_tables, schema
 from kiteward.store.backend import Backend
-from kiteward.store.connections import DRIVER_ERRORS, translated, unavailable
-from kiteward.store.driver_errors import described, outcome_is_known, reason_of
+from kiteward.store.connections import translated, unavailable
+from kiteward.store.driver_errors import described, outcome_is_known, raised_by_drivers, reason_of
 from kiteward.store.statements import broken_references
 
 Progress = Callable[[str, int, int], None]
@@ -150,7 +150,7 @@ async def _compare(moved: dict[Table, Content], connection: AsyncConnection) -> 
 async def _commit(connection: AsyncConnection) -> None:
     try:
         await connection.commit()
-    except DRIVER_ERRORS as error:
+    except raised_by_drivers() as error:
         if outcome_is_known(error):
             raise unavailable("moved", reason_of(error)) from described(error)
         raise CommitUnknown(

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Executable, case, delete, exists, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from kiteward.store import schema
 from kiteward.store.connections import Rows
 from kiteward.store.records import AttemptsHeld
-from kiteward.store.statements import database_time
+from kiteward.store.statements import database_time, insert_with_conflicts
 
 ANY: Final = "*"
 """Stands for all sources in the row of a user, and for all users in the row of a source."""
@@ -62,7 +61,7 @@ class Attempts:
             dialect: the name of the dialect of the database.
         """
         self._run = run
-        self._insert = postgresql.insert if dialect == postgresql.dialect.name else sqlite.insert
+        self._dialect = dialect
 
     async def begin(self, user: str, source: str, rules: AttemptRules) -> AttemptsHeld:
         digest, now = digest_of(user), database_time()
@@ -70,7 +69,7 @@ class Attempts:
         values = select(*(literal(each) for each in (digest, source, 0.0, 1)), now, literal(0.0)).where(
             ~exists().where(*_named(ANY, source), _level(now, rules) >= rules.source_burst)
         )
-        new = self._insert(_table).from_select([column.name for column in _held], values)
+        new = insert_with_conflicts(_table, self._dialect).from_select([column.name for column in _held], values)
         begun = new.on_conflict_do_update(
             index_elements=[_held.user_digest, _held.source],
             set_={"failures": failures, "running": running + 1, "changed_at": now},
@@ -122,7 +121,7 @@ class Attempts:
         steps = [(failures == rules.free + step, now + wait) for step, wait in enumerate(rules.waits)]
         waiting = case((failures < rules.free, _held.wait_until), *steps, else_=now + rules.waits[-1])
         first = {"user_digest": digest, "source": source, "failures": 1.0, "running": 0}
-        added = self._insert(_table).values(**first, changed_at=now, wait_until=0.0)
+        added = insert_with_conflicts(_table, self._dialect).values(**first, changed_at=now, wait_until=0.0)
         await self._run(
             added.on_conflict_do_update(
                 index_elements=[_held.user_digest, _held.source],
@@ -139,7 +138,7 @@ class Attempts:
         """Replace the failures of a row, or make it with one, and return them."""
         now = database_time()
         first = {"user_digest": digest, "source": source, "failures": 1.0, "running": 0}
-        added = self._insert(_table).values(**first, changed_at=now, wait_until=0.0)
+        added = insert_with_conflicts(_table, self._dialect).values(**first, changed_at=now, wait_until=0.0)
         return await self._run(
             added.on_conflict_do_update(
                 index_elements=[_held.user_digest, _held.source],

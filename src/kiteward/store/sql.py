@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Executable, bindparam, update
 
@@ -33,8 +34,6 @@ from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.identity_records import GroupRole
 from kiteward.store.intent_records import Intent
 from kiteward.store.listings import KeyListing, ListedKeys, ListedUsers, Slice, UserListing
-from kiteward.store.postgresql.backend import PostgresqlBackend
-from kiteward.store.postgresql.replicas import PostgresqlReplicas, announcement
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import (
     HashSchemes,
@@ -50,6 +49,9 @@ from kiteward.store.scim import ScimReads
 from kiteward.store.sign_in_failures import Attempts
 from kiteward.store.sqlite import SqliteBackend, database_path
 from kiteward.store.transaction import Transaction
+
+if TYPE_CHECKING:  # PostgreSQL and its driver are loaded where they are used
+    from kiteward.store.postgresql.replicas import PostgresqlReplicas
 
 
 class SqlStore:
@@ -305,9 +307,11 @@ class SqlStore:
         async with self._writer.write_transaction() as write_transaction:
             yield Transaction(write_transaction, self._clock, self._announcement)
 
-    def replicas(self, *, patience: float) -> PostgresqlReplicas | None:
+    def replicas(self, *, patience: float) -> "PostgresqlReplicas | None":
         if self._shared is None:
             return None
+        from kiteward.store.postgresql.replicas import PostgresqlReplicas  # noqa: PLC0415  as above
+
         return PostgresqlReplicas(
             self._shared, self._writer.write_transaction, announcer=self._announcer, patience=patience
         )
@@ -335,7 +339,11 @@ class SqlStore:
 
     def _announcement(self, revision: int, servers: int) -> Executable | None:
         """Return what announces a revision in the transaction that makes it; None where nobody can share the store."""
-        return None if self._shared is None else announcement(revision, self._announcer, servers)
+        if self._shared is None:
+            return None
+        from kiteward.store.postgresql.replicas import announcement  # noqa: PLC0415  as above
+
+        return announcement(revision, self._announcer, servers)
 
 
 def backend_of(location: str | os.PathLike[str] | PostgresqlSettings) -> Backend:
@@ -345,6 +353,8 @@ def backend_of(location: str | os.PathLike[str] | PostgresqlSettings) -> Backend
         ConfigurationError: the address names something else.
     """
     if isinstance(location, PostgresqlSettings):
+        from kiteward.store.postgresql.backend import PostgresqlBackend  # noqa: PLC0415  as above
+
         return PostgresqlBackend(location)
     return SqliteBackend(database_path(location))
 

@@ -1,12 +1,19 @@
 """Expressions that SQLite and PostgreSQL write in different words; the dialect of the connection chooses."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Boolean, Column, Connection, Float, Integer, Table, Text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    Upsert = sqlite.Insert | postgresql.Insert
+
+POSTGRESQL: Final = "postgresql"
+"""The name of SQLAlchemy's dialect of PostgreSQL."""
 
 
 class position(FunctionElement[int]):  # noqa: N801  used as a function
@@ -134,19 +141,33 @@ def _timeline_postgresql(_element: timeline, _compiler: SQLCompiler, **_options:
     return "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"  # the name of a segment begins with it
 
 
-def insert_missing(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+def insert_with_conflicts(table: Table, dialect: str) -> "Upsert":
+    """Return an insert that can say what becomes of rows whose key exists already.
+
+    Args:
+        table: where rows are inserted.
+        dialect: the name of the dialect of the connection.
+    """
+    if dialect == POSTGRESQL:
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert  # noqa: PLC0415  not where it is not used
+
+        return postgresql_insert(table)
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert  # noqa: PLC0415  as above
+
+    return sqlite_insert(table)
+
+
+def insert_missing(table: Table, dialect: str) -> "Upsert":
     """Return an insert that skips rows whose key exists already; its row count is the number of new ones.
 
     Args:
         table: where rows are inserted.
         dialect: the name of the dialect of the connection.
     """
-    if dialect == postgresql.dialect.name:
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+    return insert_with_conflicts(table, dialect).on_conflict_do_nothing()
 
 
-def insert_later(column: Column[float], dialect: str) -> sqlite.Insert | postgresql.Insert:
+def insert_later(column: Column[float], dialect: str) -> "Upsert":
     """Return an insert that, where a key exists already, replaces the value of a column by a higher one only.
 
     Args:
@@ -154,23 +175,16 @@ def insert_later(column: Column[float], dialect: str) -> sqlite.Insert | postgre
         dialect: the name of the dialect of the connection.
     """
     table = column.table
-    if dialect == postgresql.dialect.name:
-        new = postgresql.insert(table)
-        return new.on_conflict_do_update(
-            index_elements=table.primary_key,
-            set_={column.name: new.excluded[column.name]},
-            where=column < new.excluded[column.name],
-        )
-    newer = sqlite.insert(table)
-    return newer.on_conflict_do_update(
+    new = insert_with_conflicts(table, dialect)
+    return new.on_conflict_do_update(
         index_elements=table.primary_key,
-        set_={column.name: newer.excluded[column.name]},
-        where=column < newer.excluded[column.name],
+        set_={column.name: new.excluded[column.name]},
+        where=column < new.excluded[column.name],
     )
 
 
 def broken_references(connection: Connection) -> int:
     """Return how many rows refer to a row that is not there."""
-    if connection.dialect.name == postgresql.dialect.name:
+    if connection.dialect.name == POSTGRESQL:
         return 0  # it enforces foreign keys always, also while tables change
     return len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())

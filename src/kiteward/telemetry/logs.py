@@ -7,11 +7,9 @@ terminal control characters are, and the lines of a traceback are marked. Traceb
 
 import logging
 import re
+from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final, Literal, TextIO
-
-import structlog
-from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
 
 Level = Literal["debug", "info", "warning", "error"]
 """From which level on our own lines are written."""
@@ -27,7 +25,7 @@ _FIRST: Final = ("time", "level", "logger", _MESSAGE, _WORKER, REQUEST_ID, "exce
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _MARK: Final = "    | "
 
-Event = structlog.typing.EventDict
+Event = MutableMapping[str, Any]
 
 _request: Final[ContextVar[str]] = ContextVar("request", default="")
 
@@ -65,6 +63,14 @@ def set_level(level: Level) -> None:
 
 def formatter(*, for_people: bool, worker: int | None = None) -> logging.Formatter:
     """Return the formatter that turns a record into a line, of a worker with this number if one is given."""
+    # Loaded here: everybody needs the id of a request, and a server alone writes a log.
+    import structlog  # noqa: PLC0415
+    from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name  # noqa: PLC0415
+
+    encoded = structlog.processors.JSONRenderer()
+
+    def json_line(logger: Any, name: str, event: Event) -> str | bytes:
+        return encoded(logger, name, {key: event[key] for key in _FIRST if key in event})
 
     def add_worker(_logger: Any, _name: str, event: Event) -> Event:
         if worker is not None:
@@ -84,7 +90,7 @@ def formatter(*, for_people: bool, worker: int | None = None) -> logging.Formatt
             ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             structlog.processors.EventRenamer(_MESSAGE),
-            _line if for_people else _json,
+            _line if for_people else json_line,
         ],
     )
 
@@ -94,13 +100,6 @@ def _add_request(_logger: Any, _name: str, event: Event) -> Event:
     if request_id:
         event[REQUEST_ID] = request_id
     return event
-
-
-_encoded: Final = structlog.processors.JSONRenderer()
-
-
-def _json(logger: Any, name: str, event: Event) -> str | bytes:
-    return _encoded(logger, name, {key: event[key] for key in _FIRST if key in event})
 
 
 def _line(_logger: Any, _name: str, event: Event) -> str:

@@ -12,7 +12,8 @@ from tests.support.gateway import encoded, presented
 from tests.support.in_process_server import ask, serving
 from tests.support.listeners import LOOPBACK, call, refused
 
-from kiteward.api.health import DEFAULT_PORT, HealthSettings, build_app
+from kiteward.api.health import build_app
+from kiteward.api.health_settings import DEFAULT_PORT, HealthSettings
 from kiteward.audit.writer import AuditState, AuditWriter
 from kiteward.config.loading import settings_from
 from kiteward.domain import errors

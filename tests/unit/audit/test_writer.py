@@ -13,8 +13,9 @@ import pytest
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles, files_of
+from kiteward.audit.settings import AuditSettings
 from kiteward.audit.verify import verify
-from kiteward.audit.writer import AuditSettings, AuditWriter, NullAuditSink, open_sink
+from kiteward.audit.writer import AuditWriter, NullAuditSink, open_sink
 from kiteward.domain.errors import AuditUnavailable, ConfigurationError
 
 

@@ -7,7 +7,8 @@ from benchmarks.peers import free_port
 from tests.support.fake_upstream import FakeMilvus, serving
 
 from kiteward.authz.privileges import PRIVILEGES
-from kiteward.bootstrap.engine_review import TRIALS, EngineReview, review_engine
+from kiteward.bootstrap.engine_review import TRIALS, review_engine
+from kiteward.bootstrap.review import Review
 from kiteward.domain.identity import Secret
 from kiteward.engine import remote
 from kiteward.engine.upstream import Address, RemoteEngineSettings
@@ -36,9 +37,7 @@ def milvus() -> FakeMilvus:
 
 async def test_engine_with_an_account_of_its_own_is_well(milvus: FakeMilvus) -> None:
     async with serving(milvus) as address:
-        assert await review_engine(account(address)) == EngineReview(
-            notes=(f"the remote engine {address} is Milvus 2.6.17",)
-        )
+        assert await review_engine(account(address)) == Review(notes=(f"the remote engine {address} is Milvus 2.6.17",))
 
 
 async def test_engine_without_authorization_is_unsafe() -> None:
@@ -69,7 +68,7 @@ async def test_password_that_crosses_the_network_without_tls_is_unsafe() -> None
 
 async def test_engine_that_is_not_there_is_a_fault() -> None:
     found = await review_engine(account(Address("127.0.0.1", free_port())))
-    assert found == EngineReview(faults=("the engine cannot be reached: it refuses connections",))
+    assert found == Review(faults=("the engine cannot be reached: it refuses connections",))
 
 
 @pytest.mark.parametrize("privilege", TRIALS)

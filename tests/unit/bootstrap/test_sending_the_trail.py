@@ -10,9 +10,9 @@ from tests.support.audit_lines import lines
 from tests.support.in_process_server import ask, serving
 from tests.support.otlp_collector import Collector, collecting
 
-from kiteward.api.health import HealthSettings
+from kiteward.api.health_settings import HealthSettings
 from kiteward.audit.exports.settings import OtlpSettings
-from kiteward.audit.writer import AuditSettings
+from kiteward.audit.settings import AuditSettings
 from kiteward.gateway.replicas.settings import ReplicaSettings
 
 

@@ -21,9 +21,10 @@ from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.authz.model import BUILT_IN_ROLES
 from kiteward.bootstrap.components import repeat
-from kiteward.bootstrap.first_start import PUBLIC_SEEDS, is_loopback
+from kiteward.bootstrap.first_start import PUBLIC_SEEDS
 from kiteward.bootstrap.server import Server
 from kiteward.bootstrap.serving import ready, serve
+from kiteward.bootstrap.start_checks import is_loopback
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld, EngineUnavailable, StoreUnavailable
 from kiteward.domain.identity import Secret

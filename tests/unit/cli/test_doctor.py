@@ -15,7 +15,7 @@ from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.authz.model import Role
 from kiteward.authz.row_policies import PolicyType, RowAction, RowPolicy
 from kiteward.bootstrap import store_review
-from kiteward.bootstrap.engine_review import EngineReview
+from kiteward.bootstrap.review import Review
 from kiteward.cli.main import main
 from kiteward.config.keys import KEYS
 from kiteward.domain.errors import ConfigurationError
@@ -80,11 +80,11 @@ def test_remote_engine_is_reviewed_instead_of_the_embedded_one(
 ) -> None:
     reviewed: list[RemoteEngineSettings] = []
 
-    async def review(settings: RemoteEngineSettings) -> EngineReview:
+    async def review(settings: RemoteEngineSettings) -> Review:
         reviewed.append(settings)
-        return EngineReview(("it is Milvus",), ("it lacks Insert",), ("it accepts everybody",))
+        return Review(("it is Milvus",), ("it lacks Insert",), ("it accepts everybody",))
 
-    monkeypatch.setattr("kiteward.cli.doctor.review_engine", review)
+    monkeypatch.setattr("kiteward.bootstrap.engine_review.review_engine", review)
     monkeypatch.setenv("KITEWARD_ENGINE_PASSWORD", "Canary-Canary-2")
     Path("data/engine/collections").mkdir(parents=True)
     status, shown = diagnosis(
@@ -108,10 +108,10 @@ def test_remote_engine_is_reviewed_instead_of_the_embedded_one(
 def test_fault_alone_is_a_status_of_failure(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def review(_settings: RemoteEngineSettings) -> EngineReview:
+    async def review(_settings: RemoteEngineSettings) -> Review:
         raise ConfigurationError("kiteward.engine.tls.ca cannot be used")
 
-    monkeypatch.setattr("kiteward.cli.doctor.review_engine", review)
+    monkeypatch.setattr("kiteward.bootstrap.engine_review.review_engine", review)
     status, shown = diagnosis(capsys, "", "--engine", "grpcs://milvus")
     assert status == 1
     assert "fault: kiteward.engine.tls.ca cannot be used" in shown
@@ -286,10 +286,10 @@ def test_row_policies_that_do_not_protect_as_they_seem_to_are_noted(
     Path("data").mkdir(mode=0o700)
     asyncio.run(store_with_row_policies())
 
-    async def review(_: RemoteEngineSettings) -> EngineReview:
-        return EngineReview()
+    async def review(_: RemoteEngineSettings) -> Review:
+        return Review()
 
-    monkeypatch.setattr("kiteward.cli.doctor.review_engine", review)
+    monkeypatch.setattr("kiteward.bootstrap.engine_review.review_engine", review)
     monkeypatch.setenv("KITEWARD_ENGINE_PASSWORD", "Canary-Canary-2")
     text = "kiteward: {engine: {address: 'grpc://127.0.0.1:1', user: kiteward}}" if shared else ""
     _, shown = diagnosis(capsys, text)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from kiteward.cli import import_policy
 from kiteward.cli.main import main
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
@@ -32,7 +31,7 @@ class Source:
 @pytest.fixture
 def source(monkeypatch: pytest.MonkeyPatch) -> Source:
     source = Source()
-    monkeypatch.setattr(import_policy, "import_from", source)
+    monkeypatch.setattr("kiteward.bootstrap.policy_import.import_from", source)
     return source
 
 

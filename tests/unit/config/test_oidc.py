@@ -106,7 +106,7 @@ def test_every_key_of_an_entry_is_read(tmp_path: Path) -> None:
         ({"audience": None}, "[0].audience is missing"),
         ({"audience": {"a": 1}}, "[0].audience must be one value"),
         ({"signInClaims": {"hd": "x"}}, "[0].signInClaims needs clientId"),
-        ({"audiance": "x"}, "unknown key kiteward.oidc[0].audiance; valid keys: algorithms"),
+        ({"audiance": "x"}, "unknown key kiteward.oidc[0].audiance: did you mean audience?"),
         ({"algorithms": ["HS256"]}, "[0].algorithms must be some of RS256"),
         ({"algorithms": ["none"]}, "[0].algorithms must be some of RS256"),
         ({"algorithms": []}, "[0].algorithms must be some of RS256"),

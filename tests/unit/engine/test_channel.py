@@ -18,7 +18,7 @@ from kiteward.domain.errors import (
     EngineUnavailable,
 )
 from kiteward.engine.channel import EngineChannel
-from kiteward.milvus.messages import MAX_MESSAGE_BYTES
+from kiteward.milvus.limits import MAX_MESSAGE_BYTES
 
 Answer = Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]
 

@@ -20,7 +20,7 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import Secret
 from kiteward.engine.channel import EngineChannel
-from kiteward.milvus.messages import MAX_MESSAGE_BYTES
+from kiteward.milvus.limits import MAX_MESSAGE_BYTES
 from kiteward.net.http2 import ClientLimits, ClientSettings
 from kiteward.net.http2.session import Setting
 

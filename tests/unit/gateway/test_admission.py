@@ -7,7 +7,7 @@ from tests.support.gateway import GatewayHarness, presented
 from kiteward.domain.errors import AuthenticationError, InvalidArgument
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.call import Call
-from kiteward.gateway.parameters import UnknownParameters
+from kiteward.gateway.settings import UnknownParameters
 from kiteward.milvus import messages
 
 FIELD_27 = b"\xd8\x01\x01"

@@ -10,7 +10,8 @@ from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import InvalidArgument
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.gateway.parameters import PARAMETERS, UnknownParameters, check_parameters
+from kiteward.gateway.parameters import PARAMETERS, check_parameters
+from kiteward.gateway.settings import UnknownParameters
 from kiteward.milvus import messages
 
 

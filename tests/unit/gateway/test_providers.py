@@ -13,12 +13,12 @@ from kiteward.domain.errors import AccessDenied, InvalidArgument
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.outbound import FUNCTION
-from kiteward.gateway.providers import parsed
+from kiteward.gateway.settings import providers_in
 from kiteward.milvus import messages
 
 ADDRESS = "http://tei.example:8080"
 ELSEWHERE = "http://192.0.2.1/kept-secret"
-LISTED = parsed(["openai", f"tei={ADDRESS}"])
+LISTED = providers_in(["openai", f"tei={ADDRESS}"])
 RERANKER = {"reranker": "model", "provider": "tei", "endpoint": ADDRESS, "queries": json.dumps(["kites"])}
 EMBEDDING = {"provider": "openai", "model_name": "text-embedding-3-small", "credential": "openai_1", "dim": "2"}
 
@@ -88,7 +88,7 @@ async def refusal(harness: GatewayHarness, rpc: str, fields: dict[str, Any]) -> 
 
 
 def test_every_rpc_with_functions_is_called_here() -> None:
-    holding = {row.name for row in OPERATIONS.values() if row.by_engine and messages.paths_to(row.name, FUNCTION)}
+    holding = {row.name for row in OPERATIONS.values() if row.by_engine and FUNCTION in messages.paths_in(row.name)}
     assert holding == {rpc for rpc, _, _ in CALLING}
     assert all(bool(row.functions) is (row.name in holding) for row in OPERATIONS.values())
 
@@ -247,15 +247,15 @@ async def test_other_ways_to_a_provider_stay_closed(providers: GatewayHarness) -
 )
 def test_entry_of_another_form_is_refused_and_not_shown(entry: str) -> None:
     with pytest.raises(ValueError, match="must list providers") as refused:
-        parsed(["openai", entry])
+        providers_in(["openai", entry])
     assert "secret" not in str(refused.value)
 
 
 def test_provider_may_be_listed_with_several_addresses() -> None:
-    assert parsed(["tei=http://a/v1", "tei=https://b:1", "tei"]) == {
+    assert providers_in(["tei=http://a/v1", "tei=https://b:1", "tei"]) == {
         *(("tei", "http://a/v1"), ("tei", "https://b:1"), ("tei", "")),
     }
-    assert parsed([]) == frozenset()
+    assert providers_in([]) == frozenset()
 
 
 @pytest.mark.parametrize("key", ["api_key", "integration_id", "Authorization", "access_token"])

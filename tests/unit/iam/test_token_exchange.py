@@ -16,7 +16,7 @@ from kiteward.audit.writer import AuditWriter
 from kiteward.domain.errors import AccessDenied, InvalidArgument, KeyRejected, LimitReached, NotFound, RoleNotFound
 from kiteward.domain.identity import Secret
 from kiteward.gateway.audit_recorder import Recorder
-from kiteward.iam.services import ExchangeRules
+from kiteward.iam.settings import ExchangeRules
 from kiteward.iam.token_exchange import TokenType, WantedKey
 
 ROLES = {"svc": frozenset({"viewer", "writer"})}

@@ -13,7 +13,7 @@ from tests.unit.iam.json_api.conftest import Own
 from kiteward.bootstrap.components import record_last_used
 from kiteward.domain.errors import InvalidArgument, KeyRejected
 from kiteward.domain.identity import Secret, TokenCredential
-from kiteward.iam.services import ExchangeRules
+from kiteward.iam.settings import ExchangeRules
 from kiteward.iam.token_exchange import TokenType
 
 URL = "https://idp.example"

@@ -8,7 +8,7 @@ from kiteward.domain.errors import AlreadyExists, LimitReached, RoleNotFound, Us
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.iam import users
 from kiteward.iam.passwords import PasswordChange, reset_password
-from kiteward.iam.services import Limits
+from kiteward.iam.settings import Limits
 
 
 async def unverified(_credential: PasswordCredential) -> str:

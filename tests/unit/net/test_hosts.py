@@ -8,7 +8,7 @@ import pytest
 import trustme
 from tests.support.in_process_server import ask, serving
 
-from kiteward.api.health import HealthSettings
+from kiteward.api.health_settings import HealthSettings
 from kiteward.bootstrap.server import Server
 from kiteward.config.loading import settings_from
 from kiteward.domain.errors import ConfigurationError

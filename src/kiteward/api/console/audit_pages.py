@@ -7,11 +7,10 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from kiteward.api.console.request import ConsoleRequest, Page
-from kiteward.audit.reader import KINDS, OUTCOMES, shown
+from kiteward.audit.reader import KINDS, OUTCOMES, Scope, shown
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.iam.audit_review import Scope
 from kiteward.iam.json_api.access import Explained, ExplainRequest
 from kiteward.iam.json_api.audit import ExplainedLine, LineNamed, Lines, Wanted
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from kiteward.authn.local_sign_in import LocalSignIn
 from kiteward.authn.second_factor.rules import SecondFactorRules
-from kiteward.authn.sessions import SessionRules
+from kiteward.authn.session_rules import SessionRules
 from kiteward.domain.identity import Secret
 
 

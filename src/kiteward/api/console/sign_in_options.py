@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from starlette.requests import Request
-
 from kiteward.authn.local_sign_in import LocalSignIn
 
-if TYPE_CHECKING:  # loaded where an identity provider is configured
+if TYPE_CHECKING:  # loaded where pages are served, and where an identity provider is configured
+    from starlette.requests import Request
+
     from kiteward.authn.oidc.provider import SignInProvider
 
 SIGN_IN: Final = "/console/sign-in"
@@ -49,7 +49,7 @@ class SignInOptions:
     address: str = ""
     clock: Callable[[], float] = time.time
 
-    def base_of(self, http_request: Request) -> str:
+    def base_of(self, http_request: "Request") -> str:
         """Return scheme and host that the addresses of pages begin with where they are sent to identity providers."""
         return self.address or f"{http_request.url.scheme}://{http_request.url.netloc}"
 

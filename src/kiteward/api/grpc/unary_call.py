@@ -7,7 +7,7 @@ from typing import Protocol
 from kiteward.api.grpc import protocol
 from kiteward.domain.errors import CapacityExceeded
 from kiteward.engine.statuses import StatusCode
-from kiteward.milvus.messages import MAX_MESSAGE_BYTES
+from kiteward.milvus.limits import MAX_MESSAGE_BYTES
 from kiteward.net.budget import Claim
 from kiteward.net.http2 import Stream
 

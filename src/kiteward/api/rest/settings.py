@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kiteward.domain.errors import ConfigurationError
-from kiteward.milvus.messages import MAX_MESSAGE_BYTES
+from kiteward.milvus.limits import MAX_MESSAGE_BYTES
 from kiteward.net.budget import MEBIBYTE
 
 LARGEST_BODY: Final = MAX_MESSAGE_BYTES

@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kiteward.authn.second_factor import passkeys, recovery_codes, totp
-from kiteward.authn.second_factor.passkeys import NewPasskey, PasskeyRefused
-from kiteward.authn.second_factor.rules import PasskeyRules, SecondFactorRules
+from kiteward.authn.second_factor import recovery_codes, totp
+from kiteward.authn.second_factor.rules import NewPasskey, PasskeyRefused, PasskeyRules, SecondFactorRules
 from kiteward.authn.second_factor.sealing import FactorKey
 from kiteward.authn.shared_throttle import Admission, AttemptLimits, OwnLimits
 from kiteward.authn.sign_in import MOST_DESCRIPTION, SignIn
@@ -247,9 +246,11 @@ class SecondFactors:
     async def _by_passkey(
         self, user_name: str, held: Sequence[FactorRecord], response: Secret, holder: str
     ) -> FactorKind:
+        from kiteward.authn.second_factor import passkeys  # noqa: PLC0415  loads a large library
+
         try:
-            factor = _passkey_of(held, response)
-            challenge = await self._taken_challenge(user_name, response, holder)
+            factor = _passkey_of(held, passkeys.credential_of(response))
+            challenge = await self._taken_challenge(user_name, passkeys.challenge_of(response), holder)
             sign_count = passkeys.used(
                 self._passkeys(),
                 response,
@@ -329,6 +330,8 @@ class SecondFactors:
             OperationRefused: it is not configured for which pages passkeys are.
             StoreUnavailable: the challenge could not be stored.
         """
+        from kiteward.authn.second_factor import passkeys  # noqa: PLC0415
+
         rules, challenge, now = self._passkeys(), secrets.token_bytes(_TOKEN_BYTES), self._clock()
         known = [each.credential_id for each in await self._store.factors(user_name) if each.credential_id is not None]
         async with self._store.transaction() as transaction:
@@ -348,11 +351,12 @@ class SecondFactors:
             OperationRefused: as `passkey_options`.
             StoreUnavailable: the challenge cannot be read.
         """
-        rules = self._passkeys()
-        return passkeys.made(rules, response, challenge=await self._taken_challenge(user_name, response, holder))
+        from kiteward.authn.second_factor import passkeys  # noqa: PLC0415
 
-    async def _taken_challenge(self, user_name: str, response: Secret, holder: str) -> bytes:
-        challenge = passkeys.challenge_of(response)
+        rules, given = self._passkeys(), passkeys.challenge_of(response)
+        return passkeys.made(rules, response, challenge=await self._taken_challenge(user_name, given, holder))
+
+    async def _taken_challenge(self, user_name: str, challenge: bytes, holder: str) -> bytes:
         async with self._store.transaction() as transaction:
             taken = await transaction.factors.take_challenge(
                 hashlib.sha256(challenge).hexdigest(), user_name, holder, now=self._clock()
@@ -371,9 +375,8 @@ class SecondFactors:
         return self.rules.passkeys
 
 
-def _passkey_of(held: Sequence[FactorRecord], response: Secret) -> FactorRecord:
-    """Return the passkey among second factors that a response is of, which is not verified yet."""
-    credential_id = passkeys.credential_of(response)
+def _passkey_of(held: Sequence[FactorRecord], credential_id: str) -> FactorRecord:
+    """Return the passkey among second factors that has an id."""
     for factor in held:
         if factor.credential_id == credential_id:
             return factor

@@ -1,13 +1,13 @@
 """Passkeys: options for the browser, and the check of what a device has signed (WebAuthn).
 
 The device must have verified its user by a fingerprint, a face or a PIN. The responses come from outside and are parsed
-by a library, so that whatever it does not accept is a refusal.
+by a library, so that whatever it does not accept is a refusal. The library is large: this module is imported where a
+passkey is made or used.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import webauthn
@@ -20,7 +20,7 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
-from kiteward.authn.second_factor.rules import PasskeyRules
+from kiteward.authn.second_factor.rules import NewPasskey, PasskeyRefused, PasskeyRules
 from kiteward.domain.identity import Secret
 
 LONGEST: Final = 16 * 1024
@@ -30,24 +30,6 @@ _RP_NAME: Final = "Kiteward"
 _MILLISECONDS: Final = 120_000
 
 _T = TypeVar("_T")
-
-
-class PasskeyRefused(Exception):
-    """The response of a passkey that is not accepted; the message says why, for operators."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewPasskey:
-    """A passkey that was just made.
-
-    Attributes:
-        credential_id, public_key: in base64url.
-        sign_count: how often the device says that it was used.
-    """
-
-    credential_id: str
-    public_key: str
-    sign_count: int
 
 
 def registration_options(rules: PasskeyRules, user_name: str, *, challenge: bytes, known: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Who must have a second factor, and for which host passkeys are."""
+"""Who must have a second factor, for which host passkeys are, and what becomes of one that is made."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -45,3 +45,21 @@ class SecondFactorRules:
         if self.required_of is RequiredOf.ADMINISTRATORS:
             return decide_administrator(principal).allowed
         return self.required_of is RequiredOf.EVERYONE
+
+
+class PasskeyRefused(Exception):
+    """The response of a passkey that is not accepted; the message says why, for operators."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewPasskey:
+    """A passkey that was just made.
+
+    Attributes:
+        credential_id, public_key: in base64url.
+        sign_count: how often the device says that it was used.
+    """
+
+    credential_id: str
+    public_key: str
+    sign_count: int

@@ -22,7 +22,7 @@ from kiteward.engine.embedded.frames import (
 )
 from kiteward.engine.embedded.outgoing import OutgoingFrames
 from kiteward.engine.statuses import StatusCode, domain_error
-from kiteward.milvus.messages import MAX_MESSAGE_BYTES
+from kiteward.milvus.limits import MAX_MESSAGE_BYTES
 
 _UNREACHABLE: Final = "the engine cannot be reached"
 

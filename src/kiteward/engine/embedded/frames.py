@@ -11,7 +11,7 @@ from enum import IntEnum
 from itertools import chain
 from typing import Final, NamedTuple
 
-from kiteward.milvus.messages import MAX_MESSAGE_BYTES
+from kiteward.milvus.limits import MAX_MESSAGE_BYTES
 
 LARGEST_HEAD: Final = 64 * 1024
 _HEADER: Final = struct.Struct("=BBIIQd")

@@ -24,7 +24,7 @@ from kiteward.engine.embedded.frames import (
 )
 from kiteward.engine.embedded.outgoing import OutgoingFrames
 from kiteward.engine.statuses import StatusCode
-from kiteward.milvus.messages import MAX_MESSAGE_BYTES
+from kiteward.milvus.limits import MAX_MESSAGE_BYTES
 
 MOST_CALLS: Final = 4096
 MOST_BYTES: Final = 2 * MAX_MESSAGE_BYTES

@@ -91,11 +91,12 @@ def _row(name: str, executor: Executor, privilege: str | None, rules: Mapping[st
     given["forwarded"] = _those_of(name, given.get("forwarded", ""))
     given["used"] = _those_of(name, given.get("used", ""))
     if executor in (Executor.ENGINE, Executor.DDL):
+        paths = messages.paths_in(name)
         given.update(
-            places=outbound.places(name),
-            functions=providers.function_paths(name),
-            parameters=parameter_places(name),
-            unheeded_places=unheeded.places(name),
+            places=outbound.places(paths),
+            functions=providers.function_paths(paths),
+            parameters=parameter_places(paths),
+            unheeded_places=unheeded.places(paths),
         )
     row = Operation(name, executor, None if privilege is None else PRIVILEGES[privilege], **given)
     readers = readers_of(row.recorded or {}, messages.descriptor_of(messages.method_of(name).request))

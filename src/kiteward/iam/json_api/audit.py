@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from kiteward.audit.reader import AuditQuery
+from kiteward.audit.reader import AuditQuery, Scope
 from kiteward.domain.error_codes import ErrorDetail
-from kiteward.iam.audit_review import Scope, review_line, search_audit
+from kiteward.iam.audit_review import review_line, search_audit
 from kiteward.iam.json_api.access import Explained, explanation_shape
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request, page
 from kiteward.iam.services import Services

@@ -130,7 +130,7 @@ def _listed(services: Services, request: Request, session: Session) -> ListedSes
         current=sessions.is_own_session(request, session),
         began_at=moment(session.began_at),
         used_at=moment(session.used_at),
-        ends_at=moment(services.sessions.rules.ends_at(session)),
+        ends_at=moment(services.sessions.rules.ends_at(session.began_at, session.used_at)),
         issuer=None if sign_in is None else sign_in.issuer,
         subject=None if sign_in is None else sign_in.subject,
     )

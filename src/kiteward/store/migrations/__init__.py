@@ -1,24 +1,23 @@
 """Brings the tables of a database to the version this program knows, by the Alembic revisions in `versions`."""
 
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Text, column, inspect, select, table
 
 from kiteward.domain.errors import StoreUnavailable
 from kiteward.store.statements import broken_references
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 _LOCATION: Final = "kiteward.store:migrations"
+_AT: Final = table("alembic_version", column("version_num", Text))
 
 
 def newest() -> str:
     """Return the name of the newest revision, which the tables of a current store are at."""
-    config = Config()
-    config.set_main_option("script_location", _LOCATION)
-    return str(ScriptDirectory.from_config(config).get_current_head())
+    return _known()[-1]
 
 
 def upgrade(connection: Connection) -> None:
@@ -27,17 +26,41 @@ def upgrade(connection: Connection) -> None:
     Raises:
         StoreUnavailable: the database was written by a newer version, or a revision would leave references broken.
     """
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", _LOCATION)
-    scripts = ScriptDirectory.from_config(config)
-    present = MigrationContext.configure(connection).get_current_revision()
-    if present == scripts.get_current_head():
+    present = revision(connection)
+    if present == newest():
         return
-    if present is not None and present not in {script.revision for script in scripts.walk_revisions()}:
+    if present is not None and present not in _known():
         raise StoreUnavailable(
             f"the store was written by a newer version of Kiteward (tables at `{present}`): "
             "run that version or restore a backup"
         )
-    command.upgrade(config, "head")
+    _run(connection)
     if broken_references(connection):
         raise StoreUnavailable("migrating the store to this version would leave references broken; nothing was changed")
+
+
+def revision(connection: Connection) -> str | None:
+    """Return the revision that the tables of a database are at; None where there are none yet."""
+    if not inspect(connection).has_table(_AT.name):
+        return None
+    return connection.execute(select(_AT.c.version_num)).scalar()
+
+
+def config_for(connection: Connection) -> "Config":
+    """Return the configuration of Alembic for a connection."""
+    from alembic.config import Config  # noqa: PLC0415  a large library, which a current store has no need of
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", _LOCATION)
+    return config
+
+
+def _run(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415  as above
+
+    command.upgrade(config_for(connection), "head")
+
+
+def _known() -> list[str]:
+    """Return the revisions that this program knows, oldest first: the numbers that their files begin with."""
+    return sorted(path.name.partition("_")[0] for path in (Path(__file__).parent / "versions").glob("[0-9]*.py"))

@@ -22,7 +22,8 @@ from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
 from kiteward.audit.reader import AuditReader
 from kiteward.audit.shared import SharedEvents, SharedTrail
-from kiteward.authn.sessions import MemorySessions, SessionRules
+from kiteward.authn.session_rules import SessionRules
+from kiteward.authn.sessions import MemorySessions
 from kiteward.domain import errors
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineUnavailable, KitewardError, RequestRefused, StoreUnavailable

@@ -14,7 +14,7 @@ from tests.support.memory import measured
 from kiteward.api.grpc import protocol, unary_call
 from kiteward.api.grpc.unary_call import Refusal, UnaryCall, UnreadCall
 from kiteward.engine.statuses import StatusCode
-from kiteward.milvus.messages import MAX_MESSAGE_BYTES
+from kiteward.milvus.limits import MAX_MESSAGE_BYTES
 from kiteward.net.budget import Budget, ByteLimits, Claim
 from kiteward.net.http2.session import Header
 from kiteward.net.http2.streams import Stream

@@ -11,7 +11,7 @@ from tests.support.gateway import PASSWORD, GatewayHarness
 from tests.support.rest import Rest, served
 
 from kiteward.api.rest.token_endpoint import GRANT_TYPE
-from kiteward.iam.services import ExchangeRules
+from kiteward.iam.settings import ExchangeRules
 from kiteward.iam.token_exchange import TokenType
 
 PATH = "/v2/kiteward/token"

@@ -22,7 +22,7 @@ from kiteward.domain.errors import AccessDenied, InvalidArgument, KeyRejected, P
 from kiteward.domain.identity import FederatedName, KeyCredential, Principal, Secret, TokenCredential, without_colon
 from kiteward.iam.json_api.base import encoded as encoded_outcome
 from kiteward.iam.json_api.base import plain
-from kiteward.iam.services import Limits
+from kiteward.iam.settings import Limits
 from kiteward.store.identity_records import ClaimedRights
 from kiteward.store.records import UserRecord
 

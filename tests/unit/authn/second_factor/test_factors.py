@@ -12,8 +12,7 @@ from tests.support.passkey_device import PasskeyDevice
 
 from kiteward.authn.second_factor import recovery_codes, totp
 from kiteward.authn.second_factor.factors import SecondFactors
-from kiteward.authn.second_factor.passkeys import PasskeyRefused
-from kiteward.authn.second_factor.rules import PasskeyRules, RequiredOf, SecondFactorRules
+from kiteward.authn.second_factor.rules import PasskeyRefused, PasskeyRules, RequiredOf, SecondFactorRules
 from kiteward.authn.second_factor.sealing import FactorKey
 from kiteward.authn.shared_throttle import OwnLimits, SharedLimits
 from kiteward.authn.sign_in import SignIn

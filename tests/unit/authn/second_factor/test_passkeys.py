@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from tests.support.passkey_device import PasskeyDevice
 
 from kiteward.authn.second_factor import passkeys
-from kiteward.authn.second_factor.passkeys import NewPasskey, PasskeyRefused
-from kiteward.authn.second_factor.rules import PasskeyRules
+from kiteward.authn.second_factor.rules import NewPasskey, PasskeyRefused, PasskeyRules
 from kiteward.domain.identity import Secret
 
 RULES = PasskeyRules("kiteward.example", ("https://console.kiteward.example:8443", "https://kiteward.example"))

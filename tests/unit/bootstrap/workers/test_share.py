@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kiteward.audit.exports.settings import OtlpSettings
-from kiteward.audit.writer import AuditSettings
+from kiteward.audit.settings import AuditSettings
 from kiteward.authn.hashing import HashingProfile
 from kiteward.bootstrap.workers.share import hashing_share, share_of
 from kiteward.config.settings import Settings

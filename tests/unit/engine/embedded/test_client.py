@@ -19,7 +19,7 @@ from kiteward.engine.embedded.frames import (
     read_head,
     refusal_frame,
 )
-from kiteward.milvus.messages import MAX_MESSAGE_BYTES
+from kiteward.milvus.limits import MAX_MESSAGE_BYTES
 
 
 class Peer:

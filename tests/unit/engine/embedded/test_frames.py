@@ -19,7 +19,7 @@ from kiteward.engine.embedded.frames import (
     read_head,
     refusal_frame,
 )
-from kiteward.milvus.messages import MAX_MESSAGE_BYTES
+from kiteward.milvus.limits import MAX_MESSAGE_BYTES
 
 HEADER = struct.Struct("=BBIIQd")
 NUMBERS = st.integers(1, 2**64 - 1)

@@ -19,7 +19,7 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import LocalCredential
 from kiteward.iam.passwords import LONGEST_GRACE_PERIOD, generated_password
-from kiteward.iam.services import Limits
+from kiteward.iam.settings import Limits
 
 
 async def signs_in(own: Own, user: str, password: str) -> bool:

@@ -6,8 +6,7 @@ import pytest
 from tests.unit.iam.json_api.conftest import Own, key
 
 from kiteward.domain.errors import AccessDenied, InvalidArgument, KeyRejected, LimitReached, NotFound
-from kiteward.iam.api_keys import LONGEST_LIFE
-from kiteward.iam.services import KeyRules
+from kiteward.iam.settings import LONGEST_LIFE, KeyRules
 
 
 async def works(own: Own, text: str, address: str = "10.1.2.3:4") -> bool:

@@ -7,7 +7,8 @@ import pytest
 from tests.support.gateway import presented
 from tests.unit.iam.json_api.conftest import Own, is_over, key, signed_in
 
-from kiteward.authn.sessions import MemorySessions, SessionRules
+from kiteward.authn.session_rules import SessionRules
+from kiteward.authn.sessions import MemorySessions
 from kiteward.authn.sign_in import SignIn
 from kiteward.domain.errors import AccessDenied, KeyRejected, LimitReached, NotFound, PasswordRejected, SessionEnded
 from kiteward.domain.identity import Secret, SessionCredential

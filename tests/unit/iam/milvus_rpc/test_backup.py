@@ -19,7 +19,7 @@ from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVI
 from kiteward.domain.errors import AccessDenied, PasswordRejected
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.iam.milvus_rpc.user_states import BackedUpPassword
-from kiteward.iam.services import Limits
+from kiteward.iam.settings import Limits
 from kiteward.store.transaction import Transaction
 
 RESTORE = "RestoreRBAC"

@@ -9,7 +9,7 @@ from tests.unit.iam.milvus_rpc.conftest import Refused
 
 from kiteward.domain.errors import AccessDenied
 from kiteward.domain.naming import NamingRules
-from kiteward.iam.services import Limits
+from kiteward.iam.settings import Limits
 
 NO_ROLE = "not found the role, maybe the role isn't existed or internal system error"
 """What Milvus 2.6 and 3.0 say of an unknown role in DropRole and OperateUserRole."""

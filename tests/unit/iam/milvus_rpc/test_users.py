@@ -12,7 +12,7 @@ from kiteward.audit.events import Outcome as AuditOutcome
 from kiteward.authn.throttle import FAILURES_TO_LOCK, FREE_FAILURES
 from kiteward.domain.errors import AccessDenied, PasswordRejected
 from kiteward.domain.identity import PasswordCredential, Secret
-from kiteward.iam.services import Limits
+from kiteward.iam.settings import Limits
 
 GOOD = encoded("Password-9")
 NOT_BASE64 = "no base64"
