@@ -20,7 +20,7 @@ from kiteward.api.console import (
     tags,
     users,
 )
-from kiteward.api.console.explorer import changes, create, databases, one_row, rows, schema, search
+from kiteward.api.console.explorer import changes, create, databases, insert, one_row, rows, schema, search
 
 PAGES: Final = (
     *sign_in.PAGES,
@@ -39,6 +39,7 @@ PAGES: Final = (
     *rows.PAGES,
     *one_row.PAGES,
     *search.PAGES,
+    *insert.PAGES,
     *changes.PAGES,
     *create.PAGES,
     *databases.PAGES,
