@@ -70,6 +70,8 @@ IMPORT_SCOPES = {
         "msgspec",
         (
             "kiteward.api.rest",
+            "kiteward.milvus.json_codec",
+            "kiteward.milvus.json_rows",
             "kiteward.iam.json_api",
             "kiteward.gateway.audit_details",
             "kiteward.audit",

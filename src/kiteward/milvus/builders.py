@@ -121,10 +121,23 @@ def query(
     limit: int | None = None,
     offset: int | None = None,
     order_by: Sequence[Any] = (),
+    in_key_order: bool = False,
     consistency: common_pb2.ConsistencyLevel.ValueType | None = None,
     values: Row | None = None,
 ) -> messages.QueryRequest:
     """Return the QueryRequest for what an expression matches.
+
+    Args:
+        collection: name or alias.
+        expression: the filter, or empty.
+        output_fields: names of fields to return.
+        partitions: names, none for all.
+        limit: most rows to return, or None.
+        offset: rows to skip, or None.
+        order_by: what the rows are sorted by, where the engine has it.
+        in_key_order: whether the rows with the least primary keys are returned, sorted by them, as SDKs' iterators ask.
+        consistency: the level, None for the collection's own.
+        values: template values of the expression.
 
     Raises:
         InvalidArgument: a template value has no type, or an order cannot be read.
@@ -138,6 +151,7 @@ def query(
             limit=limit,
             offset=offset,
             order_by_fields=list(order_by) or None,
+            **({"iterator": "True", "reduce_stop_for_best": True} if in_key_order else {}),
             expr_params=dict(values or {}),
             **_consistency(consistency),
         )

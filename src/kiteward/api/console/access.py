@@ -1,4 +1,4 @@
-"""Pages about access: the privilege matrix with a preview of changes, collections, and the health of the server."""
+"""Pages about access: the privilege matrix with a preview of changes, and the health of the server."""
 
 import contextlib
 from collections.abc import Iterable, Sequence
@@ -7,14 +7,13 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from kiteward.api.console.explorer.databases import collection_names, database_names
 from kiteward.api.console.forms import path_below
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.roles import role_names
-from kiteward.api.console.row_policies import protection
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, Level, group_level
-from kiteward.domain.errors import AccessDenied, RequestRefused, StoreError
+from kiteward.domain.errors import RequestRefused, StoreError
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
-from kiteward.iam.json_api.access import Holders, OfCollection
 from kiteward.iam.json_api.base import Arguments
 from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
 from kiteward.iam.json_api.server import ServerList, ServerState
@@ -49,7 +48,7 @@ async def matrix(request: ConsoleRequest) -> Response:
     roles = await role_names(request)
     role, database = request.query_value("role"), request.query_value("database") or DEFAULT_DATABASE
     columns_of = request.query_value("columns") or _GROUPS
-    databases = await _databases(request)
+    databases = await database_names(request)
     values: dict[str, Any] = {
         "roles": roles,
         "role": role,
@@ -88,7 +87,7 @@ async def _scopes(
     request: ConsoleRequest, database: str, held: Iterable[tuple[str, str, str]]
 ) -> list[tuple[str, str]]:
     named = {collection for where, collection, _ in held if where == database and collection != ANY}
-    collections = {*(await _collections(request, database)), *named}
+    collections = {*(await collection_names(request, database)), *named}
     return [(ANY, ANY), (database, ANY), *((database, name) for name in sorted(collections))]
 
 
@@ -145,50 +144,6 @@ def _named(values: Iterable[str]) -> list[GrantNamed]:
     ]
 
 
-async def _databases(request: ConsoleRequest) -> list[str]:
-    """Return the databases that the signed-in user may see."""
-    try:
-        found = await request.client.call(messages.ListDatabasesRequest(), messages.ListDatabasesResponse)
-        return sorted(found.db_names)
-    except AccessDenied:
-        # The databases in the user's grants can be requested one by one.
-        return sorted({grant.db_name for grant in request.me.grants if grant.db_name != ANY} | {DEFAULT_DATABASE})
-
-
-async def _collections(request: ConsoleRequest, database: str) -> list[str]:
-    try:
-        asked = messages.ShowCollectionsRequest(db_name=database)
-        found = await request.client.call(asked, messages.ShowCollectionsResponse)
-        return sorted(found.collection_names)
-    except (AccessDenied, RequestRefused):
-        return []
-
-
-async def collections(request: ConsoleRequest) -> Response:
-    """List the collections that the signed-in user may see."""
-    found = [(database, await _collections(request, database)) for database in await _databases(request)]
-    return request.page("collections.html", databases=[each for each in found if each[1] or request.me.administrator])
-
-
-async def collection(request: ConsoleRequest) -> Response:
-    """Describe a collection with its row policies; for administrators, also list who has access to it."""
-    database, name = request.names["database"], request.names["name"]
-    described = await request.client.call(
-        messages.DescribeCollectionRequest(db_name=database, collection_name=name), messages.DescribeCollectionResponse
-    )
-    fields = [
-        (field.name, messages.enum_name(field, "data_type"), field.is_primary_key, field.description)
-        for field in described.schema.fields
-    ]
-    holders = None
-    if request.me.administrator:
-        named = OfCollection(db_name=database, collection_name=name, after=request.query_value("after"))
-        holders = await request.client.invoke("ListCollectionAccess", named, Holders)
-    values: dict[str, Any] = {"database": database, "name": name, "description": described.schema.description}
-    values["protection"] = await protection(request)
-    return request.page("collection.html", fields=fields, holders=holders, **values)
-
-
 async def health(request: ConsoleRequest) -> Response:
     """Show the health of the server, and of those that use the same store."""
     state = await request.client.invoke("DescribeServer", Arguments(), ServerState)
@@ -205,7 +160,5 @@ async def _to_matrix(request: ConsoleRequest) -> Response:
 PAGES: Final = (
     Page("matrix", matrix),
     Page("matrix/preview", _to_matrix, preview),
-    Page("collections", collections),
-    Page("collections/{database}/{name}", collection),
     Page("health", health),
 )

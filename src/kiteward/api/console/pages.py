@@ -22,6 +22,7 @@ from kiteward.api.console import (
     tags,
     users,
 )
+from kiteward.api.console.explorer import changes, create, databases, insert, one_row, rows, schema, search
 
 PAGES: Final = (
     *sign_in.PAGES,
@@ -38,6 +39,14 @@ PAGES: Final = (
     *group_roles.PAGES,
     *roles.PAGES,
     *access.PAGES,
+    *schema.PAGES,
+    *rows.PAGES,
+    *one_row.PAGES,
+    *search.PAGES,
+    *insert.PAGES,
+    *changes.PAGES,
+    *create.PAGES,
+    *databases.PAGES,
     *row_policies.PAGES,
     *tags.PAGES,
     *limits.PAGES,

@@ -3,7 +3,7 @@
 - `app.py`, `credentials.py`, `headers.py`, `bodies.py`: the application; credential, options, limits, typed bodies.
 - `endpoints.py`, `endpoint_table.py`: the declaration of an endpoint, and all endpoints by path.
 - `users.py`, `collections.py`, `entities.py` and the like: the endpoints, one module for each category.
-- `codec.py`, `results.py`, `collection_fields.py`, `schemas.py`: JSON rows to protobuf messages and back.
+- `schemas.py`: schemas in JSON to protobuf messages and back. Rows are converted in `kiteward.milvus`.
 - `token_endpoint.py`, `oauth.py`: token exchange, with forms and errors of OAuth 2.0.
 - `status.py`: the table from errors to HTTP statuses and Milvus codes.
 - `in_process.py`: endpoints without HTTP, for the command line.

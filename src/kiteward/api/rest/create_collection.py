@@ -7,13 +7,13 @@ import msgspec
 
 from kiteward.api.rest.consistency import consistency_level
 from kiteward.api.rest.endpoints import NOTHING, Endpoint, Nothing, RequestContext
-from kiteward.api.rest.indexes import IndexParam, create_index
+from kiteward.api.rest.indexes import IndexParam, index_message
 from kiteward.api.rest.rpc import CollectionNameReq, Int32, key_values, text_of
 from kiteward.api.rest.schemas import FieldReq, SchemaReq, schema_message
 from kiteward.api.rest.status import FIELD_MISSING, INVALID_PARAMETER, RestFailure
-from kiteward.domain.errors import KitewardError
+from kiteward.gateway.new_collections import create_collection
 from kiteward.milvus import messages
-from kiteward.milvus.messages import common_pb2, milvus_pb2
+from kiteward.milvus.messages import common_pb2
 
 
 class CollectionReq(CollectionNameReq):
@@ -35,54 +35,32 @@ class CollectionReq(CollectionNameReq):
 
 
 async def create(context: RequestContext, body: CollectionReq) -> Nothing:
-    """Answer `collections/create`: create the collection and its indexes, and load it if it has any.
-
-    Milvus keeps the collection when a later step fails. Kiteward drops it again, so that the same request can be
-    repeated. If the caller is not allowed to drop it, it stays.
-    """
+    """Answer `collections/create`: create the collection and its indexes, and load it if it has any."""
     if body.schema.fields:
         _require_no_quick_setup(body)
     schema, indexes = (body.schema, body.index_params) if body.schema.fields else _quick(body)
     message = schema_message(body.collection_name, schema, description=body.description)
     known = {field.field_name for field in schema.fields} | {field.field_name for field in schema.struct_fields}
     _require_known(indexes, known)
-    await context.call(
-        messages.CreateCollectionRequest(
-            db_name=context.database,
-            collection_name=body.collection_name,
-            schema=message.SerializeToString(),
-            consistency_level=_consistency(body),
-            shards_num=_count(body, "shardsNum"),
-            num_partitions=_count(body, "partitionsNum"),
-            properties=key_values(
-                body.properties | {key: body.params[name] for name, key in _PROPERTIES.items() if name in body.params}
-            ),
-        )
+    request = messages.CreateCollectionRequest(
+        db_name=context.database,
+        collection_name=body.collection_name,
+        schema=message.SerializeToString(),
+        consistency_level=_consistency(body),
+        shards_num=_count(body, "shardsNum"),
+        num_partitions=_count(body, "partitionsNum"),
+        properties=key_values(
+            body.properties | {key: body.params[name] for name, key in _PROPERTIES.items() if name in body.params}
+        ),
     )
-    try:
-        for index in indexes:
-            await create_index(context, body.collection_name, index)
-        if indexes:
-            await context.call(
-                milvus_pb2.LoadCollectionRequest(db_name=context.database, collection_name=body.collection_name)
-            )
-    except KitewardError:
-        await _drop_again(context, body.collection_name)
-        raise
+    made = [index_message(context, body.collection_name, index) for index in indexes]
+    await create_collection(context.call, request, made, load=bool(indexes))
     return NOTHING
 
 
 def _consistency(body: CollectionReq) -> common_pb2.ConsistencyLevel.ValueType:
     level = consistency_level(body.consistency_level or _parameter(body, "consistencyLevel"))
     return common_pb2.ConsistencyLevel.Bounded if level is None else level
-
-
-async def _drop_again(context: RequestContext, collection: str) -> None:
-    """Drop the new collection. A failure is ignored: the caller gets the error of the step that failed."""
-    try:
-        await context.call(messages.DropCollectionRequest(db_name=context.database, collection_name=collection))
-    except KitewardError:
-        return
 
 
 _PROPERTIES: Final = {

@@ -5,14 +5,13 @@ from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
-from kiteward.api.rest import codec, results
-from kiteward.api.rest.collection_fields import Field, shape_of
 from kiteward.api.rest.consistency import consistency_level
 from kiteward.api.rest.endpoints import Answer, Endpoint, Name, RequestContext, ResponseData
 from kiteward.api.rest.rpc import CollectionNameReq, describe_collection
 from kiteward.api.rest.status import INVALID_PARAMETER, RestFailure
 from kiteward.domain.errors import InvalidArgument
-from kiteward.milvus import builders, messages
+from kiteward.milvus import builders, json_codec, json_rows, messages
+from kiteward.milvus.collection_fields import Field, shape_of
 
 INSERT_DATA: Final = 1804
 PRIMARY_KEY: Final = 1806
@@ -134,11 +133,11 @@ async def insert(context: RequestContext, body: InsertReq) -> Answer:
     described = await describe_collection(context, body.collection_name)
 
     def request() -> messages.InsertRequest:
-        rows = codec.rows(msgspec.json.decode(body.data), shape_of(described))
+        rows = json_codec.rows(msgspec.json.decode(body.data), shape_of(described))
         return builders.insert(described, rows, collection=body.collection_name, partition=body.partition_name)
 
     response = await context.call(await _built(context, request), messages.MutationResult)
-    ids = results.primary_keys(response.IDs, allow_int64=context.allow_int64)
+    ids = json_rows.primary_keys(response.IDs, allow_int64=context.allow_int64)
     return Answer(Inserted(insert_count=response.insert_cnt, insert_ids=ids), Cost())
 
 
@@ -148,7 +147,7 @@ async def upsert(context: RequestContext, body: UpsertReq) -> Answer:
 
     def request() -> messages.UpsertRequest:
         partial = body.partial_update or bool(body.field_ops)
-        rows = codec.rows(msgspec.json.decode(body.data), shape_of(described), partial=partial)
+        rows = json_codec.rows(msgspec.json.decode(body.data), shape_of(described), partial=partial)
         return builders.upsert(
             described,
             rows,
@@ -159,7 +158,7 @@ async def upsert(context: RequestContext, body: UpsertReq) -> Answer:
         )
 
     response = await context.call(await _built(context, request), messages.MutationResult)
-    ids = results.primary_keys(response.IDs, allow_int64=context.allow_int64)
+    ids = json_rows.primary_keys(response.IDs, allow_int64=context.allow_int64)
     return Answer(Upserted(upsert_count=response.upsert_cnt, upsert_ids=ids), Cost())
 
 
@@ -231,7 +230,7 @@ def _lookup(key: Field | None, given: msgspec.Raw) -> str:
     if key is None:
         raise RestFailure(INVALID_PARAMETER, "the collection has no primary key to look up: invalid parameter")
     try:
-        return codec.among(key, codec.primary_keys(msgspec.json.decode(given), key))
+        return json_codec.among(key, json_codec.primary_keys(msgspec.json.decode(given), key))
     except (InvalidArgument, msgspec.DecodeError, RecursionError) as error:
         raise RestFailure(
             PRIMARY_KEY, f"please check the primary key and its' type can only in [int, string], error: {error}"
@@ -240,7 +239,7 @@ def _lookup(key: Field | None, given: msgspec.Raw) -> str:
 
 async def _rows(context: RequestContext, request: messages.QueryRequest) -> Answer:
     response = await context.call(request, messages.QueryResults)
-    rows = await context.run_in_executor(results.query_rows, response, allow_int64=context.allow_int64)
+    rows = await context.run_in_executor(json_rows.query_rows, response, allow_int64=context.allow_int64)
     return Answer(rows, Cost())
 
 

@@ -104,25 +104,19 @@ async def describe(context: RequestContext, body: IndexReq) -> list[IndexShape]:
 async def create(context: RequestContext, body: IndexParamReq) -> Nothing:
     """Answer `indexes/create`: create the indexes in order, up to the first failure."""
     for index in body.index_params:
-        await create_index(context, body.collection_name, index)
+        await context.call(index_message(context, body.collection_name, index))
     return NOTHING
 
 
-async def create_index(context: RequestContext, collection: str, index: IndexParam) -> None:
-    """Create one index.
-
-    Raises:
-        KitewardError: as `RequestContext.call`.
-    """
+def index_message(context: RequestContext, collection: str, index: IndexParam) -> milvus_pb2.CreateIndexRequest:
+    """Return the request that creates one index."""
     parameters = {"index_type": index.index_type, "metric_type": index.metric_type, "params": index.params}
-    await context.call(
-        milvus_pb2.CreateIndexRequest(
-            db_name=context.database,
-            collection_name=collection,
-            field_name=index.field_name,
-            index_name=index.index_name,
-            extra_params=key_values({name: value for name, value in parameters.items() if value}),
-        )
+    return milvus_pb2.CreateIndexRequest(
+        db_name=context.database,
+        collection_name=collection,
+        field_name=index.field_name,
+        index_name=index.index_name,
+        extra_params=key_values({name: value for name, value in parameters.items() if value}),
     )
 
 

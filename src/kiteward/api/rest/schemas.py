@@ -6,11 +6,11 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from kiteward.api.rest.collection_fields import DYNAMIC
 from kiteward.api.rest.endpoints import Name, ResponseData
 from kiteward.api.rest.rpc import Pair, key_values, pairs
 from kiteward.api.rest.status import INVALID_PARAMETER, RestFailure
 from kiteward.milvus import messages
+from kiteward.milvus.collection_fields import DYNAMIC
 from kiteward.milvus.messages import schema_pb2
 
 

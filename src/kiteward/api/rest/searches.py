@@ -6,8 +6,6 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from kiteward.api.rest import codec, results
-from kiteward.api.rest.collection_fields import CollectionShape, Field, shape_of
 from kiteward.api.rest.consistency import consistency_level
 from kiteward.api.rest.endpoints import Answer, Endpoint, RequestContext
 from kiteward.api.rest.entities import MOST_ROWS, Cost, Count, ReadReq, Row
@@ -15,7 +13,8 @@ from kiteward.api.rest.rpc import describe_collection
 from kiteward.api.rest.schemas import FunctionReq, function_type
 from kiteward.api.rest.status import BODY_MALFORMED, FIELD_MISSING, INVALID_PARAMETER, RestFailure
 from kiteward.domain.errors import InvalidArgument
-from kiteward.milvus import builders, messages
+from kiteward.milvus import builders, json_codec, json_rows, messages
+from kiteward.milvus.collection_fields import CollectionShape, Field, shape_of
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)]
 
@@ -165,7 +164,7 @@ async def _hits(context: RequestContext, request: messages.ProtocolMessage, shap
     response = await context.call(request, messages.SearchResults)
     key = shape.primary
     rows = await context.run_in_executor(
-        results.hits, response, key=key.name if key else "id", allow_int64=context.allow_int64
+        json_rows.hits, response, key=key.name if key else "id", allow_int64=context.allow_int64
     )
     return Answer(rows, Counts(topks=list(response.results.topks)))
 
@@ -187,7 +186,7 @@ def _searched(shape: CollectionShape, name: str) -> Field:
 
 def _vectors(given: list[Any], field: Field) -> list[Any]:
     try:
-        return codec.vectors(given, field)
+        return json_codec.vectors(given, field)
     except InvalidArgument as error:
         raise _malformed(str(error)) from None
 
@@ -195,7 +194,7 @@ def _vectors(given: list[Any], field: Field) -> list[Any]:
 def _keys(given: list[Any], shape: CollectionShape) -> list[Any]:
     key = shape.primary
     try:
-        return codec.primary_keys(given, key) if key else given
+        return json_codec.primary_keys(given, key) if key else given
     except InvalidArgument as error:
         raise _malformed(str(error)) from None
 

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
-from kiteward.api.rest.collection_fields import DYNAMIC
 from kiteward.milvus import messages
+from kiteward.milvus.collection_fields import DYNAMIC
 from kiteward.milvus.messages import schema_pb2
 
 JsonRow = dict[str, Any]

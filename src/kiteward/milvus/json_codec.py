@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
-from kiteward.api.rest.collection_fields import DYNAMIC, CollectionShape, DataType, Field
 from kiteward.domain.errors import InvalidArgument
+from kiteward.milvus.collection_fields import DYNAMIC, CollectionShape, DataType, Field
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _FLOAT32_MAX: Final = 3.4028234663852886e38
@@ -312,8 +312,16 @@ _ESCAPES: Final = {
 
 def among(key: Field, keys: Sequence[Any]) -> str:
     """Return the filter expression that the given primary keys satisfy."""
-    literals = (f'"{each.translate(_ESCAPES)}"' if isinstance(each, str) else str(each) for each in keys)
-    return f"{key.name} in [{', '.join(literals)}]"
+    return f"{key.name} in [{', '.join(map(_literal, keys))}]"
+
+
+def beyond(key: Field, value: Any) -> str:
+    """Return the filter expression of the rows whose primary key is greater than a value."""
+    return f"{key.name} > {_literal(value)}"
+
+
+def _literal(value: Any) -> str:
+    return f'"{value.translate(_ESCAPES)}"' if isinstance(value, str) else str(value)
 
 
 def type_name(kind: int) -> str:

@@ -1,4 +1,4 @@
-"""The fields of a collection, read from DescribeCollection for the endpoints of entities."""
+"""The fields of a collection, read from DescribeCollection for those who read and write its rows as JSON."""
 
 from dataclasses import dataclass
 from enum import IntEnum

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiteward.api.rest.results import hits, query_rows, shortest
 from kiteward.milvus import messages
+from kiteward.milvus.json_rows import hits, query_rows, shortest
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiteward.api.rest import codec
-from kiteward.api.rest.collection_fields import CollectionShape, DataType, Field
 from kiteward.domain.errors import InvalidArgument
-from kiteward.milvus import messages
+from kiteward.milvus import json_codec, messages
+from kiteward.milvus.collection_fields import CollectionShape, DataType, Field
 
 KEY = Field("id", DataType.Int64, primary=True)
 ALL = CollectionShape(
@@ -33,7 +32,7 @@ JSON = st.recursive(
 
 def read(kind: DataType, value: Any, **about: Any) -> Any:
     field = Field("f", kind, **about)
-    (row,) = codec.rows({"f": value}, CollectionShape({"f": field}))
+    (row,) = json_codec.rows({"f": value}, CollectionShape({"f": field}))
     return row["f"]
 
 
@@ -46,7 +45,7 @@ def test_our_names_of_types_are_the_protocols() -> None:
 @given(st.dictionaries(st.sampled_from([*ALL.fields, "structs", "$meta", "other"]), JSON) | JSON)
 def test_any_json_is_read_or_refused_with_a_sentence(data: Any) -> None:
     try:
-        made = codec.rows(data, ALL)
+        made = json_codec.rows(data, ALL)
     except InvalidArgument as error:
         assert str(error)
     else:
@@ -56,7 +55,7 @@ def test_any_json_is_read_or_refused_with_a_sentence(data: Any) -> None:
 @given(JSON, st.sampled_from(ALL.vectors))
 def test_any_search_data_is_read_or_refused_with_a_sentence(data: Any, field: Field) -> None:
     try:
-        assert codec.vectors(data, field)
+        assert json_codec.vectors(data, field)
     except InvalidArgument as error:
         assert str(error)
 
@@ -149,19 +148,19 @@ def test_byte_vectors_that_do_not_fit_are_refused(kind: DataType, value: Any) ->
 
 def test_rows_say_what_they_lack_and_what_they_have_too_much() -> None:
     shape = CollectionShape({"id": KEY, "note": Field("note", DataType.VarChar, optional=True)})
-    assert codec.rows([{"id": 1}, {"id": "2", "note": None}], shape) == [{"id": 1}, {"id": 2, "note": None}]
+    assert json_codec.rows([{"id": 1}, {"id": "2", "note": None}], shape) == [{"id": 1}, {"id": 2, "note": None}]
     with pytest.raises(InvalidArgument, match="row 1: field `id` is missing"):
-        codec.rows([{"id": 1}, {}], shape)
+        json_codec.rows([{"id": 1}, {}], shape)
     with pytest.raises(InvalidArgument, match="row 0: the collection has no field `other`; it has `id`, `note`"):
-        codec.rows([{"id": 1, "other": 2}], shape)
-    assert codec.rows([{}], shape, partial=True) == [{}]
+        json_codec.rows([{"id": 1, "other": 2}], shape)
+    assert json_codec.rows([{}], shape, partial=True) == [{}]
 
 
 def test_an_automatic_key_is_given_by_all_rows_or_by_none() -> None:
     shape = CollectionShape({"id": Field("id", DataType.Int64, primary=True, generated=True)}, dynamic=True)
-    assert codec.rows([{"a": 1}, {"a": 2}], shape) == [{"a": 1}, {"a": 2}]
+    assert json_codec.rows([{"a": 1}, {"a": 2}], shape) == [{"a": 1}, {"a": 2}]
     with pytest.raises(InvalidArgument, match="either every row gives the automatic primary key `id` or none does"):
-        codec.rows([{"a": 1}, {"id": 2}], shape)
+        json_codec.rows([{"a": 1}, {"id": 2}], shape)
 
 
 def test_a_value_is_never_repeated_in_a_refusal() -> None:
@@ -172,7 +171,7 @@ def test_a_value_is_never_repeated_in_a_refusal() -> None:
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
 def test_text_keys_stay_inside_their_quotes(keys: list[str]) -> None:
-    expression = codec.among(Field("name", DataType.VarChar), keys)
+    expression = json_codec.among(Field("name", DataType.VarChar), keys)
     assert expression.startswith("name in [")
     literals = expression.removeprefix("name in ")
     assert json.loads(literals, strict=False) == keys

@@ -1,0 +1,137 @@
+"""The collections of one database at a time, and creating and dropping databases."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from kiteward.api.console.explorer.place import require, rights_of
+from kiteward.api.console.forms import Field, Form, path_below, show
+from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import AccessDenied, NotFound, RequestRefused
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.milvus import messages
+
+MOST_LISTED: Final = 200
+"""Most collections on the page of a database; the search finds the others."""
+
+
+async def database_names(request: ConsoleRequest) -> list[str]:
+    """Return the databases that the signed-in user may see."""
+    try:
+        found = await request.client.call(messages.ListDatabasesRequest(), messages.ListDatabasesResponse)
+        return sorted(found.db_names)
+    except AccessDenied:
+        # The databases in the user's grants can be requested one by one.
+        return sorted({grant.db_name for grant in request.me.grants if grant.db_name != ANY} | {DEFAULT_DATABASE})
+
+
+async def collection_names(request: ConsoleRequest, database: str) -> list[str]:
+    """Return the collections of a database that the signed-in user may see; none where there is no such database."""
+    try:
+        asked = messages.ShowCollectionsRequest(db_name=database)
+        found = await request.client.call(asked, messages.ShowCollectionsResponse)
+        return sorted(found.collection_names)
+    except (AccessDenied, RequestRefused):
+        return []
+
+
+async def collections(request: ConsoleRequest) -> Response:
+    """List the collections of a database that the signed-in user may see, and the databases to switch to."""
+    databases = await database_names(request)
+    database = request.query_value("database") or (
+        DEFAULT_DATABASE if DEFAULT_DATABASE in databases or not databases else databases[0]
+    )
+    if database not in databases:
+        raise _missing(database)
+    search = request.query_value("search").strip()
+    names = [name for name in await collection_names(request, database) if search.lower() in name.lower()]
+    rights = await rights_of(request)
+    values: dict[str, Any] = {
+        "databases": databases,
+        "database": database,
+        "search": search,
+        "names": names[:MOST_LISTED],
+        "count": len(names),
+        "creates": rights.may("CreateCollection", database),
+        "creates_databases": rights.may("CreateDatabase", database),
+        "drops": rights.may("DropDatabase", database) and database != DEFAULT_DATABASE,
+    }
+    return request.page("explorer/collections.html", **values)
+
+
+def _missing(database: str) -> NotFound:
+    return NotFound(f"database not found: {database}", ErrorDetail(ErrorCode.DATABASE_NOT_FOUND, {"name": database}))
+
+
+async def create_form(request: ConsoleRequest) -> Response:
+    """Show the form for a new database."""
+    await require(request, "CreateDatabase", database=DEFAULT_DATABASE)
+    return show(request, _creating(request))
+
+
+async def create(request: ConsoleRequest) -> Response:
+    """Create a database."""
+    name = request.form_text("database_name")
+    if not name:
+        return show(request, _creating(request), {"database_name": request.complaint("field.needed")})
+    try:
+        await request.client.call(messages.CreateDatabaseRequest(db_name=name))
+    except RequestRefused as error:
+        return show(request, _creating(request), {"database_name": request.reason(error.details)})
+    return request.redirect(path_below("collections"), done="explorer_new_database", database=name)
+
+
+def _creating(request: ConsoleRequest) -> Form:
+    return Form(
+        request.text("explorer_new_database.title"),
+        request.text("explorer_new_database.button"),
+        path_below("collections"),
+        [Field("database_name", required=True)],
+    )
+
+
+async def drop_form(request: ConsoleRequest) -> Response:
+    """Ask whether to drop a database."""
+    await _require_droppable(request)
+    return show(request, _dropping(request))
+
+
+async def drop(request: ConsoleRequest) -> Response:
+    """Drop a database."""
+    await _require_droppable(request)
+    name = request.names["database"]
+    if request.form_text("confirm") != name:
+        return show(request, _dropping(request), {"confirm": request.complaint("explorer.name_differs")})
+    try:
+        await request.client.call(messages.DropDatabaseRequest(db_name=name))
+    except RequestRefused as error:
+        return show(request, _dropping(request), {"": request.reason(error.details)})
+    return request.redirect(path_below("collections"), done="explorer_drop_database")
+
+
+async def _require_droppable(request: ConsoleRequest) -> None:
+    """Require that the database in the path is there, and that the user may drop it."""
+    name = request.names["database"]
+    if name not in await database_names(request):
+        raise _missing(name)
+    await require(request, "DropDatabase", database=name)
+
+
+def _dropping(request: ConsoleRequest) -> Form:
+    text, name = request.text, request.names["database"]
+    return Form(
+        text("explorer_drop_database.title", name=name),
+        text("explorer_drop_database.button"),
+        path_below("collections"),
+        [Field("confirm", hint=text("explorer.type_name", name=name), required=True)],
+        effects=[text("explorer_drop_database.effect")],
+        dangerous=True,
+    )
+
+
+PAGES: Final = (
+    Page("collections", collections),
+    Page("new-database", create_form, create),
+    Page("databases/{database}/drop", drop_form, drop),
+)

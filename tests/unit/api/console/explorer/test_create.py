@@ -1,0 +1,120 @@
+"""Creating a collection from the form: what is sent, what is wrong at its field, and more fields than three."""
+
+import json
+from typing import Any
+
+from tests.unit.api.console.explorer.exploring import exploring, shown
+
+from kiteward.milvus import messages
+from kiteward.milvus.messages import schema_pb2
+
+FORM = {
+    "rows": "5",
+    "collection_name": "made",
+    "database": "default",
+    "description": "about <b>it</b>",
+    "dynamic": "yes",
+    "load": "yes",
+    "name_0": "key",
+    "type_0": "VarChar",
+    "size_0": "64",
+    "name_1": "vector",
+    "type_1": "FloatVector",
+    "size_1": "8",
+    "index_1": "HNSW",
+    "metric_1": "L2",
+    "name_2": "tags",
+    "type_2": "Array of VarChar",
+    "size_2": "9",
+    "options_2": "nullable",
+    "name_3": "tenant",
+    "type_3": "Int64",
+    "options_3": "partition_key",
+    "name_4": "bits",
+    "type_4": "BinaryVector",
+    "size_4": "16",
+}
+
+
+def parameters(given: Any) -> dict[str, str]:
+    return {pair.key: pair.value for pair in given}
+
+
+async def test_a_collection_is_created_as_typed_with_indexes_and_loaded() -> None:
+    async with exploring() as browser:
+        answer = await browser.send("new-collection", **FORM)
+        assert answer.headers["location"] == "/console/collections/default/made?done=explorer_create"
+        engine = browser.harness.engine
+        made = engine.called("CreateCollection")[0].request
+        schema = schema_pb2.CollectionSchema.FromString(made.schema)
+        assert (schema.name, schema.description, schema.enable_dynamic_field) == ("made", "about <b>it</b>", True)
+        fields = {field.name: field for field in schema.fields}
+        assert [*fields] == ["key", "vector", "tags", "tenant", "bits"]
+        assert fields["key"].is_primary_key
+        assert not fields["key"].autoID
+        assert [parameters(field.type_params) for field in schema.fields] == [
+            {"max_length": "64"},
+            {"dim": "8"},
+            {"max_capacity": "9", "max_length": "65535"},
+            {},
+            {"dim": "16"},
+        ]
+        assert (fields["tags"].nullable, fields["tenant"].is_partition_key) == (True, True)
+        first, second = (parameters(call.request.extra_params) for call in engine.called("CreateIndex"))
+        assert (first["index_type"], first["metric_type"]) == ("HNSW", "L2")
+        assert json.loads(first["params"]) == {"M": 16, "efConstruction": 200}
+        assert second == {"index_type": "AUTOINDEX", "metric_type": "HAMMING"}
+        assert engine.called("LoadCollection")
+
+
+async def test_what_is_wrong_is_told_at_its_field_and_nothing_is_sent() -> None:
+    async with exploring() as browser:
+        for changed, field, said in (
+            ({"collection_name": ""}, "collection_name", "This field is required."),
+            ({"size_1": ""}, "size_1", "A whole number greater than 0"),
+            ({"size_1": "0"}, "size_1", "A whole number greater than 0"),
+            ({"size_2": "many"}, "size_2", "A whole number greater than 0"),
+            ({"name_0": ""}, "name_0", "This field is required."),
+            ({"name_3": "tags"}, "name_3", "Another field has this name."),
+        ):
+            answer = await browser.send("new-collection", **{**FORM, **changed})
+            assert answer.status_code == 422
+            assert f'id="{field}-error"' in answer.text
+            assert said in shown(answer.text)
+            assert 'value="tenant"' in answer.text or "name_3" in changed
+        without = {**FORM, "name_1": "", "size_1": "", "name_4": "", "size_4": ""}
+        assert "At least one field must be a vector." in (await browser.send("new-collection", **without)).text
+        assert not browser.harness.engine.called("CreateCollection")
+
+
+async def test_fields_are_added_by_a_button_and_what_was_typed_stays() -> None:
+    async with exploring() as browser:
+        answer = await browser.send("new-collection", **FORM, more="yes")
+        assert (answer.status_code, 'name="name_5"' in answer.text) == (200, True)
+        for kept in ('value="tenant"', 'value="made"', 'value="about &lt;b&gt;it&lt;/b&gt;"'):
+            assert kept in answer.text
+        assert not browser.harness.engine.called("CreateCollection")
+        answer = await browser.send("new-collection", **{**FORM, "rows": "1000000", "more": "yes"})
+        assert 'name="name_63"' in answer.text
+        assert 'name="name_64"' not in answer.text
+        assert 'name="more"' not in answer.text
+
+
+async def test_a_collection_whose_index_is_refused_is_not_left_behind() -> None:
+    async with exploring() as browser:
+        engine = browser.harness.engine
+        engine.answers["CreateIndex"] = messages.failure(
+            "CreateIndex", code=1100, legacy_code=1, reason="no such <i>index</i>"
+        )
+        answer = await browser.send("new-collection", **FORM)
+        assert answer.status_code == 422
+        assert "no such &lt;i&gt;index&lt;/i&gt;" in answer.text
+        assert [call.request.collection_name for call in engine.called("DropCollection")] == ["made"]
+        assert engine.databases["default"].collections == ["docs"]
+
+
+async def test_a_database_that_is_not_there_gets_no_collection() -> None:
+    async with exploring() as browser:
+        answer = await browser.send("new-collection", **{**FORM, "database": "nowhere"})
+        assert answer.status_code in (404, 422)
+        assert not browser.harness.engine.called("CreateIndex")

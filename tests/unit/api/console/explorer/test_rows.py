@@ -1,0 +1,172 @@
+"""Rows: pages by primary key, filters, columns, sorting within the page, one row in full, and hostile contents."""
+
+import html
+import re
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from tests.unit.api.console.explorer.exploring import HERE, HOSTILE, exploring, indexed, rows, schema, shown
+
+from kiteward.api.console.explorer.rows import PAGE
+from kiteward.milvus import messages
+
+
+def next_page(page: str) -> str:
+    """Return the path of the next page, which `Next page` leads to; empty at the end."""
+    found = re.search(r'<a href="/console/([^"]*)">Next page', page)
+    return html.unescape(found[1]) if found else ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "last", "beyond"),
+    [
+        ("Int64", [2**53 + number for number in range(PAGE + 1)], str(2**53 + PAGE - 1), f"id > {2**53 + PAGE - 1}"),
+        ("VarChar", [f'k"\\{number:03}' for number in range(PAGE + 1)], 'k"\\049', r'id > "k\"\\049"'),
+    ],
+)
+async def test_the_next_page_begins_behind_the_last_key(kind: str, keys: list[object], last: str, beyond: str) -> None:
+    changed = {"DescribeCollection": schema(kind), "Query": rows(keys)}
+    async with exploring("Query", answers=lambda answers: answers.update(changed)) as browser:
+        engine = browser.harness.engine
+        page = await browser.open(f"{HERE}/rows?filter=title != 'x' or id > 5")
+        following = next_page(page.text)
+        assert parse_qs(urlparse(following).query)["after"] == [last]
+        assert engine.called("Query")[-1].request.expr == "title != 'x' or id > 5"
+        engine.answers["Query"] = rows(keys[:3])
+        assert next_page((await browser.open(following)).text) == ""
+        asked = engine.called("Query")[-1].request
+        assert asked.expr == f"(title != 'x' or id > 5) and {beyond}"
+        parameters = {pair.key: pair.value for pair in asked.query_params}
+        assert parameters["limit"] == str(PAGE + 1)
+        assert parameters["iterator"] == "True"
+        assert "offset" not in parameters
+
+
+async def test_a_row_whose_key_is_an_empty_text_can_end_a_page_and_be_opened() -> None:
+    changed = {"DescribeCollection": schema("VarChar"), "Query": rows([""])}
+    async with exploring("Query", answers=lambda answers: answers.update(changed)) as browser:
+        await browser.open(f"{HERE}/rows?after=")
+        assert browser.harness.engine.called("Query")[-1].request.expr == 'id > ""'
+        assert (await browser.open(f"{HERE}/row?key=")).status_code == 200
+        assert browser.harness.engine.called("Query")[-1].request.expr == 'id in [""]'
+
+
+async def test_what_is_no_key_is_refused() -> None:
+    async with exploring("Query") as browser:
+        for after in ("abc", "1; drop", "9" * 30):
+            assert (await browser.open(f"{HERE}/rows?after={after}")).status_code == 422
+            assert (await browser.open(f"{HERE}/row?key={after}")).status_code == 404
+        assert not browser.harness.engine.called("Query")
+
+
+async def test_a_filter_that_the_engine_refuses_is_told_at_its_field_and_stays() -> None:
+    refused = messages.QueryResults(status=messages.Status(code=1100, reason="cannot parse <b>here</b>"))
+    async with exploring("Query") as browser:
+        browser.harness.engine.answers["Query"] = refused.SerializeToString()
+        page = await browser.open(f"{HERE}/rows?filter=price >")
+        assert page.status_code == 422
+        assert 'id="filter-error"' in page.text
+        assert "cannot parse &lt;b&gt;here&lt;/b&gt;" in page.text
+        assert 'value="price &gt;"' in page.text
+        page = await browser.open(f"{HERE}/rows")
+        assert (page.status_code, 'id="filter-error"' in page.text) == (422, False)
+        assert "cannot parse" in page.text
+
+
+async def test_a_collection_that_is_not_loaded_says_so_and_offers_to_load_it_to_whom_may() -> None:
+    refused = messages.QueryResults(status=messages.Status(code=101, reason="collection not loaded"))
+    for privileges, offered in ((("Query",), False), (("Query", "Load"), True)):
+        async with exploring(*privileges) as browser:
+            browser.harness.engine.answers["Query"] = refused.SerializeToString()
+            page = await browser.open(f"{HERE}/rows?filter=id > 1")
+            assert "The collection is not loaded." in shown(page.text)
+            assert (f'href="/console/{HERE}/load"' in page.text) is offered
+
+
+async def test_contents_are_shown_as_text() -> None:
+    titles = [HOSTILE, "x" * 60_000, "bell\x07\u202eevil"]
+    answers = {"Query": rows([1, 2, 3], titles), "DescribeIndex": indexed()}
+    async with exploring("Query", answers=lambda held: held.update(answers)) as browser:
+        listed = (await browser.open(f"{HERE}/rows")).text
+        one = (await browser.open(f"{HERE}/row?key=1")).text
+        described = (await browser.open(HERE)).text
+        for page in (listed, one, described):
+            assert "<script>alert" not in page
+            assert "&lt;script&gt;alert" in page
+        assert len(listed) < 20_000
+        assert "60,000 characters" in listed
+        assert "bell\\u0007\\u202eevil" in listed
+
+
+async def test_vectors_are_shown_only_when_chosen_and_short() -> None:
+    async with exploring("Query") as browser:
+        await browser.open(f"{HERE}/rows")
+        assert [*browser.harness.engine.called("Query")[-1].request.output_fields] == ["id", "title", "$meta"]
+        page = await browser.open(f"{HERE}/rows?column=vector&column=nonsense")
+        assert [*browser.harness.engine.called("Query")[-1].request.output_fields] == ["id", "vector"]
+        assert "[0.25, 0.5, 0.75, 1.0] dimension 4" in shown(page.text)
+
+
+async def test_sorting_is_of_the_page_and_says_so() -> None:
+    answers = {"Query": rows([1, 2, 3], ["b", "c", "a"])}
+    async with exploring("Query", answers=lambda held: held.update(answers)) as browser:
+        page = (await browser.open(f"{HERE}/rows?sort=title&order=desc")).text
+        assert re.findall(r"row\?key=(\d)", page) == ["2", "1", "3"]
+        assert "Only the rows of this page are sorted by title." in shown(page)
+        assert 'aria-sort="descending"' in page
+        page = (await browser.open(f"{HERE}/rows?sort=nonsense")).text
+        assert re.findall(r"row\?key=(\d)", page) == ["1", "2", "3"]
+        assert "Sorted by primary key." in shown(page)
+
+
+async def test_one_row_has_its_values_in_full_and_a_missing_one_is_not_found() -> None:
+    long = "x" * 2_000
+    async with exploring("Query", answers=lambda held: held.update({"Query": rows([7], [long])})) as browser:
+        page = await browser.open(f"{HERE}/row?key=7")
+        assert browser.harness.engine.called("Query")[-1].request.expr == "id in [7]"
+        assert long in page.text
+        assert "[0.25, 0.5, 0.75, 1.0]" in page.text
+        browser.harness.engine.answers["Query"] = rows([])
+        assert (await browser.open(f"{HERE}/row?key=8")).status_code == 404
+
+
+async def test_a_row_is_deleted_by_its_key_alone() -> None:
+    async with exploring("Query", "Delete") as browser:
+        answer = await browser.send(f"{HERE}/row/delete?key=7", confirm="")
+        assert answer.headers["location"] == f"/console/{HERE}/rows?done=explorer_delete"
+        (call,) = browser.harness.engine.called("Delete")
+        assert (call.request.collection_name, call.request.expr) == ("docs", "id in [7]")
+
+
+UNFIT_ROWS = (
+    ("", "not valid JSON from line 1, column 1"),
+    ('{"id": 1,\n]', "line 2, column 1"),
+    ("[" * 100_000, "nested too deeply"),
+    ('{"id": 1, "title": "a", "vector": [1, 2]}', "expected 4 numbers"),
+    ('{"id": "x", "title": "a", "vector": [1, 2, 3, 4]}', "expected an integer"),
+    ('{"title": "a", "vector": [1, 2, 3, 4]}', "field `id` is missing"),
+    ("[]", "at least one object"),
+)
+
+
+async def test_rows_that_do_not_fit_are_told_and_what_was_typed_stays() -> None:
+    async with exploring("Insert") as browser:
+        for data, said in UNFIT_ROWS:
+            answer = await browser.send(f"{HERE}/insert", data=data)
+            assert answer.status_code == 422, data
+            assert said in html.unescape(answer.text).replace("<code>", "`").replace("</code>", "`")
+            assert html.escape(data, quote=False).replace('"', "&#34;")[:50] in answer.text
+        assert not browser.harness.engine.called("Insert")
+
+
+async def test_rows_are_inserted_as_typed() -> None:
+    async with exploring("Insert") as browser:
+        form = (await browser.open(f"{HERE}/insert")).text
+        assert "[\n    0.5,\n" in form
+        row = '{"id": "9007199254740993", "title": null, "vector": [1, 2, 3, 4], "more": 1}'
+        answer = await browser.send(f"{HERE}/insert", data=row)
+        assert answer.status_code == 303
+        sent = browser.harness.engine.called("Insert")[0].request
+        assert sent.num_rows == 1
+        (key,) = [field for field in sent.fields_data if field.field_name == "id"]
+        assert [*key.scalars.long_data.data] == [2**53 + 1]
