@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from kiteward.bootstrap.local_gateway import open_local
 from kiteward.cli.accounts import call
@@ -26,66 +26,98 @@ _MOST_TOLD: Final = 100
 """Most faults of a file that are printed."""
 
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
-"""Sends a request to an operation by its name, and returns the response as plain values."""
+"""Sends a request to an operation by its action, `export`, `plan` or `apply`, and returns the response."""
+
+_OPERATIONS: Final = {"export": "ExportPolicy", "plan": "PlanPolicy", "apply": "ApplyPolicy"}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with 1 where the options are wrong: 2 says that a file would change something."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Return what is known; all of it has to be."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong, and end."""
+        self.print_usage(sys.stderr)
+        self.exit(1, f"{self.prog}: error: {message}\n")
 
 
 def add_parsers(commands: Any) -> None:
     """Add the commands to the command line."""
     group = commands.add_parser("policy", help="export, plan and apply the policy as a file").add_subparsers(
-        required=True, metavar="COMMAND"
+        required=True, metavar="COMMAND", parser_class=_Parser
     )
-    export = group.add_parser("export", help="print the policy as a file", description="Print the policy as a file.")
-    export.add_argument("--output", "-o", type=Path, metavar="FILE", help="write it to this file instead")
-    export.add_argument(
-        "--section", action="append", choices=SECTIONS, default=[], help="only this section; can be repeated"
-    )
-    export.add_argument("--json", action="store_true", help="print JSON")
+    _add_export(group)
     plan = group.add_parser(
         "plan",
         help="print what a file would change",
         description="Print what applying a file would change. It ends with 0 if nothing would change, with 2 if "
         "something would, and with 1 if the file cannot be applied.",
     )
-    apply = group.add_parser(
-        "apply", help="make the policy what a file says", description="Make the policy what a file says, or nothing."
+    _add_file(plan)
+    plan.set_defaults(run=_running(_plan))
+    _add_apply(group)
+    printed = group.add_parser("schema", help="print the JSON Schema of a file, for editors")
+    printed.set_defaults(run=lambda _: exit_status_of(lambda: print(json.dumps(schema(), indent=2))))
+
+
+def _add_export(group: Any) -> None:
+    parser = group.add_parser("export", help="print the policy as a file", description="Print the policy as a file.")
+    parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="write it to this file instead")
+    parser.add_argument(
+        "--section", action="append", choices=SECTIONS, default=[], help="only this section; can be repeated"
     )
-    for parser in (plan, apply):
-        parser.add_argument("--file", "-f", required=True, metavar="FILE", help="the file, or - for standard input")
-        parser.add_argument(
-            "--allow-deletions",
-            action="store_true",
-            help="also delete users, roles, privilege groups and row policies that the file does not name",
-        )
-        parser.add_argument("--json", action="store_true", help="print JSON")
-    apply.add_argument(
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_configuration(parser)
+    parser.set_defaults(run=_running(_export))
+
+
+def _add_apply(group: Any) -> None:
+    parser = group.add_parser(
+        "apply",
+        help="make the policy what a file says",
+        description="Make the policy what a file says: all of it, or nothing where something of it is refused.",
+    )
+    _add_file(parser)
+    parser.add_argument(
         "--expect", default="", metavar="DIGEST", help="apply only what the plan with this digest has said"
     )
-    passwords = apply.add_mutually_exclusive_group()
+    passwords = parser.add_mutually_exclusive_group()
     passwords.add_argument(
         "--passwords-file", type=Path, metavar="FILE", help="give new users one-time passwords, and write them here"
     )
     passwords.add_argument(
         "--print-passwords", action="store_true", help="give new users one-time passwords, and print them once"
     )
-    for parser, run in ((export, _export), (plan, _plan), (apply, _apply)):
-        add_configuration(parser)
-        parser.set_defaults(run=_running(run))
-    printed = group.add_parser("schema", help="print the JSON Schema of a file, for editors")
-    printed.set_defaults(run=lambda _: exit_status_of(lambda: print(json.dumps(schema(), indent=2))))
+    parser.set_defaults(run=_running(_apply))
 
 
-def _running(
-    run: Callable[[argparse.Namespace, Ask], Awaitable[int]],
-) -> Callable[[argparse.Namespace], int]:
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--file", "-f", required=True, metavar="FILE", help="the file, or - for standard input")
+    parser.add_argument(
+        "--allow-deletions",
+        action="store_true",
+        help="also delete users, roles, privilege groups and row policies that the file does not name",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_configuration(parser)
+
+
+def _running(run: Callable[[argparse.Namespace, Ask], Awaitable[int]]) -> Callable[[argparse.Namespace], int]:
     async def connected(arguments: argparse.Namespace) -> int:
         async with open_local(settings_of(arguments)) as gateway:
-            return await run(arguments, lambda operation, request: call(gateway, operation, request))
+            return await run(arguments, lambda action, request: call(gateway, _OPERATIONS[action], request))
 
     return lambda arguments: exit_status_of(lambda: asyncio.run(connected(arguments)))
 
 
 async def _export(arguments: argparse.Namespace, ask: Ask) -> int:
-    values = (await ask("ExportPolicy", {"sections": arguments.section}))["policy"]
+    values = (await ask("export", {"sections": arguments.section}))["policy"]
     if arguments.json:
         text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     else:
@@ -123,7 +155,7 @@ async def _apply(arguments: argparse.Namespace, ask: Ask) -> int:
             "nothing was changed: it would delete what is marked; repeat it with --allow-deletions"
         )
     with reserved(arguments.passwords_file) as opened:
-        done = await ask("ApplyPolicy", request)
+        done = await ask("apply", request)
         made = {each["userName"]: Secret(each["password"]) for each in done["passwords"]}
         if made and not (arguments.json and opened is None):
             deliver(made, opened)
@@ -141,7 +173,7 @@ async def _planned(arguments: argparse.Namespace, ask: Ask, file: YamlFile, docu
     Raises:
         ConfigurationError: it cannot be applied; each fault is named with its line.
     """
-    planned = await ask("PlanPolicy", {"policy": document})
+    planned = await ask("plan", {"policy": document})
     faults = planned["faults"]
     if faults:
         lines = {checking.text_of(path): line for path, line in file.lines.items()}

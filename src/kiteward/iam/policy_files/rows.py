@@ -34,9 +34,10 @@ async def put_rows(work: Work, wanted: Sequence[PolicyRows]) -> None:
             before = held.get(key) or ProtectedCollection(
                 database=place.database, collection=place.collection, enabled=False, force=False
             )
-            if key not in held:
-                work.object(Kind.ROW_POLICIES, _name_of(place)).action = Action.ADD
             await _put(work, position, place, rows, before)
+            changed = work.object(Kind.ROW_POLICIES, _name_of(place))
+            if key not in held and changed.differences:
+                changed.action = Action.ADD
     for key in sorted(held.keys() - named):
         await _clear(work, held[key])
 
