@@ -73,10 +73,12 @@ IMPORT_SCOPES = {
             "kiteward.milvus.json_codec",
             "kiteward.milvus.json_rows",
             "kiteward.iam.json_api",
+            "kiteward.iam.policy_files",
             "kiteward.gateway.audit_details",
             "kiteward.audit",
         ),
-        "JSON ends where REST ends; our own operations are defined in it, and the audit trail is written in it",
+        "JSON ends where REST ends; our own operations and policies as code are defined in it, and the audit trail is "
+        "written in it",
     ),
     "ngh2": ImportScope(
         "ngh2", ("kiteward.net.http2.session",), "alpha: one module holds it, and its tests are the contract"
@@ -113,7 +115,11 @@ IMPORT_SCOPES = {
         "webauthn", ("kiteward.authn.second_factor.passkeys",), "one place reads what devices have signed"
     ),
     "zxcvbn": ImportScope("zxcvbn", ("kiteward.authn.common_passwords",), "only its list of common passwords is used"),
-    "yaml": ImportScope("pyyaml", ("kiteward.config",), "settings are read once, into types"),
+    "yaml": ImportScope(
+        "pyyaml",
+        ("kiteward.config", "kiteward.cli.policy_yaml"),
+        "settings are read once, into types; and policies as code, which are written too",
+    ),
 }
 
 

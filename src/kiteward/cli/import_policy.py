@@ -2,15 +2,14 @@
 
 import argparse
 import asyncio
-import contextlib
 import getpass
-import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from kiteward.cli.options import add_configuration, exit_status_of, read_secret, settings_of
+from kiteward.cli.password_files import deliver, reserved
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 
@@ -42,12 +41,12 @@ def _run(arguments: argparse.Namespace) -> int:
         from kiteward.bootstrap.policy_import import import_from  # noqa: PLC0415  as above
 
         dry_run = arguments.dry_run
-        with _reserved(None if dry_run else arguments.passwords_file) as file:
+        with reserved(None if dry_run else arguments.passwords_file) as file:
             report = asyncio.run(
                 import_from(settings_of(arguments), arguments.source, Secret(_token(arguments)), dry_run=dry_run)
             )
             if report.passwords and not dry_run:
-                _deliver(report.passwords, file)
+                deliver(report.passwords, file)
         _print(report, dry_run=dry_run)
 
     return exit_status_of(work)
@@ -86,34 +85,3 @@ def _print(report: "ImportReport", *, dry_run: bool) -> None:
 def _lines(prefix: str, names: Iterable[str]) -> None:
     for name in names:
         print(f"{prefix} {name}")
-
-
-@contextlib.contextmanager
-def _reserved(path: Path | None) -> Iterator[TextIO | None]:
-    """Open the file for new passwords before the import starts: if that failed later, the passwords would be lost.
-
-    The file is removed if nothing was written to it.
-    """
-    if path is None:
-        yield None
-        return
-    with open(path, "x", encoding="utf-8", opener=_private) as opened:  # Path.open takes no opener
-        try:
-            yield opened
-        finally:
-            if not opened.tell():
-                path.unlink()
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
-
-
-def _deliver(passwords: Mapping[str, Secret], file: TextIO | None) -> None:
-    text = "".join(f"{name}\t{password.reveal()}\n" for name, password in passwords.items())
-    if file is None:
-        print("one-time passwords, shown once; each user must set another one first:")
-        print(text, end="")
-        return
-    file.write(text)
-    print(f"one-time passwords are in {file.name}; each user must set another one first", file=sys.stderr)

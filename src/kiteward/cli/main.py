@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "init": {"init": "create a new data directory with an administrator"},
         "row_policies": {"row-policies": "manage and preview row policies, on a running server"},
+        "policy": {"policy": "export, plan and apply the policy as a file"},
         "import_policy": {"import": "import users, roles, grants and groups from a running Milvus"},
         "store": {"store": "move the store to another database"},
         "audit": {"audit": "verify, read and export the audit trail"},

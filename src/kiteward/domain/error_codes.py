@@ -195,6 +195,8 @@ class ErrorCode(StrEnum):
     GRANTS_LIMIT = auto()
     LOOKUPS_LIMIT = auto()
     GRANT_GIVEN_AND_TAKEN = auto()
+    POLICY_DELETIONS = auto()
+    POLICY_PLAN_OUTDATED = auto()
     GRANT_CLUSTER_LEVEL = auto()
     GRANT_DATABASE_LEVEL = auto()
     GRANT_COLLECTION_LEVEL = auto()

@@ -46,7 +46,7 @@ from kiteward.gateway.audit_details import AT_ONCE
 from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.limited_callers import LimitedCallers
 from kiteward.gateway.operations import Operation
-from kiteward.gateway.recording import Recording, StoredChange
+from kiteward.gateway.recording import Recording, StoredChange, record_parts
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.rows import Row
 from kiteward.milvus import messages
@@ -138,6 +138,8 @@ class Recorder:
         """
         outcome, name = _outcome(recording, None)
         try:
+            whole = self._event(recording, None, Outcome.SUCCEEDED, ended=False)
+            await record_parts(self._sink, whole, recording.parts)
             await self._sink.record_durably(self._event(recording, _kind(recording), outcome, error=name))
         except AuditUnavailable:
             raise AuditUnavailable(

@@ -288,4 +288,5 @@ class AdminExecutor:
             accept=accept,
             root_bypass=self._context.services.root_bypass,
             record=recording.result.update,
+            record_change=recording.parts.append,
         )

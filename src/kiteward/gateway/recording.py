@@ -1,11 +1,13 @@
 """The state of one request for the audit trail."""
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from kiteward.audit.events import NO_DETAILS, AuditEvent
 from kiteward.audit.shared import SharedEvents
+from kiteward.audit.writer import AuditSink
 from kiteward.authn.fair_queue import FairQueue
 from kiteward.authz.policy import Decision
 from kiteward.domain.identity import Principal
@@ -14,8 +16,12 @@ from kiteward.gateway.operations import Operation
 from kiteward.gateway.request_limiter import RunningRequest
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.rows import Row
+from kiteward.iam.policy_files.work import RecordedChange
 from kiteward.milvus import messages
 from kiteward.store.transaction import Transaction
+
+_PARTS_AT_ONCE: Final = 128
+"""Changes of one that are recorded together: the trail holds only so many bytes of what is waited for."""
 
 
 class Recording:
@@ -33,6 +39,7 @@ class Recording:
         in_full: the same before they were shortened, where replicas share the store.
         stored: the number of the event that the change has stored in its transaction; 0 if it has none.
         result: what a change did, in addition to its details.
+        parts: the changes of which it consists, where each is recorded too when it has succeeded.
         status: the code in the engine's response, once it has answered; 0 for success.
         hidden: whether the response said that the object does not exist, because the principal may not know of it.
         apart: whether it is a change, which is recorded where it is executed and continues when its caller is gone.
@@ -51,6 +58,7 @@ class Recording:
         "in_full",
         "message",
         "operation",
+        "parts",
         "principal",
         "queue",
         "resolved",
@@ -75,6 +83,7 @@ class Recording:
         self.in_full: Mapping[str, Any] = NO_DETAILS
         self.stored = 0
         self.result: dict[str, Any] = {}
+        self.parts: list[RecordedChange] = []
         self.status = 0
         self.hidden = False
         self.apart = False
@@ -99,3 +108,18 @@ class StoredChange:
 
     def committed(self) -> None:
         self._recording.stored = self._number
+
+
+async def record_parts(sink: AuditSink, whole: AuditEvent, parts: Sequence[RecordedChange]) -> None:
+    """Record the changes of which one consists, each as if it had been made alone, in the same request.
+
+    Raises:
+        AuditUnavailable: they could not be recorded.
+    """
+    for first in range(0, len(parts), _PARTS_AT_ONCE):
+        await asyncio.gather(
+            *(
+                sink.record_durably(whole._replace(event=part.event, operation=part.operation, details=part.details))
+                for part in parts[first : first + _PARTS_AT_ONCE]
+            )
+        )

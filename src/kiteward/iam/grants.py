@@ -4,7 +4,7 @@ A grant names a privilege or privilege group and its scope. Milvus has two gener
 names the object type. Grants of both are stored in the same way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -43,7 +43,7 @@ class PrivilegeScope:
     @property
     def key(self) -> GrantKey:
         """The key of the grant, with the name as given."""
-        kind = self.object_type or _fitting_type(self.privilege)
+        kind = self.object_type or fitting_type(self.privilege)
         return GrantKey(kind, self.database, self.name, self.privilege)
 
 
@@ -147,6 +147,54 @@ async def change_grants(
     return ChangedGrants(granted, revoked, users)
 
 
+async def keys_to_hold(
+    services: Services, caller: Caller, held: Set[GrantKey], *, role: str, scope: PrivilegeScope
+) -> Sequence[GrantKey]:
+    """Return the keys under which a grant is stored that a role is to hold, whether or not it does already.
+
+    What the role holds under these very names needs no look-up, and need not be grantable now.
+
+    Args:
+        services: what services work with.
+        caller: who changes the grants.
+        held: the grants that the role holds.
+        role: the role.
+        scope: the privilege and its scope.
+
+    Raises:
+        As `give_grant`, but RoleNotFound; EngineError: the catalog is needed, and the engine does not respond.
+    """
+    named = _with_companions(scope.key)
+    if held >= set(named):
+        return named
+    _check_names(services, role, scope)
+    await _look_up(services, caller, scope.key)
+    async with caller.change() as transaction:
+        return await _granted_keys(services, transaction, caller, scope)
+
+
+async def replace_grants(services: Services, caller: Caller, role: str, wanted: Set[GrantKey]) -> ChangedGrants:
+    """Let a role hold these grants and no others; kept grants on dropped collections stay as they are.
+
+    Args:
+        services: what services work with.
+        caller: who changes them.
+        role: the role.
+        wanted: keys that `keys_to_hold` has returned.
+
+    Raises:
+        RoleNotFound: there is no such role.
+    """
+    async with caller.change() as transaction:
+        await require_role(transaction, role)
+        held = {each.key for each in await transaction.grants.of_role(role) if each.kept_for is None}
+        granted, revoked = sorted(wanted - held), sorted(held - wanted)
+        await transaction.grants.add([Grant(role, key, caller.principal.user_name) for key in granted])
+        await transaction.grants.remove(role, revoked)
+        users = (await services.store.bindings(role)).get(role, ())
+    return ChangedGrants(granted, revoked, users)
+
+
 def _require_within_limit(number: int) -> None:
     if number > MOST_CHANGED:
         raise LimitReached(
@@ -206,7 +254,7 @@ def require_database(services: Services, caller: Caller, key: GrantKey) -> None:
         )
 
 
-def _fitting_type(privilege: str) -> ObjectType:
+def fitting_type(privilege: str) -> ObjectType:
     """Return the object type under which a grant that names none is stored (contract 4.12)."""
     if privilege in LEGACY_GROUP_TYPES:
         return LEGACY_GROUP_TYPES[privilege]
@@ -249,12 +297,17 @@ def _with_companions(key: GrantKey) -> list[GrantKey]:
 
 
 async def _look_up(services: Services, caller: Caller, key: GrantKey) -> None:
-    """Make the catalog hold the database and the object of a grant.
+    """Make the catalog hold the database and the object of a grant, unless it is on all of them.
 
     It is called once more in a transaction, where it takes no time unless the catalog was read again meanwhile.
     """
-    if key.object_type is not ObjectType.USER:
+    if not _names_no_collection(key):
         await services.catalog.ensure(key.db_name, key.object_name, caller=caller.principal.user_name)
+
+
+def _names_no_collection(key: GrantKey) -> bool:
+    """Return whether a grant is on a user, or on all collections or databases, so that there is nothing to look up."""
+    return key.object_type is ObjectType.USER or ANY in (key.db_name, key.object_name)
 
 
 def _on_collection(services: Services, key: GrantKey) -> GrantKey:
@@ -262,7 +315,7 @@ def _on_collection(services: Services, key: GrantKey) -> GrantKey:
 
     A name that is neither a collection nor an alias is kept, so that grants can be given before their object exists.
     """
-    if key.object_type is ObjectType.USER:
+    if _names_no_collection(key):
         return key
     return replace(key, object_name=services.catalog.resolve(key.db_name, key.object_name))
 

@@ -67,12 +67,24 @@ async def create_user(
     services.naming.check_user_name(name)
     services.naming.check_user_description(description)
     hashed = await hash_new_password(services, name, password)
+    await create_hashed(services, caller, NewUser(name, hashed.stored, description, one_time), roles=roles)
+    return hashed.generated
+
+
+async def create_hashed(services: Services, caller: Caller, user: NewUser, *, roles: Sequence[str] = ()) -> None:
+    """Create a user whose password is hashed already, or who has none, and bind roles to it.
+
+    Raises:
+        InvalidArgument: the name or the description is not acceptable.
+        AlreadyExists, LimitReached, RoleNotFound: as of `create_user`.
+    """
+    services.naming.check_user_name(user.name)
+    services.naming.check_user_description(user.description)
     async with caller.change() as transaction:
-        await add_user(services, transaction, NewUser(name, hashed.stored, description, one_time))
+        await add_user(services, transaction, user)
         for role in roles:
             await require_role(transaction, role, field="roles")
-            await transaction.roles.bind(name, role)
-    return hashed.generated
+            await transaction.roles.bind(user.name, role)
 
 
 async def add_user(services: Services, transaction: Transaction, user: NewUser) -> None:
@@ -124,6 +136,16 @@ async def update_user(
         return
     if description is None:
         raise InvalidArgument("must update either password or description")
+    await set_description(services, caller, name, description)
+
+
+async def set_description(services: Services, caller: Caller, name: str, description: str) -> None:
+    """Replace the description of a user; an empty one clears it.
+
+    Raises:
+        InvalidArgument: the description is not acceptable.
+        UserNotFound: there is no such user.
+    """
     services.naming.check_user_description(description)
     async with caller.change() as transaction:
         await require_user(transaction, name)

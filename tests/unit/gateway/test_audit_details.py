@@ -32,8 +32,8 @@ from kiteward.milvus import messages
 
 CHANGING = sorted(name for name, row in OPERATIONS.items() if row.changes and row.recorded is not None)
 OURS = sorted(row.name for row in ADMIN_OPERATIONS.values() if row.changes)
-MANY = 40
-"""Elements of a repeated field: more than what is shortened keeps."""
+MANY, FEW = 40, 3
+"""Elements of a repeated field: more than what is shortened keeps; and of one in another."""
 
 _randomly = random.Random(12)
 
@@ -184,17 +184,17 @@ async def test_every_value_of_a_change_is_in_the_trail_whole_and_no_secret_is(
             assert set(values) <= told, path
 
 
-def given(kind: Any) -> Any:
-    """Return a value of a type of our own operations, as JSON has it."""
+def given(kind: Any, *, many: int = MANY) -> Any:
+    """Return a value of a type of our own operations, as JSON has it; lists in lists have few values."""
     members = [member for member in get_args(kind) if member is not type(None)]
     if get_origin(kind) is list:
-        return [given(members[0]) for _ in range(MANY)]
+        return [given(members[0], many=FEW) for _ in range(many)]
     if get_origin(kind) is dict:
-        return {given(members[0]): given(members[-1]) for _ in range(MANY)}
-    if members:
-        return given(members[0])
+        return {given(members[0]): given(members[-1], many=FEW) for _ in range(many)}
+    if members:  # of a union, or of a type with a description
+        return given(members[0], many=many)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return {field.encode_name: given(field.type) for field in msgspec.structs.fields(kind)}
+        return {field.encode_name: given(field.type, many=many) for field in msgspec.structs.fields(kind)}
     if isinstance(kind, type) and issubclass(kind, Enum):
         return next(iter(kind)).value
     return {int: 7, float: 0.5, bool: True, datetime: datetime.now(UTC).isoformat()}.get(kind) or word()

@@ -31,6 +31,7 @@ from kiteward.domain.identity import CredentialReach, PresentedCredential, Princ
 from kiteward.domain.request_limits import Counted
 from kiteward.domain.second_factors import FactorProof
 from kiteward.iam.passwords import VerifyPassword
+from kiteward.iam.policy_files.work import RecordedChange
 from kiteward.iam.second_factors import VerifyFactor
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
@@ -71,6 +72,7 @@ class Request:
         verify_factor: verifies a second factor of a user; see `VerifyFactor`.
         record: adds keyword arguments to the recorded result of a change in the audit trail, besides request and
             outcome; never a secret.
+        record_change: adds a change to those that are recorded one by one when a change of several has succeeded.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Request:
         accept: Callable[[PresentedCredential | None, bool], Awaitable[Accepted]],
         root_bypass: bool,
         record: Callable[..., None],
+        record_change: Callable[[RecordedChange], None],
     ) -> None:
         self.principal = principal
         self.snapshot = snapshot
@@ -95,6 +98,7 @@ class Request:
         self._caller_now = caller_now
         self.root_bypass = root_bypass
         self.record = record
+        self.record_change = record_change
         self.verify_password = verify_password
         self.verify_factor = verify_factor
         self._begin_session = begin_session

@@ -1,0 +1,222 @@
+"""`kiteward policy`: the policy as a file: export, plan and apply it, and its JSON Schema."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from kiteward.bootstrap.local_gateway import open_local
+from kiteward.cli.accounts import call
+from kiteward.cli.options import add_configuration, exit_status_of, settings_of
+from kiteward.cli.password_files import deliver, reserved
+from kiteward.cli.policy_text import has_colours, lines_of, summary
+from kiteward.cli.policy_yaml import YamlFile, read, write
+from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.identity import Secret
+from kiteward.iam.policy_files import checking
+from kiteward.iam.policy_files.document import SCHEMA_FILE, SECTIONS, plain, schema
+
+WOULD_CHANGE: Final = 2
+"""The exit status of `plan` when the file would change something."""
+
+_MOST_TOLD: Final = 100
+"""Most faults of a file that are printed."""
+
+Ask = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
+"""Sends a request to an operation by its action, `export`, `plan` or `apply`, and returns the response."""
+
+_OPERATIONS: Final = {"export": "ExportPolicy", "plan": "PlanPolicy", "apply": "ApplyPolicy"}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with 1 where the options are wrong: 2 says that a file would change something."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Return what is known; all of it has to be."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong, and end."""
+        self.print_usage(sys.stderr)
+        self.exit(1, f"{self.prog}: error: {message}\n")
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the commands to the command line."""
+    group = commands.add_parser("policy", help="export, plan and apply the policy as a file").add_subparsers(
+        required=True, metavar="COMMAND", parser_class=_Parser
+    )
+    _add_export(group)
+    plan = group.add_parser(
+        "plan",
+        help="print what a file would change",
+        description="Print what applying a file would change. It ends with 0 if nothing would change, with 2 if "
+        "something would, and with 1 if the file cannot be applied.",
+    )
+    _add_file(plan)
+    plan.set_defaults(run=_running(_plan))
+    _add_apply(group)
+    printed = group.add_parser("schema", help="print the JSON Schema of a file, for editors")
+    printed.set_defaults(run=lambda _: exit_status_of(lambda: print(json.dumps(schema(), indent=2))))
+
+
+def _add_export(group: Any) -> None:
+    parser = group.add_parser("export", help="print the policy as a file", description="Print the policy as a file.")
+    parser.add_argument("--output", "-o", type=Path, metavar="FILE", help="write it to this file instead")
+    parser.add_argument(
+        "--section", action="append", choices=SECTIONS, default=[], help="only this section; can be repeated"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_configuration(parser)
+    parser.set_defaults(run=_running(_export))
+
+
+def _add_apply(group: Any) -> None:
+    parser = group.add_parser(
+        "apply",
+        help="make the policy what a file says",
+        description="Make the policy what a file says: all of it, or nothing where something of it is refused.",
+    )
+    _add_file(parser)
+    parser.add_argument(
+        "--expect", default="", metavar="DIGEST", help="apply only what the plan with this digest has said"
+    )
+    passwords = parser.add_mutually_exclusive_group()
+    passwords.add_argument(
+        "--passwords-file", type=Path, metavar="FILE", help="give new users one-time passwords, and write them here"
+    )
+    passwords.add_argument(
+        "--print-passwords", action="store_true", help="give new users one-time passwords, and print them once"
+    )
+    parser.set_defaults(run=_running(_apply))
+
+
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--file", "-f", required=True, metavar="FILE", help="the file, or - for standard input")
+    parser.add_argument(
+        "--allow-deletions",
+        action="store_true",
+        help="also delete users, roles, privilege groups and row policies that the file does not name",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_configuration(parser)
+
+
+def _running(run: Callable[[argparse.Namespace, Ask], Awaitable[int]]) -> Callable[[argparse.Namespace], int]:
+    async def connected(arguments: argparse.Namespace) -> int:
+        async with open_local(settings_of(arguments)) as gateway:
+            return await run(arguments, lambda action, request: call(gateway, _OPERATIONS[action], request))
+
+    return lambda arguments: exit_status_of(lambda: asyncio.run(connected(arguments)))
+
+
+async def _export(arguments: argparse.Namespace, ask: Ask) -> int:
+    values = (await ask("export", {"sections": arguments.section}))["policy"]
+    if arguments.json:
+        text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    else:
+        text = f"# yaml-language-server: $schema={SCHEMA_FILE}\n{write(values)}"
+    if arguments.output is None:
+        print(text, end="")
+    else:
+        arguments.output.write_text(text, encoding="utf-8")
+    return 0
+
+
+async def _plan(arguments: argparse.Namespace, ask: Ask) -> int:
+    file, document = _document(arguments.file)
+    planned = await _planned(arguments, ask, file, document)
+    if arguments.json:
+        print(json.dumps(planned, indent=2, ensure_ascii=False))
+    else:
+        _print_changes(arguments, planned["changes"])
+        print(f"digest: {planned['digest']}")
+    return WOULD_CHANGE if planned["changes"] else 0
+
+
+async def _apply(arguments: argparse.Namespace, ask: Ask) -> int:
+    file, document = _document(arguments.file)
+    planned = await _planned(arguments, ask, file, document)
+    request = {
+        "policy": document,
+        "allowDeletions": arguments.allow_deletions,
+        "expect": arguments.expect or planned["digest"],
+        "oneTimePasswords": bool(arguments.passwords_file or arguments.print_passwords),
+    }
+    if any(change["deletion"] for change in planned["changes"]) and not arguments.allow_deletions:
+        _print_changes(arguments, planned["changes"])
+        raise ConfigurationError(
+            "nothing was changed: it would delete what is marked; repeat it with --allow-deletions"
+        )
+    with reserved(arguments.passwords_file) as opened:
+        done = await ask("apply", request)
+        made = {each["userName"]: Secret(each["password"]) for each in done["passwords"]}
+        if made and not (arguments.json and opened is None):
+            deliver(made, opened)
+            done["passwords"] = []
+    if arguments.json:
+        print(json.dumps(done, indent=2, ensure_ascii=False))
+    else:
+        _print_changes(arguments, done["changes"], done=True)
+    return 0
+
+
+async def _planned(arguments: argparse.Namespace, ask: Ask, file: YamlFile, document: Mapping[str, Any]) -> Any:
+    """Return the plan of a file.
+
+    Raises:
+        ConfigurationError: it cannot be applied; each fault is named with its line.
+    """
+    planned = await ask("plan", {"policy": document})
+    faults = planned["faults"]
+    if faults:
+        lines = {checking.text_of(path): line for path, line in file.lines.items()}
+        raise _refused(
+            arguments.file,
+            ((lines.get(each["path"], 1), f"{each['path']}: {each['message']}") for each in faults),
+        )
+    return planned
+
+
+def _document(name: str) -> tuple[YamlFile, dict[str, Any]]:
+    """Return a file, and what it says as plain values.
+
+    Raises:
+        ConfigurationError: it cannot be read; each fault is named with its line.
+    """
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"the file {name} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"the file {name} is not UTF-8") from error
+    file = read(text)
+    if file.faults:
+        raise _refused(name, ((fault.line, fault.message) for fault in file.faults))
+    document, faults = checking.read(file.values)
+    if document is None:
+        raise _refused(
+            name,
+            ((file.line_of(each.path), f"{checking.text_of(each.path)} {each.message}".strip()) for each in faults),
+        )
+    return file, plain(document)
+
+
+def _refused(name: str, faults: Iterator[tuple[int, str]] | Any) -> ConfigurationError:
+    found = sorted(faults)
+    shown = "standard input" if name == "-" else name
+    told = [f"{shown}:{line}: {message}" for line, message in found[:_MOST_TOLD]]
+    more = [f"and {len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else []
+    return ConfigurationError("\n".join(["the policy cannot be applied; nothing was changed", *told, *more]))
+
+
+def _print_changes(arguments: argparse.Namespace, changes: Any, *, done: bool = False) -> None:
+    for line in lines_of(changes, coloured=has_colours(sys.stdout), allow_deletions=arguments.allow_deletions):
+        print(line)
+    print(summary(changes, done=done))

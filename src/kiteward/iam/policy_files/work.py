@@ -1,0 +1,247 @@
+"""What a file changes: the changes that were found, what is wrong, and the one transaction of all of it."""
+
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Protocol
+
+from msgspec import UnsetType
+
+from kiteward.audit.events import Event
+from kiteward.authz.policy import PolicySnapshot
+from kiteward.domain.error_codes import ErrorDetail
+from kiteward.domain.errors import AccessDenied, EngineError, RequestRefused
+from kiteward.domain.identity import Principal
+from kiteward.iam.caller import Caller
+from kiteward.iam.policy_files.checking import text_of
+from kiteward.iam.policy_files.document import PolicyLimits
+from kiteward.iam.services import CollectionField, Collections, Services
+from kiteward.store.transaction import Transaction
+
+
+class Action(StrEnum):
+    """What happens to an object, or to a part of it."""
+
+    ADD = "add"
+    CHANGE = "change"
+    REMOVE = "remove"
+
+
+class Kind(StrEnum):
+    """What kind of object a file changes."""
+
+    PRIVILEGE_GROUP = "privilegeGroup"
+    ROLE = "role"
+    USER = "user"
+    ROW_POLICIES = "rowPolicies"
+    GROUP_ROLE = "groupRole"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference of an object.
+
+    Attributes:
+        action: what happens to this part.
+        what: the part: `description`, `role reader`, `tag team`.
+        before, after: its values as text; empty where there is none, or the part says it all.
+    """
+
+    action: Action
+    what: str
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """What a file changes of one object.
+
+    Attributes:
+        action: what happens to it.
+        kind: what it is.
+        name: its name.
+        differences: what differs.
+        deletion: whether an object with a name is deleted, which has to be allowed.
+    """
+
+    action: Action
+    kind: Kind
+    name: str
+    differences: tuple[Difference, ...] = ()
+    deletion: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a file cannot be applied.
+
+    Attributes:
+        path: the place in the file, as text.
+        message: what is wrong there.
+        details: the same as codes, for programs.
+    """
+
+    path: str
+    message: str
+    details: tuple[ErrorDetail, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedChange:
+    """One change, for the audit trail.
+
+    Attributes:
+        event: its kind.
+        operation: the operation that makes this change alone.
+        details: what it changes; never a secret.
+    """
+
+    event: Event
+    operation: str
+    details: Mapping[str, Any]
+
+
+class PolicyCaller(Caller, Protocol):
+    """A caller whose changes are recorded one by one."""
+
+    @property
+    def record_change(self) -> Callable[[RecordedChange], None]:
+        """Add a change to those that the audit trail records besides the request when it has succeeded."""
+        ...
+
+
+class JoinedCaller:
+    """Lets services make their changes in a transaction that is open already. Implements `Caller`."""
+
+    def __init__(self, caller: PolicyCaller, transaction: Transaction) -> None:
+        self._caller = caller
+        self._transaction = transaction
+        self.recorded: dict[str, Any] = {}
+
+    @property
+    def principal(self) -> Principal:
+        return self._caller.principal
+
+    @property
+    def snapshot(self) -> PolicySnapshot:
+        return self._caller.snapshot
+
+    @property
+    def change(self) -> Callable[[], AbstractAsyncContextManager[Transaction]]:
+        return lambda: contextlib.nullcontext(self._transaction)
+
+    @property
+    def record(self) -> Callable[..., None]:
+        return self.recorded.update
+
+
+class HeldCollections:
+    """The collections of the engine, which whoever opened the transaction holds. Implements `Collections`."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._collections = collections
+
+    @property
+    def shared(self) -> bool:
+        return self._collections.shared
+
+    def held(self) -> AbstractAsyncContextManager[None]:
+        return contextlib.nullcontext()
+
+    async def fields(self, database: str, name: str) -> Mapping[str, CollectionField]:
+        return await self._collections.fields(database, name)
+
+
+@dataclass(slots=True)
+class ObjectWork:
+    """What was changed of one object so far; see `ObjectChange`."""
+
+    action: Action = Action.CHANGE
+    deletion: bool = False
+    differences: list[Difference] = field(default_factory=list)
+
+
+class Work:
+    """The work on one file, in one transaction.
+
+    Attributes:
+        services: what services work with; collections are held.
+        caller: makes changes in the transaction.
+        transaction: the transaction.
+        records: what was changed, for the audit trail.
+        faults: what cannot be changed, and why.
+    """
+
+    def __init__(self, services: Services, caller: PolicyCaller, transaction: Transaction) -> None:
+        self.services = replace(services, collections=HeldCollections(services.collections))
+        self.caller = JoinedCaller(caller, transaction)
+        self.transaction = transaction
+        self.records: list[RecordedChange] = []
+        self.faults: list[Fault] = []
+        self._objects: defaultdict[tuple[Kind, str], ObjectWork] = defaultdict(ObjectWork)
+
+    @contextlib.contextmanager
+    def at(self, *path: str | int) -> Iterator[None]:
+        """Take note of what is refused in the block, as a fault at a place; the work goes on after the block."""
+        try:
+            yield
+        except (RequestRefused, AccessDenied, EngineError) as error:
+            self.faults.append(Fault(text_of(path), str(error), error.details))
+
+    @contextlib.asynccontextmanager
+    async def recorded(self, event: Event, operation: str, **details: Any) -> AsyncIterator[None]:
+        """Record the change that services make in the block, with what they add to its result."""
+        self.caller.recorded = {}
+        yield
+        told = {"result": self.caller.recorded} if self.caller.recorded else {}
+        self.records.append(RecordedChange(event, operation, {**details, **told}))
+
+    def object(self, kind: Kind, name: str) -> ObjectWork:
+        """Return what was changed of an object so far, to be added to."""
+        return self._objects[kind, name]
+
+    def changes(self) -> list[ObjectChange]:
+        """Return what was changed, in the order of kinds and names; not objects of which nothing differs."""
+        kinds = list(Kind)
+        return [
+            ObjectChange(held.action, kind, name, tuple(held.differences), held.deletion)
+            for (kind, name), held in sorted(
+                self._objects.items(), key=lambda item: (kinds.index(item[0][0]), item[0][1])
+            )
+            if held.action is not Action.CHANGE or held.differences
+        ]
+
+
+def of_sets(word: str, before: Collection[str], after: Collection[str]) -> list[Difference]:
+    """Return the differences of two sets of names, each with a word for what they are."""
+    lost = [Difference(Action.REMOVE, f"{word} {name}") for name in sorted(set(before) - set(after))]
+    return [*lost, *(Difference(Action.ADD, f"{word} {name}") for name in sorted(set(after) - set(before)))]
+
+
+def of_values(what: str, before: str, after: str) -> list[Difference]:
+    """Return the difference of two values, if they differ."""
+    if before == after:
+        return []
+    action = Action.ADD if not before else Action.CHANGE if after else Action.REMOVE
+    return [Difference(action, what, before, after)]
+
+
+def of_limits(before: PolicyLimits, after: PolicyLimits) -> list[Difference]:
+    """Return the difference of limits, if they differ."""
+    return of_values(
+        "limits", *(", ".join(f"{name} {value:g}" for name, value in each) for each in _numbers(before, after))
+    )
+
+
+def _numbers(*limits: PolicyLimits) -> Iterator[list[tuple[str, float]]]:
+    for each in limits:
+        named = (
+            ("requestsPerSecond", each.requests_per_second),
+            ("burst", each.burst),
+            ("concurrentRequests", each.concurrent_requests),
+        )
+        yield [(name, value) for name, value in named if not isinstance(value, UnsetType)]
