@@ -180,7 +180,8 @@ def values(text: str) -> list[str]:
 
 
 def test_every_text_that_pages_name_exists() -> None:
-    sources = [path.read_text("utf-8") for pattern in ("**/*.py", "templates/**/*.html") for path in CONSOLE.glob(pattern)]
+    files = (path for pattern in ("**/*.py", "templates/**/*.html") for path in CONSOLE.glob(pattern))
+    sources = [path.read_text("utf-8") for path in files]
     named = {key for source in sources for key in re.findall(r"""\b(?:t|text)\(\s*"([a-z_.]+)"[,)]""", source)}
     named |= {f"field.{name}" for source in sources for name in re.findall(r"""\bField\(\s*"([a-z_]+)\"""", source)}
     named |= {f"done.{key}" for source in sources for key in re.findall(r"""\bdone="([a-z_]+)\"""", source)}
