@@ -1,4 +1,4 @@
-"""The command line of policy as code: exit statuses, diffs, lines of faults, and passwords that are told once."""
+"""The command line of policy as code: exit statuses, diffs, lines of faults, and passwords that are printed once."""
 
 import json
 from collections.abc import Callable

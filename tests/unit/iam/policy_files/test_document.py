@@ -1,16 +1,19 @@
 """The JSON Schema of a file: the published one is current, accepts what is accepted, and describes every field."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
+import yaml
 
 from kiteward.iam.policy_files import checking
 from kiteward.iam.policy_files.document import SCHEMA_FILE, schema
 
-PUBLISHED = Path(__file__).parents[4] / "docs" / SCHEMA_FILE
+DOCUMENTS = Path(__file__).parents[4] / "docs"
+PUBLISHED = DOCUMENTS / SCHEMA_FILE
 
 VALID: list[dict[str, Any]] = [
     {"version": 1},
@@ -85,3 +88,36 @@ def test_every_field_has_a_description_and_no_part_takes_others() -> None:
         assert part["additionalProperties"] is False
         for field, described in part["properties"].items():
             assert described.get("description"), f"{name}.{field}"
+
+
+def rows(part: str, place: str) -> Iterator[str]:
+    """Return the rows of the table of fields, of a part and of what is below it."""
+    known = schema()["$defs"]
+    for field, described in known[part]["properties"].items():
+        path = f"{place}{field}"
+        required = " Required." if field in known[part].get("required", []) else ""
+        default = f" Default: `{described['default']}`." if described.get("default") else ""
+        yield f"| `{path}` | {described['description']}{required}{default} |"
+        for below, joined in (("additionalProperties", ".NAME."), ("items", "[].")):
+            yield from _below(described.get(below, {}), path + joined)
+        for each in (described, *described.get("anyOf", [])):
+            yield from _below(each, f"{path}.")
+
+
+def _below(described: Any, place: str) -> Iterator[str]:
+    part = described.get("$ref", "").rpartition("/")[2]
+    if part and schema()["$defs"][part].get("type") == "object":
+        yield from rows(part, place)
+
+
+def test_every_field_is_in_the_table_of_the_document() -> None:
+    table = (DOCUMENTS / "policy-as-code.md").read_text().partition("| --- | --- |\n| `version` ")
+    assert ("| `version` " + table[2]).splitlines() == list(rows("PolicyDocument", ""))
+
+
+def test_the_example_of_the_document_is_valid() -> None:
+    text = (DOCUMENTS / "policy-as-code.md").read_text()
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    values = yaml.safe_load(example)
+    assert checking.read(values)[1] == []
+    jsonschema_rs.validate(schema(), values)
