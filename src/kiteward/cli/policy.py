@@ -4,13 +4,13 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from kiteward.bootstrap.local_gateway import open_local
-from kiteward.cli.accounts import call
-from kiteward.cli.options import add_configuration, exit_status_of, settings_of
+from kiteward.cli.connection import Connection, add_connection, connected
+from kiteward.cli.options import UsageError, exit_status_of
+from kiteward.cli.output import print_json
 from kiteward.cli.password_files import deliver, reserved
 from kiteward.cli.policy_text import has_colours, lines_of, summary
 from kiteward.cli.policy_yaml import YamlFile, read, write
@@ -25,10 +25,8 @@ WOULD_CHANGE: Final = 2
 _MOST_TOLD: Final = 100
 """Most faults of a file that are printed."""
 
-Ask = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
-"""Sends a request to an operation by its action, `export`, `plan` or `apply`, and returns the response."""
-
-_OPERATIONS: Final = {"export": "ExportPolicy", "plan": "PlanPolicy", "apply": "ApplyPolicy"}
+_PATH: Final = "kiteward/policy/"
+"""Where the endpoints are, below `/v2/`."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -63,7 +61,7 @@ def add_parsers(commands: Any) -> None:
     plan.set_defaults(run=_running(_plan))
     _add_apply(group)
     printed = group.add_parser("schema", help="print the JSON Schema of a file, for editors")
-    printed.set_defaults(run=lambda _: exit_status_of(lambda: print(json.dumps(schema(), indent=2))))
+    printed.set_defaults(run=lambda _: exit_status_of(lambda: print_json(schema())))
 
 
 def _add_export(group: Any) -> None:
@@ -73,7 +71,7 @@ def _add_export(group: Any) -> None:
         "--section", action="append", choices=SECTIONS, default=[], help="only this section; can be repeated"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_configuration(parser)
+    add_connection(parser)
     parser.set_defaults(run=_running(_export))
 
 
@@ -105,19 +103,22 @@ def _add_file(parser: argparse.ArgumentParser) -> None:
         help="also delete users, roles, privilege groups and row policies that the file does not name",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_configuration(parser)
+    add_connection(parser)
 
 
-def _running(run: Callable[[argparse.Namespace, Ask], Awaitable[int]]) -> Callable[[argparse.Namespace], int]:
-    async def connected(arguments: argparse.Namespace) -> int:
-        async with open_local(settings_of(arguments)) as gateway:
-            return await run(arguments, lambda action, request: call(gateway, _OPERATIONS[action], request))
+def _running(run: Callable[[argparse.Namespace, Connection], Awaitable[int]]) -> Callable[[argparse.Namespace], int]:
+    async def work(arguments: argparse.Namespace) -> int:
+        try:
+            async with connected(arguments) as connection:
+                return await run(arguments, connection)
+        except UsageError as error:  # its exit status is that of a plan which would change something
+            raise ConfigurationError(str(error)) from None
 
-    return lambda arguments: exit_status_of(lambda: asyncio.run(connected(arguments)))
+    return lambda arguments: exit_status_of(lambda: asyncio.run(work(arguments)))
 
 
-async def _export(arguments: argparse.Namespace, ask: Ask) -> int:
-    values = (await ask("export", {"sections": arguments.section}))["policy"]
+async def _export(arguments: argparse.Namespace, connection: Connection) -> int:
+    values = (await connection.ask(f"{_PATH}export", {"sections": arguments.section}))["policy"]
     if arguments.json:
         text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     else:
@@ -129,20 +130,20 @@ async def _export(arguments: argparse.Namespace, ask: Ask) -> int:
     return 0
 
 
-async def _plan(arguments: argparse.Namespace, ask: Ask) -> int:
+async def _plan(arguments: argparse.Namespace, connection: Connection) -> int:
     file, document = _document(arguments.file)
-    planned = await _planned(arguments, ask, file, document)
+    planned = await _planned(arguments, connection, file, document)
     if arguments.json:
-        print(json.dumps(planned, indent=2, ensure_ascii=False))
+        print_json(planned)
     else:
         _print_changes(arguments, planned["changes"])
         print(f"digest: {planned['digest']}")
     return WOULD_CHANGE if planned["changes"] else 0
 
 
-async def _apply(arguments: argparse.Namespace, ask: Ask) -> int:
+async def _apply(arguments: argparse.Namespace, connection: Connection) -> int:
     file, document = _document(arguments.file)
-    planned = await _planned(arguments, ask, file, document)
+    planned = await _planned(arguments, connection, file, document)
     request = {
         "policy": document,
         "allowDeletions": arguments.allow_deletions,
@@ -155,25 +156,27 @@ async def _apply(arguments: argparse.Namespace, ask: Ask) -> int:
             "nothing was changed: it would delete what is marked; repeat it with --allow-deletions"
         )
     with reserved(arguments.passwords_file) as opened:
-        done = await ask("apply", request)
+        done = await connection.ask(f"{_PATH}apply", request)
         made = {each["userName"]: Secret(each["password"]) for each in done["passwords"]}
         if made and not (arguments.json and opened is None):
             deliver(made, opened)
             done["passwords"] = []
     if arguments.json:
-        print(json.dumps(done, indent=2, ensure_ascii=False))
+        print_json(done)
     else:
         _print_changes(arguments, done["changes"], done=True)
     return 0
 
 
-async def _planned(arguments: argparse.Namespace, ask: Ask, file: YamlFile, document: Mapping[str, Any]) -> Any:
+async def _planned(
+    arguments: argparse.Namespace, connection: Connection, file: YamlFile, document: Mapping[str, Any]
+) -> Any:
     """Return the plan of a file.
 
     Raises:
         ConfigurationError: it cannot be applied; each fault is named with its line.
     """
-    planned = await ask("plan", {"policy": document})
+    planned = await connection.ask(f"{_PATH}plan", {"policy": document})
     faults = planned["faults"]
     if faults:
         lines = {checking.text_of(path): line for path, line in file.lines.items()}
@@ -208,7 +211,7 @@ def _document(name: str) -> tuple[YamlFile, dict[str, Any]]:
     return file, plain(document)
 
 
-def _refused(name: str, faults: Iterator[tuple[int, str]] | Any) -> ConfigurationError:
+def _refused(name: str, faults: Iterable[tuple[int, str]]) -> ConfigurationError:
     found = sorted(faults)
     shown = "standard input" if name == "-" else name
     told = [f"{shown}:{line}: {message}" for line, message in found[:_MOST_TOLD]]
