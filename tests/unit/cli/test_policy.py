@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.described import described
+from tests.support.server_in_thread import running
 
 from kiteward.cli.main import main
 from kiteward.cli.policy_text import lines_of
@@ -23,6 +25,8 @@ users:
 """
 
 NOT_TEXT = "must be text (in quotes where it looks like a number, true, false or null), not a number"
+
+HINT = ": ask the running server by --server URL"
 
 Ends = Callable[..., tuple[int, str, str]]
 
@@ -134,6 +138,34 @@ def _deleting(ends: Ends, file: Path) -> None:
     assert ends("apply", "-f", str(file), "--allow-deletions", "--expect", "0" * 32)[0] == 1
     assert ends("apply", "-f", str(file), "--allow-deletions", "--expect", digest)[0] == 0
     assert ends("plan", "-f", str(file))[0] == 0
+
+
+def test_a_server_is_planned_and_changed_too_with_what_needs_its_engine(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("root:Milvus")
+    rows = "rowPolicies:\n  - collection: docs\n    enforced: true\n    policies:\n"
+    file.write_text(f"{FILE}{rows}      own: {{actions: [Query], using: owner == $current_principal}}\n")
+    with running(tmp_path) as (url, engine):
+        far = ["-f", str(file), "--server", url, "--token-file", str(token)]
+        # There is no collection yet, and boss is somebody else here.
+        assert main(["policy", "plan", *far]) == 1
+        assert f"{file}:15: rowPolicies[0].policies.own: collection not found" in capsys.readouterr().err
+        engine.create("docs")
+        engine.answers["DescribeCollection"] = described(owner="VarChar")
+        assert main(["policy", "plan", *far]) == 2
+        assert main(["policy", "apply", *far, "--print-passwords"]) == 0
+        assert "alice\t" in capsys.readouterr().out
+        assert main(["policy", "plan", *far]) == 0
+        assert main(["policy", "plan", *far, "--data-dir", str(tmp_path)]) == 1
+
+
+def test_near_what_needs_the_engine_is_refused_with_its_line(ends: Ends, file: Path) -> None:
+    file.write_text("version: 1\nroles:\n  reader:\n    grants: [{privilege: Search, collection: docs}]\n")
+    status, _, told = ends("plan", "-f", str(file))
+    assert status == 1
+    assert told.endswith(f"{file}:4: roles.reader.grants[0]: there is no engine here{HINT}\n")
 
 
 def test_the_schema_is_printed(ends: Ends) -> None:
