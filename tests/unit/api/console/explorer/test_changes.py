@@ -1,4 +1,4 @@
-"""What changes a collection: the right request, after a confirmation where something is lost, and refusals are shown."""
+"""What changes a collection: the right request, after a confirmation where something is lost; and refusals."""
 
 from typing import Any
 
