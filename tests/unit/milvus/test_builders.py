@@ -51,6 +51,15 @@ def test_rows_that_pymilvus_refuses_are_invalid_arguments(row: dict[str, Any]) -
     assert str(caught.value)
 
 
+def test_a_query_in_key_order_asks_as_the_iterators_of_sdks_do() -> None:
+    for in_order, expected in ((True, {"iterator": "True", "reduce_stop_for_best": "True"}), (False, {})):
+        request = builders.query(collection="c", expression="", output_fields=["id"], limit=5, in_key_order=in_order)
+        found = {pair.key: pair.value for pair in request.query_params}
+        assert found["limit"] == "5"
+        assert {key: value for key, value in found.items() if key in expected} == expected
+        assert ("iterator" in found) is in_order
+
+
 def test_bytes_are_searched_as_the_fields_type_says() -> None:
     for kind, raw in ((100, b"\x01"), (102, b"\x00\x3c"), (103, b"\x80\x3f"), (105, b"\x01")):
         request = search(field_type=kind, vectors=[raw])

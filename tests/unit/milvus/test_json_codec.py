@@ -175,3 +175,15 @@ def test_text_keys_stay_inside_their_quotes(keys: list[str]) -> None:
     assert expression.startswith("name in [")
     literals = expression.removeprefix("name in ")
     assert json.loads(literals, strict=False) == keys
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "expression"),
+    [
+        (DataType.Int64, -(2**63), "id > -9223372036854775808"),
+        (DataType.VarChar, "", 'id > ""'),
+        (DataType.VarChar, '" or id != "\\', r'id > "\" or id != \"\\"'),
+    ],
+)
+def test_what_follows_a_key_is_one_comparison(kind: DataType, key: Any, expression: str) -> None:
+    assert json_codec.beyond(Field("id", kind), key) == expression

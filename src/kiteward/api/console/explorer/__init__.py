@@ -1,11 +1,11 @@
 """The data explorer: collections with their schema and rows, vector search, and what changes collections.
 
 - `place.py`: the collection of a page, and what its reader may do with it.
-- `collections.py`, `databases.py`: lists, and the pages of databases.
+- `databases.py`: the collections of a database, and the pages of databases.
 - `schema.py`: the page of a collection.
 - `rows.py`, `one_row.py`, `search.py`: its rows, one of them in full, and those nearest to a vector.
 - `cells.py`: values as text of bounded length.
-- `changes.py`, `create.py`: loading, dropping, aliases, partitions; new collections.
+- `insert.py`, `changes.py`, `create.py`: inserting rows; loading, dropping, aliases, partitions; new collections.
 
 Everything is asked of the gateway as the signed-in user. What that user may do decides which buttons there are; the
 gateway decides every request.

@@ -34,7 +34,7 @@ class Cell:
         kind: `null`, `number`, `text`, `json` or `vector`.
         text: the value, shortened in tables.
         full: the whole value; empty where `text` is.
-        size: what it consists of, where that is worth saying: numbers of a vector, characters of a long text.
+        size: what it consists of, where it is shown: numbers of a vector, characters of a long text.
     """
 
     kind: str
@@ -47,7 +47,7 @@ def brief(request: ConsoleRequest, value: Any, field: Field | None) -> Cell:
     """Return a value for a table.
 
     Args:
-        request: whose language the size is told in.
+        request: its language is that of the size.
         value: as `kiteward.milvus.json_rows` returns it.
         field: its field; None for values under names of no field.
     """

@@ -116,7 +116,7 @@ async def require(request: ConsoleRequest, operation: str, *, database: str, col
     """Require that the signed-in user may send an RPC, by the explanation of the gateway.
 
     Raises:
-        AccessDenied: the user may not; it says which privilege is missing.
+        AccessDenied: the user is not allowed to; it says which privilege is missing.
         KitewardError: as `GatewayClient.invoke`.
     """
     question = ExplainRequest(operation=operation, db_name=database, collection_name=collection)

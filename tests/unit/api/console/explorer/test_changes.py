@@ -1,4 +1,4 @@
-"""What changes a collection: the right request, after a confirmation where something is lost, and refusals are told."""
+"""What changes a collection: the right request, after a confirmation where something is lost; and refusals."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ async def test_what_is_lost_wants_its_name_typed() -> None:
             assert not browser.harness.engine.called(operation)
 
 
-async def test_what_is_missing_or_refused_is_told_at_its_field() -> None:
+async def test_what_is_missing_or_refused_is_shown_at_its_field() -> None:
     async with exploring() as browser:
         for path, field in (("rename", "new_name"), ("new-alias", "alias"), ("new-partition", "partition_name")):
             answer = await browser.send(f"{HERE}/{path}", **{field: " "})
@@ -67,7 +67,7 @@ async def test_what_is_missing_or_refused_is_told_at_its_field() -> None:
         assert "too many &lt;b&gt;partitions&lt;/b&gt;" in answer.text
 
 
-async def test_what_the_engine_lacks_is_told_as_such() -> None:
+async def test_what_the_engine_lacks_is_shown_as_such() -> None:
     async with exploring() as browser:
         lacking = ErrorDetail(ErrorCode.ENGINE_LACKS_OPERATION, {"operation": "LoadPartitions"})
         browser.harness.engine.failures["LoadPartitions"] = EngineLacksOperation("it is not there", lacking)

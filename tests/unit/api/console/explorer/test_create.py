@@ -67,7 +67,7 @@ async def test_a_collection_is_created_as_typed_with_indexes_and_loaded() -> Non
         assert engine.called("LoadCollection")
 
 
-async def test_what_is_wrong_is_told_at_its_field_and_nothing_is_sent() -> None:
+async def test_what_is_wrong_is_shown_at_its_field_and_nothing_is_sent() -> None:
     async with exploring() as browser:
         for changed, field, said in (
             ({"collection_name": ""}, "collection_name", "This field is required."),

@@ -55,7 +55,7 @@ async def test_a_database_is_created_and_dropped_when_its_name_is_typed() -> Non
         assert (await browser.open("databases/fresh/drop")).status_code == 404
 
 
-async def test_a_database_with_collections_is_kept_and_the_reason_is_told() -> None:
+async def test_a_database_with_collections_is_kept_and_the_reason_is_shown() -> None:
     async with exploring() as browser:
         await research(browser, "papers")
         answer = await browser.send("databases/research/drop", confirm="research")

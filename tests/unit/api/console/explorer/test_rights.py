@@ -1,4 +1,4 @@
-"""Who may not do something: the page of it answers 403 with the reason, no page links to it, and nothing is sent."""
+"""Without the privilege for an action its page answers 403 with the reason, no page links to it, nothing is sent."""
 
 from tests.unit.api.console.explorer.exploring import HERE, exploring, scope, shown
 

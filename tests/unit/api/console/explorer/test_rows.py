@@ -59,7 +59,7 @@ async def test_what_is_no_key_is_refused() -> None:
         assert not browser.harness.engine.called("Query")
 
 
-async def test_a_filter_that_the_engine_refuses_is_told_at_its_field_and_stays() -> None:
+async def test_a_filter_that_the_engine_refuses_is_shown_at_its_field_and_stays() -> None:
     refused = messages.QueryResults(status=messages.Status(code=1100, reason="cannot parse <b>here</b>"))
     async with exploring("Query") as browser:
         browser.harness.engine.answers["Query"] = refused.SerializeToString()
@@ -149,7 +149,7 @@ UNFIT_ROWS = (
 )
 
 
-async def test_rows_that_do_not_fit_are_told_and_what_was_typed_stays() -> None:
+async def test_rows_that_do_not_fit_are_shown_and_what_was_typed_stays() -> None:
     async with exploring("Insert") as browser:
         for data, said in UNFIT_ROWS:
             answer = await browser.send(f"{HERE}/insert", data=data)

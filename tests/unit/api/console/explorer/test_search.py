@@ -1,4 +1,4 @@
-"""Vector search: what is wrong with a vector is told at its field, and a search is sent as it was asked."""
+"""Vector search: what is wrong with a vector is shown at its field, and a search is sent as it was asked."""
 
 import struct
 
@@ -54,7 +54,7 @@ UNFIT = (
 )
 
 
-async def test_what_cannot_be_searched_with_is_told_at_its_field() -> None:
+async def test_what_cannot_be_searched_with_is_shown_at_its_field() -> None:
     async with exploring("Search", answers=with_fields) as browser:
         for changed, field, said in UNFIT:
             form = {"field": "vector", "vector": VECTOR, "limit": "10", **changed}
@@ -118,7 +118,7 @@ async def test_similar_rows_are_searched_with_the_vector_of_the_row() -> None:
         assert (await browser.open(f"{HERE}/search?field=title&like=1")).status_code == 422
 
 
-async def test_a_refused_filter_is_told_at_its_field() -> None:
+async def test_a_refused_filter_is_shown_at_its_field() -> None:
     async with exploring("Search", answers=with_fields) as browser:
         status = messages.Status(code=1100, reason="no such field")
         browser.harness.engine.answers["Search"] = messages.SearchResults(status=status).SerializeToString()

@@ -1,0 +1,173 @@
+"""The data explorer on the embedded engine: a collection's whole life, and rows as somebody else sees them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+from pymilvus import DataType, MilvusClient
+from tests.console.conftest import Console
+from tests.console.test_administrators import said
+from tests.console.test_looks import looks_wrong
+from tests.support.server import ROOT_TOKEN
+
+from kiteward.api.console.explorer.rows import PAGE
+
+BOOKS = "collections/default/books"
+HOSTILE = "<script>document.title = 'stolen'</script>"
+COUNT = 2 * PAGE + 7
+PAGES = (
+    BOOKS,
+    f"{BOOKS}/rows",
+    f"{BOOKS}/rows?column=id&column=vector&sort=id&order=desc&view_as=explored&count=1",
+    f"{BOOKS}/rows?filter=broken >",
+    f"{BOOKS}/row?key=0",
+    f"{BOOKS}/search?field=vector&like=3",
+    f"{BOOKS}/insert",
+    f"{BOOKS}/drop",
+    "new-collection",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def books(console: Console) -> Iterator[MilvusClient]:
+    """A collection of three pages of rows with hostile and long contents, of which `explored` may see a third."""
+    client = MilvusClient(uri=console.server.uri, token=ROOT_TOKEN, dedicated=True)
+    schema = client.create_schema(enable_dynamic_field=True)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("owner", DataType.VARCHAR, max_length=32)
+    schema.add_field("title", DataType.VARCHAR, max_length=60_000)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=64)
+    index = client.prepare_index_params()
+    index.add_index("vector", index_type="FLAT", metric_type="L2")
+    client.create_collection("books", schema=schema, index_params=index)
+    rows: list[dict[str, Any]] = [
+        {
+            "id": key,
+            "owner": ("a", "b", "explored")[key % 3],
+            "title": (HOSTILE, "w" * 50_000, f"title {key}")[key % 3],
+            "vector": [float(key)] * 64,
+            "more": {"x": [key] * 500},
+        }
+        for key in range(COUNT)
+    ]
+    client.insert("books", rows)
+    console.rest("vectordb/roles/create", roleName="books_reader")
+    grant = {"privilege": "Query", "collectionName": "books", "dbName": "default"}
+    console.rest("vectordb/roles/grant_privilege_v2", roleName="books_reader", **grant)
+    console.new_user("explored", "books_reader")
+    console.new_user("unprivileged")
+    policy = {"policyName": "own", "actions": ["Query"], "usingExpr": "owner == $current_principal"}
+    console.rest("kiteward/row_policies/create", collectionName="books", **policy)
+    yield client
+    client.drop_collection("books")
+    client.close()
+
+
+def open_(console: Console, page: Page, path: str) -> None:
+    page.goto(f"{console.address}{path}")
+
+
+def test_a_collection_is_made_filled_searched_and_dropped_without_javascript(console: Console) -> None:
+    with console.signed_in("root", java_script_enabled=False) as page:
+        open_(console, page, "collections")
+        make(page)
+        read(page)
+        open_(console, page, "collections/default/made")
+        release_and_drop(page)
+
+
+def make(page: Page) -> None:
+    """Create a collection, with rows."""
+    page.get_by_role("link", name="New collection").click()
+    page.get_by_label("Collection name").fill("made")
+    page.get_by_label("Size 2").fill("2")
+    page.get_by_role("button", name="Add another field").click()
+    page.get_by_label("Field 3").fill("title")
+    page.get_by_label("Size 3").fill("100")
+    page.get_by_label("Field 4").fill("stars")
+    page.get_by_label("Type 4").select_option("Int64")
+    page.get_by_role("button", name="Create collection").click()
+    said(page, "The collection was created.")
+    expect(page.get_by_role("row", name="vector")).to_contain_text("dimension 2")
+    page.get_by_role("link", name="Rows", exact=True).click()
+    page.get_by_role("link", name="Insert rows").click()
+    rows = [{"id": 2**53 + 1 + n, "title": f"t{n}", "stars": n, "vector": [n, 1], "more": n} for n in range(3)]
+    page.get_by_label("Rows", exact=True).fill(json.dumps(rows))
+    page.get_by_role("button", name="Insert").click()
+    said(page, "The rows were inserted.")
+
+
+def read(page: Page) -> None:
+    """Find one of the rows, and those like it."""
+    page.get_by_label("Filter").fill("stars >= 1")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("row")).to_have_count(3)
+    page.get_by_role("link", name=str(2**53 + 2)).click()
+    expect(page.get_by_role("row", name="$meta")).to_contain_text('"more": 1')
+    page.get_by_role("link", name="Find similar").click()
+    expect(page.get_by_role("row").nth(1)).to_contain_text(str(2**53 + 2))
+    page.get_by_label("Vector or text").fill("[1]")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("#vector-error")).to_contain_text("a JSON list of 2 numbers. This list has 1.")
+
+
+def release_and_drop(page: Page) -> None:
+    """Release the collection, load it and drop it."""
+    page.get_by_role("link", name="Release", exact=True).click()
+    page.get_by_role("button", name="Release").click()
+    said(page, "The collection was released.")
+    page.get_by_role("link", name="Rows", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("The collection is not loaded.")
+    page.get_by_role("link", name="Load").click()
+    page.get_by_role("button", name="Load").click()
+    said(page, "The engine loads the collection.")
+    page.get_by_role("link", name="Drop", exact=True).first.click()
+    page.get_by_label("Confirmation").fill("maid")
+    page.get_by_role("button", name="Drop collection").click()
+    expect(page.locator("#confirm-error")).to_be_visible()
+    page.get_by_label("Confirmation").fill("made")
+    page.get_by_role("button", name="Drop collection").click()
+    said(page, "The collection was dropped.")
+    expect(page.get_by_role("link", name="made")).to_have_count(0)
+
+
+def test_pages_follow_one_another_by_key_and_contents_do_not_act(console: Console) -> None:
+    with console.signed_in("root") as page:
+        open_(console, page, f"{BOOKS}/rows")
+        found: list[str] = []
+        while True:
+            found += page.locator("tbody th").all_inner_texts()
+            expect(page).to_have_title("Rows · books · Kiteward")
+            following = page.get_by_role("link", name="Next page")
+            if not following.count():
+                break
+            following.click()
+        assert found == [str(key) for key in range(COUNT)]
+        open_(console, page, f"{BOOKS}/row?key=0")
+        expect(page.get_by_role("row", name="title")).to_contain_text(HOSTILE)
+        expect(page).to_have_title("0 · books · Kiteward")
+
+
+def test_rows_are_marked_as_another_user_sees_them(console: Console) -> None:
+    with console.signed_in("root") as page:
+        open_(console, page, f"{BOOKS}/rows")
+        page.get_by_label("View as user").fill("explored")
+        page.get_by_role("button", name="Show").click()
+        expect(page.locator("p.note")).to_contain_text(f"explored sees {COUNT // 3} of all {COUNT} rows")
+        expect(page.get_by_role("row").nth(1)).to_contain_text("hidden")
+        expect(page.get_by_role("row").nth(3)).to_contain_text("visible")
+        page.get_by_label("View as user").fill("unprivileged")
+        page.get_by_role("button", name="Show").click()
+        expect(page.locator("p.note")).to_contain_text("Query is refused altogether")
+        expect(page.get_by_role("row").nth(3)).to_contain_text("hidden")
+        page.get_by_label("View as user").fill("nobody_here")
+        page.get_by_role("button", name="Show").click()
+        expect(page.locator("#view_as-error")).to_contain_text("nobody_here")
+
+
+def test_pages_of_large_values_are_accessible_and_no_wider_than_a_narrow_screen(console: Console) -> None:
+    with console.signed_in("root") as page:
+        found = looks_wrong(console, page, PAGES)
+    assert not found, "\n".join(found)
