@@ -45,7 +45,7 @@ def test_reason_stands_at_its_field_in_chinese(console: Console) -> None:
     ("path", "place", "sentence"),
     [
         ("collections/ghost/docs", ".detail", "数据库 ghost 不存在，或您无权查看。"),  # noqa: RUF001  Chinese
-        ("collections/default/ghost", ".detail", "Collection 不存在，或您无权查看。"),  # noqa: RUF001  Chinese
+        ("collections/default/ghost", ".detail", "集合不存在，或您无权查看。"),  # noqa: RUF001  Chinese
         ("roles/ghost", ".detail", "角色 ghost 不存在。"),
         ("explain?operation=CalcDistance", ".banner", "此处不支持 CalcDistance。"),
         ("explain?privilege=Serch", ".banner", "没有名为 Serch 的权限或权限组。"),
@@ -101,6 +101,7 @@ def test_a_user_is_disabled_enabled_and_deleted_after_a_warning(console: Console
         page.get_by_role("button", name="Enable").click()
         said(page, "The user was enabled.")
         page.get_by_role("link", name="Delete").click()
+        page.get_by_label("Confirm the name").fill(name)
         page.get_by_role("button", name="Delete").click()
         said(page, "The user was deleted.")
         page.get_by_label("Name begins with").fill(name)
@@ -131,6 +132,7 @@ def test_roles_are_added_to_a_user_and_taken_and_the_view_follows(console: Conso
 def test_the_last_way_in_for_administrators_is_not_taken(console: Console, who: str) -> None:
     with console.signed_in(who) as page:
         page.goto(f"{console.address}users/root/delete")
+        page.get_by_label("Confirm the name").fill("root")
         page.get_by_role("button", name="Delete").click()
         expect(page.get_by_role("alert")).to_contain_text("The user root cannot be deleted.")
 
@@ -175,6 +177,7 @@ def test_grants_change_in_the_matrix_after_a_preview(console: Console, scripts: 
         said(page, "The grant was revoked.")
         page.get_by_role("link", name="Delete").click()
         expect(page.get_by_text(f"Users who lose it: holder_of_{role}")).to_be_visible()
+        page.get_by_label("Confirm the name").fill(role)
         page.get_by_role("button", name="Delete").click()
         said(page, "The role was deleted.")
 
