@@ -13,6 +13,12 @@ def said(page: Page, text: str) -> None:
     expect(page.get_by_role("status").first).to_have_text(text)
 
 
+def preview_and_apply(page: Page) -> None:
+    page.get_by_role("button", name="Preview changes").click()
+    page.get_by_role("button", name="Apply changes").click()
+    said(page, "The grants were changed.")
+
+
 @BOTH
 def test_a_user_is_created_and_a_form_that_cannot_be_taken_keeps_what_was_typed(console: Console, who: str) -> None:
     with console.signed_in(who) as page:
@@ -168,9 +174,7 @@ def test_grants_change_in_the_matrix_after_a_preview(console: Console, scripts: 
         page.get_by_label("Columns").select_option("Collection privileges")
         page.get_by_role("button", name="Show").click()
         page.get_by_label("Insert, default.docs").check()
-        page.get_by_role("button", name="Preview changes").click()
-        page.get_by_role("button", name="Apply changes").click()
-        said(page, "The grants were changed.")
+        preview_and_apply(page)
         page.goto(f"{console.address}roles/{role}")
         page.get_by_role("link", name="Revoke Insert default.docs").click()
         page.get_by_role("button", name="Revoke").click()
@@ -189,9 +193,7 @@ def test_a_grant_given_meanwhile_by_somebody_else_stays(console: Console) -> Non
         grant = {"roleName": "shared", "privilege": "CollectionAdmin", "collectionName": "docs", "dbName": "default"}
         console.rest("vectordb/roles/grant_privilege_v2", **grant)
         page.get_by_label("CollectionReadOnly, default.logs").check()
-        page.get_by_role("button", name="Preview changes").click()
-        page.get_by_role("button", name="Apply changes").click()
-        said(page, "The grants were changed.")
+        preview_and_apply(page)
         held = console.rest("vectordb/roles/describe", roleName="shared", dbName="*")
         assert {each["objectName"] for each in held} == {"docs", "logs"}
 
