@@ -35,6 +35,8 @@ QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
     "users/{name}/tags/delete": ("?key=team",),
     "keys/{key_id}/tags/delete": ("?key=team",),
     "roles/{name}/revoke": ("?privilege=Search&database=default&object=docs&type=Collection",),
+    "collections/{database}/{name}/row": ("?key=1",),
+    "collections/{database}/{name}/row/delete": ("?key=1",),
     "collections/{database}/{name}/preview": ("", "?user=reader&action=Query"),
 }
 """The query strings with which a page is opened, where it needs one or has several states."""
@@ -97,13 +99,22 @@ def fill(server: RunningServer) -> dict[str, dict[str, str]]:
         "usingExpr": "id in [1, 2]",
     }
     console.rest("kiteward/row_policies/create", **policy)
+    console.rest("vectordb/aliases/create", aliasName="documents", collectionName="docs")
+    rows = [{"id": number, "vector": [0.1 * number] * 4, "title": f"title {number}"} for number in range(1, 40)]
+    console.rest("vectordb/entities/insert", collectionName="docs", data=rows)
     httpx.post(f"{server.uri}/v2/vectordb/collections/list", headers={"Authorization": "Bearer reader:wrong"}, json={})
     return {
         "users": {"name": "reader", "role": "docs_reader"},
         "roles": {"name": "docs_reader", "user": "reader"},
         "groups": {"name": "searchers"},
         "keys": {"key_id": key},
-        "collections": {"database": "default", "name": "docs", "policy": "own"},
+        "collections": {
+            "database": "default",
+            "name": "docs",
+            "policy": "own",
+            "alias": "documents",
+            "partition": "_default",
+        },
         "databases": {"database": "default", "name": "default"},
         "sessions": {"session": "0123456789abcdef"},
     }

@@ -139,6 +139,21 @@ def test_on_a_telephone_the_navigation_is_behind_a_button(console: Console, scri
         expect(page.get_by_role("link", name="Connect")).to_be_hidden()
 
 
+def test_a_page_is_gone_to_by_the_keyboard_alone(console: Console) -> None:
+    with console.signed_in("boss") as page:
+        page.keyboard.press("/")
+        page.keyboard.type("audit")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Audit trail")
+        page.get_by_label("User").fill("/")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        page.keyboard.press("Control+k")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Connect")
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 def test_theme_language_and_time_zone_are_chosen_on_any_page(console: Console, scripts: bool) -> None:
     options = {"java_script_enabled": scripts, "timezone_id": "Asia/Shanghai", "color_scheme": "light"}
