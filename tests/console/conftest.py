@@ -127,7 +127,7 @@ def peopled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningS
     toolchains.installed(CHROMIUM, package=CHROMIUM)
     data = tmp_path_factory.mktemp("console") / "data"
     with servers.running(data, config="kiteward: {metrics: {enabled: false}}") as server:
-        _people(server)
+        people(server)
         yield server, {}
 
 
@@ -147,7 +147,8 @@ def _ask(server: RunningServer, path: str, by: str = "root", **body: Any) -> Any
     return answer["data"]
 
 
-def _people(server: RunningServer) -> None:
+def people(server: RunningServer) -> None:
+    """Create the collections, roles and users of this suite."""
     client = MilvusClient(uri=server.uri, token=servers.ROOT_TOKEN, dedicated=True)
     for name in ("docs", "images", "logs"):
         client.create_collection(name, dimension=4)

@@ -13,6 +13,12 @@ def said(page: Page, text: str) -> None:
     expect(page.get_by_role("status").first).to_have_text(text)
 
 
+def preview_and_apply(page: Page) -> None:
+    page.get_by_role("button", name="Preview changes").click()
+    page.get_by_role("button", name="Apply changes").click()
+    said(page, "The grants were changed.")
+
+
 @BOTH
 def test_a_user_is_created_and_a_form_that_cannot_be_taken_keeps_what_was_typed(console: Console, who: str) -> None:
     with console.signed_in(who) as page:
@@ -45,7 +51,7 @@ def test_reason_stands_at_its_field_in_chinese(console: Console) -> None:
     ("path", "place", "sentence"),
     [
         ("collections/ghost/docs", ".detail", "数据库 ghost 不存在，或您无权查看。"),  # noqa: RUF001  Chinese
-        ("collections/default/ghost", ".detail", "Collection 不存在，或您无权查看。"),  # noqa: RUF001  Chinese
+        ("collections/default/ghost", ".detail", "集合不存在，或您无权查看。"),  # noqa: RUF001  Chinese
         ("roles/ghost", ".detail", "角色 ghost 不存在。"),
         ("explain?operation=CalcDistance", ".banner", "此处不支持 CalcDistance。"),
         ("explain?privilege=Serch", ".banner", "没有名为 Serch 的权限或权限组。"),
@@ -101,6 +107,7 @@ def test_a_user_is_disabled_enabled_and_deleted_after_a_warning(console: Console
         page.get_by_role("button", name="Enable").click()
         said(page, "The user was enabled.")
         page.get_by_role("link", name="Delete").click()
+        page.get_by_label("Confirm the name").fill(name)
         page.get_by_role("button", name="Delete").click()
         said(page, "The user was deleted.")
         page.get_by_label("Name begins with").fill(name)
@@ -131,6 +138,7 @@ def test_roles_are_added_to_a_user_and_taken_and_the_view_follows(console: Conso
 def test_the_last_way_in_for_administrators_is_not_taken(console: Console, who: str) -> None:
     with console.signed_in(who) as page:
         page.goto(f"{console.address}users/root/delete")
+        page.get_by_label("Confirm the name").fill("root")
         page.get_by_role("button", name="Delete").click()
         expect(page.get_by_role("alert")).to_contain_text("The user root cannot be deleted.")
 
@@ -166,15 +174,14 @@ def test_grants_change_in_the_matrix_after_a_preview(console: Console, scripts: 
         page.get_by_label("Columns").select_option("Collection privileges")
         page.get_by_role("button", name="Show").click()
         page.get_by_label("Insert, default.docs").check()
-        page.get_by_role("button", name="Preview changes").click()
-        page.get_by_role("button", name="Apply changes").click()
-        said(page, "The grants were changed.")
+        preview_and_apply(page)
         page.goto(f"{console.address}roles/{role}")
         page.get_by_role("link", name="Revoke Insert default.docs").click()
         page.get_by_role("button", name="Revoke").click()
         said(page, "The grant was revoked.")
         page.get_by_role("link", name="Delete").click()
         expect(page.get_by_text(f"Users who lose it: holder_of_{role}")).to_be_visible()
+        page.get_by_label("Confirm the name").fill(role)
         page.get_by_role("button", name="Delete").click()
         said(page, "The role was deleted.")
 
@@ -186,9 +193,7 @@ def test_a_grant_given_meanwhile_by_somebody_else_stays(console: Console) -> Non
         grant = {"roleName": "shared", "privilege": "CollectionAdmin", "collectionName": "docs", "dbName": "default"}
         console.rest("vectordb/roles/grant_privilege_v2", **grant)
         page.get_by_label("CollectionReadOnly, default.logs").check()
-        page.get_by_role("button", name="Preview changes").click()
-        page.get_by_role("button", name="Apply changes").click()
-        said(page, "The grants were changed.")
+        preview_and_apply(page)
         held = console.rest("vectordb/roles/describe", roleName="shared", dbName="*")
         assert {each["objectName"] for each in held} == {"docs", "logs"}
 

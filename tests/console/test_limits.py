@@ -50,7 +50,7 @@ def test_limits_of_a_user_are_set_changed_listed_and_removed(console: Console) -
     ("locale", "numbers", "field", "sentence"),
     [
         (ENGLISH, {"rate": "many"}, "requests_per_second", "A number is required, such as 10 or 0.5."),
-        (ENGLISH, {"burst": "2.5"}, "burst", "A whole number is required."),
+        (ENGLISH, {"burst": "2.5"}, "burst", "Enter a whole number, 0 or more."),
         (ENGLISH, {"rate": "0.01"}, "requests_per_second", "This must be from 0.1 to"),
         (ENGLISH, {"burst": "5"}, "burst", "This has no effect without requests per second."),
         (CHINESE, {"concurrent": "0"}, "concurrent_requests", "必须在 1 到"),

@@ -46,7 +46,10 @@ GROUPS: Final = (
             Link("connect", "plug", administrators=False),
         ),
     ),
-    Group("data", (Link("collections", "layers", administrators=False),)),
+    Group(
+        "data",
+        (Link("collections", "layers", administrators=False, also=("new-collection", "new-database", "databases")),),
+    ),
     Group(
         "identity",
         (

@@ -133,7 +133,7 @@ class ConsoleRequest:
             me=self.me,
             path=self.http_request.url.path,
             this_page=self.here(),
-            groups=groups(self.me),
+            navigation=groups(self.me),
             display=self.display,
             languages=NAMES,
             version=__version__,

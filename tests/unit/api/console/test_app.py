@@ -325,8 +325,8 @@ async def test_filters_of_the_trail_that_make_no_sense_are_refused() -> None:
         for asked, told in (
             ("outcome=rubbish", "There is no <code>rubbish</code>. Give one of received, "),
             ("kind=users", "There is no <code>users</code>. Give one of "),
-            ("before=abc", "A whole number is required"),
-            (f"before={'9' * 40}", "A whole number is required"),
+            ("before=abc", "Enter a whole number"),
+            (f"before={'9' * 40}", "Enter a whole number"),
         ):
             answer = await browser.open(f"audit?{asked}")
             assert (answer.status_code, told in answer.text) == (422, True), answer.text
@@ -468,7 +468,7 @@ async def test_failed_response_of_the_engine_is_a_chinese_sentence_with_its_numb
 @pytest.mark.parametrize(
     ("code", "chinese"),
     [
-        (100, "Collection 不存在，或您无权查看。"),  # noqa: RUF001  Chinese
+        (100, "集合不存在，或您无权查看。"),  # noqa: RUF001  Chinese
         (800, "数据库 <code>default</code> 不存在，或您无权查看。"),  # noqa: RUF001  Chinese
         (8, "引擎繁忙，请稍后重试。"),  # noqa: RUF001  Chinese
         (2, "引擎暂时无法访问。"),
