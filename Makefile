@@ -26,16 +26,15 @@ auditing := .venv-audit
 # Older clients, frameworks, and what checks deploy/, each from the lock of its name. The first test that needs one has it made.
 clients := .venv-pymilvus24 .venv-pymilvus25 .venv-pymilvus26 .venv-frameworks .venv-scim .venv-deploy
 bin := $(venv)/bin
-install := -m pip install --quiet --disable-pip-version-check --no-input
-locked := $(install) --require-hashes --no-deps
 
-# The environments beside the server's are filled by uv, which is among what tests need: it takes a fifteenth of pip's
-# processor time, and they share the files of a package. It does not read pip's settings, so an index that is set there is handed on.
+# Environments are filled by uv, which takes a fifteenth of pip's processor time, and they share the files of a package. pip
+# installs uv alone, by its digest. uv does not read pip's settings, so an index that is set there is handed on.
 pip_setting = $$($(bin)/python -m pip config list | sed -n "s/^.*[.]$(1)='\(.*\)'$$/\1/p" | head -n 1)
-uv_locked = UV_SYSTEM_CERTS=1 UV_HTTP_TIMEOUT=300 \
+uv = UV_SYSTEM_CERTS=1 UV_HTTP_TIMEOUT=300 \
 	UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call pip_setting,index-url)}" \
 	UV_INDEX="$${UV_INDEX:-$(call pip_setting,extra-index-url)}" \
-	$(bin)/uv pip install --quiet --no-config --require-hashes --no-deps --python
+	$(bin)/uv pip install --no-config --no-deps
+uv_locked = $(uv) --quiet --require-hashes --python
 
 # An environment belongs to the directory it was made in: its scripts and the editable install hold that path. One that
 # was copied with its directory, or was interrupted while being made, is made again. Each later step leaves a stamp of its own.
@@ -146,6 +145,7 @@ lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.tom
 	$(compile) pyproject.toml --extra tracing --group build --group dev --output-file requirements/dev.lock
 	$(compile) pyproject.toml --constraints requirements/dev.lock --output-file requirements/run.lock
 	$(compile) --group build --constraints requirements/dev.lock --output-file requirements/build.lock
+	$(compile) --group uv --constraints requirements/dev.lock --output-file requirements/uv.lock
 	$(compile) --group bench --constraints requirements/dev.lock --output-file requirements/bench.lock
 	$(compile) --group pymilvus24 --excludes requirements/excluded.txt --output-file requirements/pymilvus24.lock
 	$(compile) --group pymilvus25 --output-file requirements/pymilvus25.lock
@@ -173,16 +173,21 @@ remake:
 	@"$(PYTHON)" -m venv --clear $(if $(filter-out $(venv),$*),--without-pip) "$*"
 	@printf '%s\n' "$(CURDIR)" >"$@"
 
-$(venv)/.run-ready: $(venv)/.made-in requirements/build.lock requirements/run.lock pyproject.toml
-	@echo 'installing what the server needs into $(venv), once: this takes about a minute'
-	@$(bin)/python $(locked) -r requirements/build.lock -r requirements/run.lock
+$(venv)/.uv-ready: $(venv)/.made-in requirements/uv.lock
+	@echo 'installing uv into $(venv), which installs the rest'
+	@$(bin)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --no-deps -r requirements/uv.lock
+	@touch "$@"
+
+$(venv)/.run-ready: $(venv)/.uv-ready requirements/build.lock requirements/run.lock pyproject.toml
+	@echo 'installing what the server needs into $(venv), once: seconds where it was downloaded before, else a minute'
+	@$(uv) --require-hashes --python $(venv) -r requirements/build.lock -r requirements/run.lock
 	@echo 'installing Kiteward into $(venv)'
-	@$(bin)/python $(install) --no-build-isolation --no-deps --editable .
+	@$(uv) --quiet --python $(venv) --no-build-isolation --editable .
 	@touch "$@"
 
 $(venv)/.dev-ready: $(venv)/.run-ready requirements/dev.lock
 	@echo 'installing what tests and checks need into $(venv)'
-	@$(bin)/python $(locked) -r requirements/dev.lock
+	@$(uv_locked) $(venv) -r requirements/dev.lock
 	@touch "$@"
 
 $(venv)/.bench-ready: $(venv)/.dev-ready requirements/bench.lock

@@ -195,12 +195,15 @@ async def test_versions_before_1_2_are_refused(
             await until(lambda: server.server._doors.listener.refused["handshake"])
 
 
-async def test_plain_text_on_a_tls_port_is_closed_unanswered(tmp_path: Path) -> None:
+async def test_http_on_a_tls_port_is_told_to_use_https(tmp_path: Path) -> None:
     async with secured(tmp_path) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(HELLO + b"\r\n{}")
         async with asyncio.timeout(30):
-            assert b"HTTP/1.1" not in await reader.read()
+            answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert b"https://" in answer
+        assert b"{" not in answer
         writer.close()
 
 

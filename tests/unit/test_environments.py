@@ -60,8 +60,21 @@ def test_make_unit_runs_the_unit_tests_or_those_that_are_named_without_slow_ones
     assert planned("unit", f"ARGS={arguments}").endswith(f"-m 'not slow' {chosen}")
 
 
+def test_uv_comes_by_its_digest_and_fills_the_environment_of_the_server_by_theirs() -> None:
+    plan = planned("--always-make", ".venv/.run-ready")
+    assert "--require-hashes --no-deps -r requirements/uv.lock" in plan
+    assert "uv pip install --no-config --no-deps --require-hashes --python .venv -r requirements/build.lock" in plan
+    pinned, tests = (pins((REPOSITORY / "requirements" / name).read_text("utf-8")) for name in ("uv.lock", "dev.lock"))
+    assert pinned == {"uv": tests["uv"]}  # the tests' environment leaves it as it is
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Return the pinned version of each package of a lock."""
+    return dict(line.split(" ")[0].split("==") for line in lock.splitlines() if "==" in line and line[0] not in "# ")
+
+
 def test_an_index_in_the_settings_of_pip_is_asked_for_every_environment() -> None:
-    """uv, which fills the others, does not read pip's settings."""
+    """uv, which fills environments, does not read pip's settings."""
     settings = {
         "PIP_INDEX_URL": "https://name:word@index.invalid/simple",
         "PIP_EXTRA_INDEX_URL": "https://more.invalid",

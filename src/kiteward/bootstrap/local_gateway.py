@@ -64,6 +64,7 @@ async def open_local(
             dialect=dialect_of(settings),
         )
         stack.push_async_callback(gateway.drain)
+        directory.keep()
         yield gateway
 
 
@@ -80,7 +81,7 @@ def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) 
         require_first_password(settings)
     # A running server holds the directory. The store itself serialises writers of several processes.
     with contextlib.nullcontext() if create else contextlib.suppress(DataDirectoryHeld):
-        stack.enter_context(DataDirectory.hold(settings.data_dir))
+        return stack.enter_context(DataDirectory.hold(settings.data_dir))
     return DataDirectory(settings.data_dir.absolute())
 
 

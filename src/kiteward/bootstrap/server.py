@@ -135,11 +135,10 @@ class Server:
             place: its place among the workers of a server; None for a server of one process.
 
         Raises:
-            ConfigurationError: the settings are unsafe, for example the default password beyond loopback.
-            StoreError, EngineError, OSError: a part cannot start, or the address cannot be bound.
+            ConfigurationError: the settings are unsafe. StoreError, EngineError, OSError: a part cannot start.
         """
         async with AsyncExitStack() as stack:
-            telemetry = Telemetry(start_tracing(stack, settings))
+            directory, telemetry = _data_directory(stack, settings, place), Telemetry(start_tracing(stack, settings))
             access = await _open_access_control(stack, settings, telemetry, hashing=hashing, place=place)
             membership = await join(stack, access.sharing, access.policy_cache)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
@@ -148,6 +147,7 @@ class Server:
             public_port = _public_port(stack, gateway, settings, access.store)
             sources = _sources(access, engine, gateway, public_port, catalog=catalog, membership=membership)
             port, metrics_port = await _open_ports(stack, settings, sources, public_port, place=place)
+            directory.keep()
             return cls(
                 stack.pop_all(),
                 gateway,
@@ -162,6 +162,13 @@ class Server:
     async def stop(self) -> None:
         """Stop in reverse order: refuse new requests, wait for those in flight, stop the engine, close the store."""
         await self._stack.aclose()
+
+
+def _data_directory(stack: AsyncExitStack, settings: Settings, place: Place | None) -> DataDirectory:
+    """Return the data directory, which is held until `stack` closes. That of workers their parent holds."""
+    if place is not None:
+        return DataDirectory(settings.data_dir)
+    return stack.enter_context(DataDirectory.hold(settings.data_dir))
 
 
 def _public_port(stack: AsyncExitStack, gateway: Gateway, settings: Settings, store: Store) -> PublicPort:
@@ -212,12 +219,7 @@ async def _open_access_control(
     hashing: HashingProfile,
     place: Place | None,
 ) -> AccessControl:
-    """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`.
-
-    The data directory is taken before. That of workers their parent holds.
-    """
-    if place is None:
-        stack.enter_context(DataDirectory.hold(settings.data_dir))
+    """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`."""
     exporters = make_exporters(stack, settings)
     store = await await_store(settings, observer=telemetry.observe_store)
     stack.push_async_callback(store.close)

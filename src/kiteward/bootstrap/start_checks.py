@@ -69,8 +69,8 @@ async def require_loopback_for_weak_root(store: "Store", hasher: "PasswordHasher
     if not is_loopback(settings.host):
         raise ConfigurationError(
             f"refusing to listen on {settings.host}: {weakness}. Start on 127.0.0.1 "
-            "and change it (MilvusClient.update_password), or start a new data directory with "
-            "common.security.defaultRootPassword set"
+            "and change it in the console, with `kiteward users reset-password root` or MilvusClient.update_password, "
+            "or start a new data directory with KITEWARD_ROOT_PASSWORD set"
         )
     _log.warning("%s; change it before this server is reachable from other machines", weakness)
     return weakness

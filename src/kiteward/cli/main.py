@@ -48,18 +48,12 @@ COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
 A module is imported only when one of its commands is called, so that other commands do not load its dependencies.
 """
 
-_INTERRUPTED: Final = 130
-"""The exit status of a command that was interrupted by Ctrl-C, by the convention of shells."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     given = sys.argv[1:] if argv is None else argv
-    try:
-        arguments = _parser(given).parse_args(given)
-        status: int = arguments.run(arguments)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+    arguments = _parser(given).parse_args(given)
+    status: int = arguments.run(arguments)
     return status
 
 

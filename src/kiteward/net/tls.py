@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from kiteward.domain.errors import ConfigurationError
+from kiteward.net.plain_http import answered_in_plain
 
 _log = logging.getLogger("kiteward.tls")
 
@@ -182,6 +183,8 @@ class TlsAcceptor:
     async def _handshake(self, accepted: socket.socket) -> None:
         done = False
         try:
+            if await answered_in_plain(accepted, self._seconds):
+                return
             await asyncio.get_running_loop().connect_accepted_socket(
                 self._connected, accepted, ssl=self._tls.context, ssl_handshake_timeout=self._seconds
             )
@@ -190,4 +193,4 @@ class TlsAcceptor:
             pass  # the client speaks no TLS that we support, or is gone; it is counted
         finally:
             if not done:
-                self._failed()  # a transport owns the socket by now and has closed it
+                self._failed()  # where a transport owns the socket by now, that has closed it

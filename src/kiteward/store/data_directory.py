@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -28,10 +29,13 @@ class DataDirectory:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock: int | None = None
+        self._new = False
 
     @classmethod
     def hold(cls, path: str | os.PathLike[str]) -> Self:
         """Create the directory if it is absent, make it private, and take its lock without waiting.
+
+        One that was absent or empty is removed again if the `with` block ends with an error before `keep` is called.
 
         Raises:
             ConfigurationError: it is no directory, belongs to another user, or cannot be created.
@@ -40,6 +44,7 @@ class DataDirectory:
         held = cls(Path(path).absolute())
         try:
             held.path.parent.mkdir(parents=True, exist_ok=True)
+            held._new = not held.path.exists() or not any(held.path.iterdir())
             for folder in (held.path, held.engine_path):
                 _own_directory(folder)
             held._lock = _take_lock(held.path)
@@ -74,6 +79,10 @@ class DataDirectory:
         """The folder where the embedded engine keeps collections."""
         return self._path / "engine"
 
+    def keep(self) -> None:
+        """Keep what is in the directory from now on, whatever happens."""
+        self._new = False
+
     def close(self) -> None:
         """Release the directory; closing again does nothing."""
         if self._lock is None:
@@ -88,6 +97,9 @@ class DataDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if kind is not None and self._new:
+            # What a start that failed has left there is of no use, and would be taken for a server's data.
+            shutil.rmtree(self._path, ignore_errors=True)
         self.close()
 
 

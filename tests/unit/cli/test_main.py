@@ -2,13 +2,16 @@
 
 import argparse
 import importlib
+import importlib.machinery
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kiteward import __version__
+from kiteward.__main__ import run
 from kiteward.cli import serve
 from kiteward.cli.main import COMMANDS, main
 from kiteward.config.settings import Settings
@@ -56,7 +59,17 @@ def test_interrupt_ends_a_command_without_a_traceback(monkeypatch: pytest.Monkey
         raise KeyboardInterrupt
 
     monkeypatch.setattr("kiteward.bootstrap.serving.serve", interrupted)
-    assert main(["serve"]) == 130
+    monkeypatch.setattr("sys.argv", ["kiteward", "serve"])
+    assert run() == 130
+
+
+def test_interrupt_while_the_command_line_is_loaded_ends_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "kiteward.cli.main")
+    monkeypatch.setattr(importlib.machinery.SourceFileLoader, "exec_module", interrupted)
+    assert run() == 130
 
 
 @pytest.mark.parametrize("arguments", [[], ["bogus"], ["serve", "--bogus"]])

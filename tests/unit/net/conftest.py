@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from tests.support import event_loops
 
-_ON_BOTH = {"test_listener.py"}
+_ON_BOTH = {"test_listener.py", "test_plain_http.py"}
 
 
 def pytest_asyncio_loop_factories(

@@ -133,3 +133,33 @@ def test_directory_held_by_another_process_is_free_once_that_is_killed(tmp_path:
         other.process.communicate(timeout=10)
     with DataDirectory.hold(tmp_path / "data"):
         assert (tmp_path / "data" / "LOCK").read_text() == f"{os.getpid()}\n"
+
+
+@pytest.mark.parametrize("before", ["absent", "empty"])
+def test_a_new_directory_is_removed_where_the_start_fails(tmp_path: Path, before: str) -> None:
+    place = tmp_path / "data"
+    if before == "empty":
+        place.mkdir()
+    with pytest.raises(FileNotFoundError), DataDirectory.hold(place) as held:
+        (held.store_path.write_text("half made"), (place / "missing").read_text())
+    assert not place.exists()
+
+
+def test_what_was_there_before_a_start_that_fails_stays(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    place.mkdir()
+    (place / "store.db").write_text("precious")
+    with pytest.raises(RuntimeError), DataDirectory.hold(place):
+        raise RuntimeError
+    assert (place / "store.db").read_text() == "precious"
+
+
+def test_a_new_directory_stays_after_a_start_that_succeeded_whatever_happens_later(tmp_path: Path) -> None:
+    held = DataDirectory.hold(tmp_path / "data")
+    held.keep()
+    with pytest.raises(RuntimeError), held:
+        raise RuntimeError
+    assert held.engine_path.is_dir()
+    with DataDirectory.hold(tmp_path / "other"):
+        pass
+    assert (tmp_path / "other" / "engine").is_dir()

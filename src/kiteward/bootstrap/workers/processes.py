@@ -46,7 +46,7 @@ def supervise(settings: Settings) -> int:
         raise ConfigurationError("kiteward.workers is more than 1: only Linux divides connections among processes")
     with contextlib.ExitStack() as stack:
         # Workers inherit the lock: another server may use the directory when the last of them has ended.
-        stack.enter_context(DataDirectory.hold(settings.data_dir))
+        stack.enter_context(DataDirectory.hold(settings.data_dir)).keep()
         sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kiteward-")))
         processes = _Processes(settings, sockets)
         supervisor = Supervisor(processes, settings.workers)
