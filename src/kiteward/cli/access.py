@@ -171,6 +171,7 @@ COMMANDS: Final = (
         work=_explanation,
         text=_explanation_text,
         status=_explanation_status,
+        also=("kiteward/audit/explain",),
         notes="Exit status 0 when it is allowed, 3 when it is refused. For privileges on users, --collection names "
         "the user.",
     ),
@@ -181,6 +182,7 @@ COMMANDS: Final = (
         options=("userName", "keyId", "collectionName", "dbName", "since", "missing"),
         work=_access,
         text=lambda answer: "\n".join(listed(answer)),
+        also=("kiteward/access/missing", "kiteward/access/unused", "kiteward/access/user"),
     ),
 )
 

@@ -42,6 +42,7 @@ class Command:
         work: sends its requests, if that takes more than one; None sends one, and further pages of a list.
         text: returns the response as text; None shows it as every response.
         status: returns the exit status for a response; None is 0.
+        also: further endpoints that `work` calls.
         notes: more sentences for its help.
     """
 
@@ -57,6 +58,7 @@ class Command:
     work: Work | None = None
     text: Callable[[Any], str] | None = None
     status: Callable[[Any], int] | None = None
+    also: tuple[str, ...] = ()
     notes: str = ""
 
     @property

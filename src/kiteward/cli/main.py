@@ -31,6 +31,12 @@ COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "scim": "hand users over to SCIM, or take them back",
             "servers": "show the servers that share a store",
         },
+        "roles": {
+            "roles": "manage roles and their members",
+            "grants": "list, grant and revoke privileges of roles",
+            "groups": "manage privilege groups",
+        },
+        "collections": {"collections": "list and describe collections, with who may access them"},
         "init": {"init": "create a new data directory with an administrator"},
         "row_policies": {"row-policies": "manage and preview row policies, on a running server"},
         "policy": {"policy": "export, plan and apply the policy as a file"},

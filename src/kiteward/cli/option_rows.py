@@ -205,6 +205,27 @@ OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(
             metavar="TIME",
             help="grants and API keys not used since, such as 2026-11-27",
         ),
+        "contains": _option("contains", "--contains", metavar="TEXT", help="only those with this text in them"),
+        "forceDelete": _switch("force", "--force", "also if it has grants, or row policies name it"),
+        "dryRun": _switch("dryRun", "--dry-run", "show what would change, and change nothing"),
+        "objectType": _option(
+            "objectType", "--object-type", metavar="TYPE", help="Collection, Global or User (default: as granted now)"
+        ),
+        "ofRole": _option("roleName", "--role", metavar="ROLE", help="only of this role"),
+        "ofPrivilege": _option(
+            "privilege", "--privilege", metavar="NAME", help="only of this privilege or privilege group"
+        ),
+        "toCollection": _option(
+            "collectionName", "--collection", metavar="NAME", help="only what applies to this collection"
+        ),
+        "toDatabase": _option("dbName", "--database", metavar="NAME", help="only what applies to this database"),
+        "onCollection": _option(
+            "collectionName", "--collection", metavar="NAME", help="on this collection (default: *, all of them)"
+        ),
+        "onDatabase": _option(
+            "dbName", "--database", metavar="NAME", help="in this database, or * for all (default: default)"
+        ),
+        "privileges": _several("privileges", "--privilege", "NAME", "a privilege in it; can be repeated"),
         "missing": _switch("missing", "--missing", "grants on collections that do not exist"),
     }
 )
@@ -220,6 +241,12 @@ NAMES: Final[Mapping[str, Option]] = MappingProxyType(
         "roleName": _name("roleName", "ROLE", "the role"),
         "collectionName": _name("collectionName", "COLLECTION", "the collection"),
         "policyName": _name("policyName", "POLICY", "the row policy"),
+        "privilege": _name("privilege", "PRIVILEGE", "a privilege or privilege group", nargs="+"),
+        "description": _name("description", "TEXT", "the description; empty for none", nargs="?", default=""),
+        "add": _name("add", "USER", "a user who gets the role", nargs="+"),
+        "remove": _name("remove", "USER", "a user who loses the role", nargs="+"),
+        "privilegeGroupName": _name("privilegeGroupName", "GROUP", "the privilege group"),
+        "privileges": _name("privileges", "PRIVILEGE", "a privilege", nargs="+"),
         "sessionId": _name("sessionId", "ID", "the session, by its id"),
         "tags": Option("tags", {"metavar": "KEY=VALUE", "nargs": "+", "help": "a tag"}, read=_tags),
         "keys": _name("keys", "KEY", "the key of a tag", nargs="+"),

@@ -1,0 +1,200 @@
+"""`kiteward roles`, `grants` and `groups`: roles, what is granted to them, and privilege groups, near and far."""
+
+from typing import Any, Final
+
+from kiteward.cli.commands import Command, add_group
+from kiteward.cli.connection import Connection
+from kiteward.cli.output import table
+from kiteward.domain.errors import InvalidArgument, KitewardError, NotFound
+
+_ADD: Final = "vectordb/privilege_groups/add_privileges_to_group"
+_CREATE: Final = "vectordb/privilege_groups/create"
+_DROP: Final = "vectordb/privilege_groups/drop"
+_GROUPS: Final = "vectordb/privilege_groups/list"
+_CHANGE: Final = "kiteward/roles/change_grants"
+
+
+async def _grant(connection: Connection, request: dict[str, Any]) -> Any:
+    return await _change_grants(connection, request, "grant")
+
+
+async def _revoke(connection: Connection, request: dict[str, Any]) -> Any:
+    return await _change_grants(connection, request, "revoke")
+
+
+async def _change_grants(connection: Connection, request: dict[str, Any], what: str) -> Any:
+    place = {name: request[name] for name in ("dbName", "collectionName", "objectType") if name in request}
+    change: dict[str, Any] = {"roleName": request["roleName"], "dryRun": request.get("dryRun", False)}
+    change[what] = [{"privilege": privilege, **place} for privilege in request["privilege"]]
+    return await connection.ask(_CHANGE, change)
+
+
+def _changed_grants(answer: Any) -> str:
+    lines = [
+        f"{done} {each['privilege']} on {each['dbName']}.{each['objectName']}"
+        for done in ("granted", "revoked")
+        for each in answer[done]
+    ]
+    if answer["users"]:
+        lines.append(f"concerns {len(answer['users'])} users: {', '.join(answer['users'])}")
+    return "\n".join(lines) or "nothing changes"
+
+
+def _role(answer: Any) -> str:
+    lines = [
+        f"role name: {answer['roleName']}{' (built in)' if answer['builtIn'] else ''}",
+        f"description: {answer['description'] or '-'}",
+        f"users: {', '.join(answer['users']) or 'none'}",
+    ]
+    grants = [{name: each[name] for name in _GRANT if name != "role"} for each in answer["grants"]]
+    return "\n".join([*lines, "grants:", table(grants)] if grants else [*lines, "grants: none"])
+
+
+def _members(answer: Any) -> str:
+    rows = answer["rows"]
+    return "\n".join(f"{each['name']}: {'changed' if each['changed'] else 'as it was'}" for each in rows)
+
+
+async def _list_groups(connection: Connection, _request: dict[str, Any]) -> Any:
+    found = await connection.ask(_GROUPS, {})
+    return [
+        {
+            "privilegeGroupName": each["privilegeGroupName"],
+            "privileges": sorted(filter(None, each["privileges"].split(","))),
+        }
+        for each in found["privilegeGroups"]
+    ]
+
+
+async def _describe_group(connection: Connection, request: dict[str, Any]) -> Any:
+    name = request["privilegeGroupName"]
+    for group in await _list_groups(connection, {}):
+        if group["privilegeGroupName"] == name:
+            return group
+    raise NotFound(f"privilege group not found: {name}")
+
+
+async def _create_group(connection: Connection, request: dict[str, Any]) -> Any:
+    named = {"privilegeGroupName": request["privilegeGroupName"]}
+    answer = await connection.ask(_CREATE, named)
+    if request.get("privileges"):
+        try:
+            await connection.ask(_ADD, request)
+        except KitewardError as error:
+            await connection.ask(_DROP, named)
+            raise InvalidArgument(f"{error}; the group was not created", field=error.field) from None
+    return answer
+
+
+_GRANT: Final = ("role", "privilege", "dbName", "objectName", "objectType")
+_MEMBERS: Final = "kiteward/roles/change_members"
+
+ROLES: Final = (
+    Command(
+        "list",
+        "kiteward/roles/list",
+        "list roles",
+        options=("contains",),
+        lists="roles",
+        columns=("roleName", "members", "grants", "builtIn", "description"),
+    ),
+    Command(
+        "describe",
+        "kiteward/roles/describe",
+        "describe a role: its users and grants",
+        names=("roleName",),
+        text=_role,
+    ),
+    Command("create", "vectordb/roles/create", "create a role", names=("roleName",), options=("description",)),
+    Command(
+        "set-description",
+        "vectordb/roles/alter",
+        "set the description of a role; without TEXT, clear it",
+        names=("roleName", "description"),
+    ),
+    Command(
+        "delete",
+        "kiteward/roles/delete",
+        "delete a role, and unbind it from its users",
+        names=("roleName",),
+        options=("forceDelete",),
+    ),
+    Command(
+        "add-member",
+        _MEMBERS,
+        "bind a role to users, all of them or none",
+        names=("roleName", "add"),
+        options=("dryRun",),
+        text=_members,
+    ),
+    Command(
+        "remove-member",
+        _MEMBERS,
+        "unbind a role from users, all of them or none",
+        names=("roleName", "remove"),
+        options=("dryRun",),
+        text=_members,
+    ),
+)
+
+_PLACE: Final = ("onDatabase", "onCollection")
+
+GRANTS: Final = (
+    Command(
+        "list",
+        "kiteward/grants/list",
+        "list grants",
+        options=("ofRole", "ofPrivilege", "toDatabase", "toCollection", "contains"),
+        lists="grants",
+        columns=_GRANT,
+    ),
+    Command(
+        "grant",
+        _CHANGE,
+        "grant privileges to a role, all of them or none",
+        names=("roleName", "privilege"),
+        options=(*_PLACE, "dryRun"),
+        work=_grant,
+        text=_changed_grants,
+    ),
+    Command(
+        "revoke",
+        _CHANGE,
+        "revoke privileges from a role, all of them or none",
+        names=("roleName", "privilege"),
+        options=(*_PLACE, "objectType", "dryRun"),
+        work=_revoke,
+        text=_changed_grants,
+    ),
+)
+
+_NAMED: Final = ("privilegeGroupName",)
+
+PRIVILEGE_GROUPS: Final = (
+    Command("list", _GROUPS, "list privilege groups", lists="*", work=_list_groups),
+    Command("describe", _GROUPS, "describe a privilege group", names=_NAMED, work=_describe_group),
+    Command(
+        "create",
+        _CREATE,
+        "create a privilege group",
+        names=_NAMED,
+        options=("privileges",),
+        work=_create_group,
+        also=(_ADD, _DROP),
+    ),
+    Command("delete", _DROP, "delete a privilege group that is granted to no role", names=_NAMED),
+    Command("add", _ADD, "add privileges to a privilege group", names=(*_NAMED, "privileges")),
+    Command(
+        "remove",
+        "vectordb/privilege_groups/remove_privileges_from_group",
+        "remove privileges from a privilege group",
+        names=(*_NAMED, "privileges"),
+    ),
+)
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the commands to the command line."""
+    add_group(commands, "roles", ROLES, "manage roles and their members")
+    add_group(commands, "grants", GRANTS, "list, grant and revoke privileges of roles")
+    add_group(commands, "groups", PRIVILEGE_GROUPS, "manage privilege groups")

@@ -1,0 +1,167 @@
+"""Roles and grants, for administrators: a role with its users and grants, the grants of all roles, deleting a role."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from kiteward.audit.events import Event
+from kiteward.authz.model import BUILT_IN_ROLES, Grant
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import InUse, RoleNotFound
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
+from kiteward.iam.json_api.listing import ListArguments, cut, matches, part_of
+from kiteward.iam.json_api.shapes import HeldGrant
+from kiteward.iam.roles import describe_roles, drop_role
+from kiteward.iam.services import Services
+
+
+class RoleNamed(Arguments):
+    """Names a role."""
+
+    role_name: str
+
+
+class RoleDeletion(Arguments):
+    """Names a role to delete; with `force` also one that has grants, or that row policies name."""
+
+    role_name: str
+    force: bool = False
+
+
+class RoleDetails(Outcome):
+    """A role with the users that it is bound to, and its grants."""
+
+    role_name: str
+    description: str
+    built_in: bool
+    users: list[str]
+    grants: list[HeldGrant]
+
+
+class GrantListing(ListArguments):
+    """Selects grants: of a role, of a privilege or group, and those that apply to a collection or a database.
+
+    A collection without `dbName` is in `default`. `contains` searches roles, objects and privileges.
+    """
+
+    role_name: str = ""
+    privilege: str = ""
+    db_name: str = ""
+    collection_name: str = ""
+
+
+class GrantList(Outcome):
+    """A page of grants; `next` is the value of `after` for the next page, empty at the end or in another order."""
+
+    grants: list[HeldGrant]
+    next: str
+    total: int | None = None
+
+
+async def described(services: Services, request: Request, arguments: RoleNamed) -> RoleDetails:
+    """Describe a role."""
+    found = await describe_roles(services, request, arguments.role_name, with_users=True)
+    if not found:
+        raise _not_found(arguments.role_name)
+    role = found[0].role
+    return RoleDetails(
+        role_name=role.name,
+        description=role.description,
+        built_in=role.name in BUILT_IN_ROLES,
+        users=list(found[0].users),
+        grants=[HeldGrant.of(grant) for grant in _grants(request, role.name)],
+    )
+
+
+async def deleted(services: Services, request: Request, arguments: RoleDeletion) -> Done:
+    """Delete a role with its bindings, and with `force` its grants."""
+    name = arguments.role_name
+    try:
+        await drop_role(services, request, name, force=arguments.force)
+    except InUse as error:
+        if error.code is not ErrorCode.ROLE_HAS_GRANTS:
+            raise
+        # The service has the text of Milvus, which names its own API.
+        raise InUse(f"the role {name} has grants: revoke them first, or use `force`", *error.details) from None
+    return Done()
+
+
+_COLUMNS: Final[Mapping[str, Callable[[Grant], Any]]] = {
+    "grant": lambda grant: "/".join((grant.role, *_place(grant))),
+    "role": lambda grant: grant.role,
+    "privilege": lambda grant: grant.key.privilege,
+    "objectName": lambda grant: grant.key.object_name,
+}
+
+
+async def granted(_services: Services, request: Request, arguments: GrantListing) -> GrantList:
+    """List grants, sorted by role and object unless asked otherwise, a page at a time."""
+    part = part_of(arguments, _COLUMNS, "grant")
+    roles = [arguments.role_name] if arguments.role_name else sorted(request.snapshot.roles)
+    grants = [grant for role in roles for grant in _grants(request, role) if _is_wanted(arguments, grant)]
+    found = cut(grants, part, _COLUMNS, "grant")
+    return GrantList(grants=[HeldGrant.of(grant) for grant in found.entries], next=found.next, total=found.total)
+
+
+def _is_wanted(arguments: GrantListing, grant: Grant) -> bool:
+    key, collection = grant.key, arguments.collection_name
+    database = arguments.db_name or (DEFAULT_DATABASE if collection else "")
+    return (
+        (not arguments.privilege or key.privilege == arguments.privilege)
+        and (not database or key.db_name in (database, ANY))
+        and (not collection or key.object_name in (collection, ANY))
+        and matches(arguments.contains, grant.role, *_place(grant))
+    )
+
+
+def _grants(request: Request, role: str) -> list[Grant]:
+    """Return the grants of a role, sorted; without kept grants (decision 0030), which allow nothing now.
+
+    Raises:
+        RoleNotFound: there is no such role.
+    """
+    found = request.snapshot.roles.get(role)
+    if found is None:
+        raise _not_found(role)
+    return sorted((grant for grant in found.grants if grant.kept_for is None), key=_place)
+
+
+def _place(grant: Grant) -> tuple[str, str, str, str]:
+    key = grant.key
+    return key.db_name, key.object_name, key.object_type.value, key.privilege
+
+
+def _not_found(role: str) -> RoleNotFound:
+    detail = ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": role})
+    return RoleNotFound(f"role not found: {role}", detail, field="roleName")
+
+
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
+        "DescribeRole",
+        "roles/describe",
+        RoleNamed,
+        RoleDetails,
+        described,
+        "Describe a role: its users and grants.",
+        changes=False,
+    ),
+    AdminOperation(
+        "DeleteRole",
+        "roles/delete",
+        RoleDeletion,
+        Done,
+        deleted,
+        "Delete a role; with `force` also one that has grants.",
+        event=Event.ROLE_CHANGE,
+    ),
+    AdminOperation(
+        "ListGrants",
+        "grants/list",
+        GrantListing,
+        GrantList,
+        granted,
+        "List grants, page by page.",
+        changes=False,
+    ),
+)
