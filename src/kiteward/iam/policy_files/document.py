@@ -98,7 +98,9 @@ class PolicyUser(Part):
     """A user, without secrets. A new one has no password until somebody sets one, unless `apply` is asked for one."""
 
     description: _Description | UnsetType = UNSET
-    enabled: Annotated[bool | UnsetType, Meta(description="Whether the user is allowed to sign in, as a new one is.")] = UNSET
+    enabled: Annotated[
+        bool | UnsetType, Meta(description="Whether the user is allowed to sign in, as a new one is.")
+    ] = UNSET
     roles: Annotated[
         list[str] | UnsetType,
         Meta(description="All roles that are bound to the user; [] for none.", extra_json_schema={"uniqueItems": True}),

@@ -296,6 +296,20 @@ async def test_row_policies_need_their_collection_and_are_dropped_without_it(fil
     assert parts(gone) == ["remove policy own", "change enforced"]
 
 
+async def test_warnings_about_row_policies_are_those_of_what_was_applied(
+    empty: Own, caplog: pytest.LogCaptureFixture
+) -> None:
+    hidden = policy(rowPolicies=[{"collection": "docs", "enforced": True}])
+    await empty("PlanPolicy", policy=hidden)
+    assert "row policies of" not in caplog.text
+    await empty("ApplyPolicy", policy=hidden)
+    assert caplog.text.count("row policies of default.docs: row_policies_hide_all") == 1
+    assert empty.harness.trail.events[-1].details["result"]["warnings"] == ["default.docs: row_policies_hide_all"]
+    caplog.clear()
+    await empty("ApplyPolicy", policy=whole())
+    assert "row policies of" not in caplog.text
+
+
 async def test_a_role_that_row_policies_name_is_not_dropped(filled: Own) -> None:
     planned = await filled("PlanPolicy", policy=policy(roles={"keeper": {}}))
     assert places(planned) == ["roles"]
