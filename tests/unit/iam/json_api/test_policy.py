@@ -1,5 +1,6 @@
 """Policy as code: a file is exported, planned and applied, with the rules of single changes."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -226,6 +227,19 @@ async def test_what_was_reviewed_is_what_is_applied(filled: Own) -> None:
     record = await filled.harness.store.user("alice")
     assert record is not None
     assert record.roles == ("keeper", "reader")
+
+
+async def test_of_two_that_were_reviewed_at_once_one_is_applied(filled: Own) -> None:
+    both = [policy(users={"alice": {"tags": {"team": colour}}, "carol": {}}) for colour in ("blue", "green")]
+    plans = [await filled("PlanPolicy", policy=each) for each in both]
+    calls = (
+        filled("ApplyPolicy", policy=each, expect=planned["digest"]) for each, planned in zip(both, plans, strict=True)
+    )
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(each) for each in ended] == [dict, InvalidArgument]
+    record = await filled.harness.store.user("alice")
+    assert record is not None
+    assert record.tags == {"team": "blue"}
 
 
 async def test_a_new_user_has_no_password_unless_one_for_one_use_is_asked_for(empty: Own) -> None:
