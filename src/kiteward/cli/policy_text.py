@@ -13,7 +13,7 @@ _KINDS: Final = {
     "role": "role",
     "user": "user",
     "rowPolicies": "row policies of",
-    "groupRole": "role",
+    "groupRole": "group role",
 }
 
 

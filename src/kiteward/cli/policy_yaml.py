@@ -98,8 +98,13 @@ class _Dumper(yaml.SafeDumper):
         """Quote what `read` would take for something else."""
         return self.represent_scalar("tag:yaml.org,2002:str", text, style="'" if _is_special(text) else None)
 
+    def represent_number(self, number: float) -> yaml.Node:
+        """Write whole numbers without a point."""
+        return self.represent_int(int(number)) if number.is_integer() else self.represent_float(number)
+
 
 _Dumper.add_representer(str, _Dumper.represent_text)
+_Dumper.add_representer(float, _Dumper.represent_number)
 
 
 def _forbidden(text: str) -> Iterator[YamlFault]:

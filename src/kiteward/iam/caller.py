@@ -23,6 +23,11 @@ class Caller(Protocol):
         ...
 
     @property
+    def tentative(self) -> bool:
+        """Whether a change is part of several that are perhaps undone: of such a part alone nobody is warned."""
+        ...
+
+    @property
     def change(self) -> Callable[[], AbstractAsyncContextManager[Transaction]]:
         """Open the transaction of a change.
 

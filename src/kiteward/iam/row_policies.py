@@ -306,7 +306,7 @@ def _unprotected(target: Place) -> ProtectedCollection:
 def _reviewed(services: Services, caller: Caller, held: ProtectedCollection) -> Protection:
     """Return a changed collection with its warnings, which are logged and recorded as well."""
     protection = _with_warnings(services, held)
-    if protection.warnings:
+    if protection.warnings and not caller.tentative:
         caller.record(warnings=logged(held, protection.warnings))
     return protection
 

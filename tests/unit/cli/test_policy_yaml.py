@@ -1,6 +1,7 @@
 """Policies are read from YAML without guessing, and with the lines of everything."""
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,7 +50,7 @@ def test_text_stays_text_and_every_place_has_its_line() -> None:
 def test_what_a_policy_has_not_is_refused_with_its_line(
     monkeypatch: pytest.MonkeyPatch, parser: str, text: str, line: int, message: str
 ) -> None:
-    monkeypatch.setattr(policy_yaml, "_Loader", getattr(policy_yaml.yaml, parser))
+    monkeypatch.setattr(policy_yaml, "_Loader", getattr(yaml, parser))
     assert [(fault.line, fault.message) for fault in read(text).faults] == [(line, message)]
 
 

@@ -23,6 +23,7 @@ class FakeCaller:
         self._harness = harness
         self.principal = principal
         self.recorded: dict[str, Any] = {}
+        self.tentative = False
 
     @property
     def snapshot(self) -> PolicySnapshot:

@@ -72,6 +72,7 @@ class Request:
         verify_factor: verifies a second factor of a user; see `VerifyFactor`.
         record: adds keyword arguments to the recorded result of a change in the audit trail, besides request and
             outcome; never a secret.
+        tentative: false: a change is made when its transaction ends.
         record_change: adds a change to those that are recorded one by one when a change of several has succeeded.
     """
 
@@ -99,6 +100,7 @@ class Request:
         self.root_bypass = root_bypass
         self.record = record
         self.record_change = record_change
+        self.tentative = False
         self.verify_password = verify_password
         self.verify_factor = verify_factor
         self._begin_session = begin_session

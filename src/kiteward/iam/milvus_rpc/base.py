@@ -31,6 +31,7 @@ class Request:
             PasswordRejected; throttled and counted as if the caller had signed in with them.
         record: adds keyword arguments to the recorded result of a change in the audit trail, besides the request; never
             a secret.
+        tentative: false: a change is made when its transaction ends.
     """
 
     call: ReceivedCall
@@ -40,6 +41,7 @@ class Request:
     change: Callable[[], AbstractAsyncContextManager[Transaction]]
     verify_password: Callable[[PasswordCredential], Awaitable[str]]
     record: Callable[..., None]
+    tentative: bool = False
 
     def read(self, kind: type[_M]) -> _M:
         """Return the request message, which must be of a type.

@@ -5,18 +5,21 @@ from collections.abc import Mapping, Sequence
 from kiteward.audit.events import Event
 from kiteward.authz.row_policies import ProtectedCollection, RowPolicy
 from kiteward.domain.errors import InvalidArgument
+from kiteward.iam.caller import Caller
 from kiteward.iam.policy_files.document import PolicyRowRule, PolicyRows, given
 from kiteward.iam.policy_files.exporting import protected, rule_of
-from kiteward.iam.policy_files.work import Action, Difference, Kind, Work, of_values
+from kiteward.iam.policy_files.work import Action, Difference, Kind, ObjectChange, Work, of_values
 from kiteward.iam.row_policies import (
     Place,
     PropertyChange,
     change_policy,
     create_policy,
     drop_policy,
+    logged,
     recorded,
     resolved,
     set_properties,
+    warnings_of,
 )
 
 
@@ -31,6 +34,7 @@ async def put_rows(work: Work, wanted: Sequence[PolicyRows]) -> None:
             if key in named:
                 raise InvalidArgument(f"the collection {_name_of(place)} is in the file already: join both entries")
             named.add(key)
+            work.places.append(place)
             before = held.get(key) or ProtectedCollection(
                 database=place.database, collection=place.collection, enabled=False, force=False
             )
@@ -40,6 +44,19 @@ async def put_rows(work: Work, wanted: Sequence[PolicyRows]) -> None:
                 changed.action = Action.ADD
     for key in sorted(held.keys() - named):
         await _clear(work, held[key])
+
+
+async def warn(work: Work, caller: Caller, changes: Sequence[ObjectChange]) -> None:
+    """Log and record what the operator of a changed collection should know about its row policies."""
+    changed = {change.name for change in changes if change.kind is Kind.ROW_POLICIES}
+    found = []
+    for place in work.places:
+        held = await work.transaction.row_policies.get(place.database, place.collection)
+        if held is not None and _name_of(place) in changed:
+            warnings = warnings_of(held, shared=work.services.collections.shared)
+            found += [f"{_name_of(place)}: {code}" for code in (logged(held, warnings) if warnings else [])]
+    if found:
+        caller.record(warnings=found)
 
 
 async def _put(work: Work, position: int, place: Place, rows: PolicyRows, before: ProtectedCollection) -> None:

@@ -124,6 +124,7 @@ async def apply(services: Services, caller: PolicyCaller, document: PolicyDocume
             )
         for record in work.records:
             caller.record_change(record)
+        await rows.warn(work, caller, done.changes)
     made = {change.name for change in done.changes if change.action == "add" and change.kind == "user"}
     return Applied(done, {name: password for name, password in passwords.items() if name in made})
 

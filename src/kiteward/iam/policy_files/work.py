@@ -18,6 +18,7 @@ from kiteward.domain.identity import Principal
 from kiteward.iam.caller import Caller
 from kiteward.iam.policy_files.checking import text_of
 from kiteward.iam.policy_files.document import PolicyLimits
+from kiteward.iam.row_policies import Place
 from kiteward.iam.services import CollectionField, Collections, Services
 from kiteward.store.transaction import Transaction
 
@@ -131,6 +132,10 @@ class JoinedCaller:
         return self._caller.snapshot
 
     @property
+    def tentative(self) -> bool:
+        return True
+
+    @property
     def change(self) -> Callable[[], AbstractAsyncContextManager[Transaction]]:
         return lambda: contextlib.nullcontext(self._transaction)
 
@@ -174,6 +179,7 @@ class Work:
         transaction: the transaction.
         records: what was changed, for the audit trail.
         faults: what cannot be changed, and why.
+        places: the collections whose row policies the file is about.
     """
 
     def __init__(self, services: Services, caller: PolicyCaller, transaction: Transaction) -> None:
@@ -182,6 +188,7 @@ class Work:
         self.transaction = transaction
         self.records: list[RecordedChange] = []
         self.faults: list[Fault] = []
+        self.places: list[Place] = []
         self._objects: defaultdict[tuple[Kind, str], ObjectWork] = defaultdict(ObjectWork)
 
     @contextlib.contextmanager

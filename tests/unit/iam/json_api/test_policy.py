@@ -1,5 +1,6 @@
 """Policy as code: a file is exported, planned and applied, with the rules of single changes."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -228,6 +229,19 @@ async def test_what_was_reviewed_is_what_is_applied(filled: Own) -> None:
     assert record.roles == ("keeper", "reader")
 
 
+async def test_of_two_that_were_reviewed_at_once_one_is_applied(filled: Own) -> None:
+    both = [policy(users={"alice": {"tags": {"team": colour}}, "carol": {}}) for colour in ("blue", "green")]
+    plans = [await filled("PlanPolicy", policy=each) for each in both]
+    calls = (
+        filled("ApplyPolicy", policy=each, expect=planned["digest"]) for each, planned in zip(both, plans, strict=True)
+    )
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(each) for each in ended] == [dict, InvalidArgument]
+    record = await filled.harness.store.user("alice")
+    assert record is not None
+    assert record.tags == {"team": "blue"}
+
+
 async def test_a_new_user_has_no_password_unless_one_for_one_use_is_asked_for(empty: Own) -> None:
     await empty("ApplyPolicy", policy=policy(users={"alice": {}}))
     record = await empty.harness.store.user("alice")
@@ -294,6 +308,20 @@ async def test_row_policies_need_their_collection_and_are_dropped_without_it(fil
     assert places(await filled("PlanPolicy", policy=policy(rowPolicies=same_twice))) == ["rowPolicies[1]"]
     gone = await filled("ApplyPolicy", policy=policy(rowPolicies=[]), allowDeletions=True)
     assert parts(gone) == ["remove policy own", "change enforced"]
+
+
+async def test_warnings_about_row_policies_are_those_of_what_was_applied(
+    empty: Own, caplog: pytest.LogCaptureFixture
+) -> None:
+    hidden = policy(rowPolicies=[{"collection": "docs", "enforced": True}])
+    await empty("PlanPolicy", policy=hidden)
+    assert "row policies of" not in caplog.text
+    await empty("ApplyPolicy", policy=hidden)
+    assert caplog.text.count("row policies of default.docs: row_policies_hide_all") == 1
+    assert empty.harness.trail.events[-1].details["result"]["warnings"] == ["default.docs: row_policies_hide_all"]
+    caplog.clear()
+    await empty("ApplyPolicy", policy=whole())
+    assert "row policies of" not in caplog.text
 
 
 async def test_a_role_that_row_policies_name_is_not_dropped(filled: Own) -> None:
