@@ -1,7 +1,7 @@
 """Verifies chains of lines: finds any changed, missing or reordered line."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,6 +9,9 @@ from typing import Final
 from kiteward.audit.events import Event
 from kiteward.audit.files import look_at
 from kiteward.audit.hash_chain import BEGINNING, chain_of, decode
+
+_LINES: Final = 1_000
+"""Lines between two reports of progress."""
 
 _TOLD: Final = {
     Event.LINES_MISSING.code: "the writer found lines missing before this one",
@@ -126,12 +129,18 @@ class ChainVerification:
         return "" if found == chain else f"line {seq} was changed: its hash differs from the given one"
 
 
-def verify(directory: Path, *, anchors: Sequence[Anchor] = ()) -> Verified:
+def verify(
+    directory: Path,
+    *,
+    anchors: Sequence[Anchor] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Verified:
     """Verify the trail of a directory; a server may be writing to it.
 
     Args:
         directory: where its files are.
         anchors: lines to compare.
+        progress: takes how many bytes are read, and how many there are; None for nothing.
 
     Raises:
         OSError: it cannot be read.
@@ -143,9 +152,13 @@ def verify(directory: Path, *, anchors: Sequence[Anchor] = ()) -> Verified:
         if head is None
         else ChainVerification(head.first, head.before, anchors)
     )
+    total, done = sum(size for _, size in trail.files), 0
     for path, size in trail.files:
         for number, raw in _raw_lines(path, size):
             verification.take(f"{path.name}:{number}", raw)
+            done += len(raw) + 1
+            if progress is not None and number % _LINES == 0:
+                progress(done, total)
     return verification.ended(None if head is None else head.seq)
 
 

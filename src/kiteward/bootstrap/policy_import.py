@@ -7,10 +7,12 @@ from kiteward.bootstrap.local_gateway import local_client, open_local
 from kiteward.config.settings import Settings
 from kiteward.domain.identity import Secret
 from kiteward.engine.channel import EngineChannel
-from kiteward.gateway.import_policy import ImportReport, Source, run_import
+from kiteward.gateway.import_policy import ImportReport, Progress, Source, run_import
 
 
-async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: bool) -> ImportReport:
+async def import_from(
+    settings: Settings, uri: str, token: Secret, *, dry_run: bool, progress: Progress
+) -> ImportReport:
     """Import users, roles, grants and groups from a running Milvus into the store of this configuration.
 
     Args:
@@ -18,6 +20,7 @@ async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: b
         uri: the address of the Milvus to read.
         token: `user:password` of an administrator of that Milvus.
         dry_run: whether to report only what would be imported.
+        progress: takes how far it is.
 
     Raises:
         ConfigurationError: the source cannot be read, or there is no data directory.
@@ -28,7 +31,8 @@ async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: b
     hasher = PasswordHasher()
     try:
         async with open_local(settings) as gateway:
-            return await run_import(Source(channel, authorization), local_client(gateway), hasher, dry_run=dry_run)
+            source = Source(channel, authorization, progress)
+            return await run_import(source, local_client(gateway), hasher, dry_run=dry_run, progress=progress)
     finally:
         hasher.close()
         await channel.close()

@@ -1,9 +1,11 @@
 """`kiteward audit`: verify, search, follow and export the audit trail. It changes nothing."""
 
 import argparse
+import difflib
+import functools
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,16 +13,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiteward.audit.events import NOT_SHARED
 from kiteward.audit.ocsf import VERSION, ocsf
-from kiteward.audit.reader import KINDS, OUTCOMES, AuditQuery, Entry, shown
+from kiteward.audit.reader import KINDS, OUTCOMES, AuditQuery, Entry, Scope, shown
 from kiteward.audit.verify import Anchor, Verified, unmatched, verify
 from kiteward.audit.zilliz import zilliz
-from kiteward.cli.audit_lines import FileLines, Lines, stored_lines
-from kiteward.cli.options import add_configuration, exit_status_of, settings_of
-from kiteward.domain.errors import ConfigurationError
+from kiteward.cli.audit_lines import FileLines, Lines, ServerLines, stored_lines
+from kiteward.cli.commands import Command, add_command
+from kiteward.cli.connection import add_connection, server_of
+from kiteward.cli.option_rows import whole
+from kiteward.cli.options import UsageError, add_configuration, exit_status_of, settings_of
+from kiteward.cli.output import print_json, printable
+from kiteward.cli.progress import Progress, add_progress
+from kiteward.domain.errors import ConfigurationError, InvalidArgument
 
 if TYPE_CHECKING:  # loaded when a command runs, not to print its help
     from kiteward.config.settings import Settings
-from kiteward.audit.reader import Scope
 
 _PAUSE: Final = 0.2
 """Seconds between two reads of `audit tail --follow`."""
@@ -36,6 +42,16 @@ _FILTERS: Final = (
     ("--outcome", "outcome", f"with this outcome: {', '.join(OUTCOMES)}"),
     ("--request-id", "request_id", "of this request"),
     ("--replica", "replica", "written by this replica"),
+)
+
+
+SHOW: Final = Command(
+    "show",
+    "kiteward/audit/explain",
+    "print one line in full, and how its request would be decided now",
+    names=("seq",),
+    options=("scope",),
+    text=lambda answer: "\n".join(_whole(answer)),
 )
 
 
@@ -57,14 +73,18 @@ def add_parsers(commands: Any) -> None:
         metavar="SEQ:CHAIN",
         help="output of an earlier verification, to compare; may be repeated",
     )
-    _finish(parser, _verify)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_progress(parser)
+    add_configuration(parser)
+    parser.set_defaults(run=lambda arguments: exit_status_of(lambda: _verify(arguments)))
+    add_command(group, SHOW)
     parser = group.add_parser("tail", help="print the newest lines")
-    parser.add_argument("-n", "--lines", type=_whole(0), default=20, metavar="N", help="how many (default: 20)")
+    parser.add_argument("-n", "--lines", type=whole(0), default=20, metavar="N", help="how many (default: 20)")
     parser.add_argument("-f", "--follow", action="store_true", help="continue with new lines as they are written")
     _add_filters(parser)
     _finish(parser, _reading(_tail))
     parser = group.add_parser("search", help="print matching lines, newest first")
-    parser.add_argument("--limit", type=_whole(1), default=100, metavar="N", help="how many at most (default: 100)")
+    parser.add_argument("--limit", type=whole(1), default=100, metavar="N", help="how many at most (default: 100)")
     _add_filters(parser)
     _finish(parser, _reading(_search))
     parser = group.add_parser("export", help="print all matching lines in another format, as JSON")
@@ -75,11 +95,12 @@ def add_parsers(commands: Any) -> None:
         help=f"zilliz: the field names of Zilliz Cloud (the default); ocsf: the schema of OCSF {VERSION}",
     )
     parser.add_argument("--cluster-id", default="kiteward", metavar="ID", help="the name of this server in the export")
-    _add_filters(parser, json_option=False)
+    _add_filters(parser)
+    add_progress(parser)
     _finish(parser, _reading(_export))
 
 
-def _add_filters(parser: argparse.ArgumentParser, *, json_option: bool = True) -> None:
+def _add_filters(parser: argparse.ArgumentParser) -> None:
     for flag, _, text in _FILTERS:
         parser.add_argument(flag, default="", metavar=flag.rpartition("-")[2].upper(), help=text)
     parser.add_argument("--since", metavar="TIME", help="from this time on, such as 2026-11-27 or 2026-11-27T10:00:00Z")
@@ -92,23 +113,11 @@ def _add_filters(parser: argparse.ArgumentParser, *, json_option: bool = True) -
         help="where replicas share a store. all: changes, refusals and server events of all of them (the default); "
         "replica: every line of the trail on this machine",
     )
-    if json_option:
-        parser.add_argument("--json", action="store_true", help="print the lines as JSON")
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    """Return a parser for whole numbers of at least `least`."""
-
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdecimal() and int(text) >= least):
-            raise argparse.ArgumentTypeError(f"give a whole number from {least} on, not {text!r}")
-        return int(text)
-
-    return read
+    parser.add_argument("--json", action="store_true", help="print each line as JSON")
 
 
 def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
-    add_configuration(parser)
+    add_connection(parser)
     parser.set_defaults(run=lambda arguments: exit_status_of(lambda: work(arguments)))
 
 
@@ -123,6 +132,10 @@ def _reading(work: Callable[[argparse.Namespace, Lines], int]) -> Callable[[argp
     """Return a command that opens the lines that it reads."""
 
     def run(arguments: argparse.Namespace) -> int:
+        _require_operation(arguments.operation)
+        server = server_of(arguments)
+        if server is not None:
+            return work(arguments, ServerLines(server, arguments.scope))
         settings = settings_of(arguments)
         if arguments.scope is Scope.REPLICA or settings.store is None:
             return work(arguments, FileLines(_place(settings)))
@@ -144,10 +157,16 @@ def _verify(arguments: argparse.Namespace) -> int:
     for place in places:
         if not place.is_dir():
             raise ConfigurationError(f"there is no audit trail in {place}")
-    found = {str(place): verify(place, anchors=anchors) for place in places}
+    progress = Progress(asked=arguments.progress)
+    found = {
+        str(place): verify(place, anchors=anchors, progress=functools.partial(progress, f"bytes of {place}"))
+        for place in places
+    }
     if settings.store is not None:
         with stored_lines(settings) as lines:
             found["the store"] = lines.verify(anchors, places)
+    if arguments.json:
+        return _verified(found, unmatched(found.values(), anchors))
     several = len(found) > 1
     wrong = [f"{name}: {finding}" if several else finding for name, each in found.items() for finding in each.findings]
     wrong += unmatched(found.values(), anchors)
@@ -158,6 +177,24 @@ def _verify(arguments: argparse.Namespace) -> int:
     for name, each in found.items():
         if not each.findings and (several or not wrong):
             print(_intact(name if several else "", each))
+    return 1 if wrong else 0
+
+
+def _verified(found: Mapping[str, Verified], differing: Sequence[str]) -> int:
+    """Print the result of a verification as JSON, and return the exit status."""
+    chains = [
+        {
+            "name": name,
+            "lines": each.lines,
+            "last": each.last,
+            "chain": each.chain,
+            "replicas": each.replicas,
+            "findings": each.findings,
+        }
+        for name, each in found.items()
+    ]
+    wrong = bool(differing) or any(each.findings for each in found.values())
+    print_json({"intact": not wrong, "chains": chains, "differing": differing})
     return 1 if wrong else 0
 
 
@@ -219,7 +256,9 @@ def _following(lines: Lines, query: AuditQuery, last: int) -> Iterator[Entry]:
 
 
 def _export(arguments: argparse.Namespace, lines: Lines) -> int:
-    for entry in lines.every(_query(arguments)):
+    progress = Progress(asked=arguments.progress)
+    for number, entry in enumerate(lines.every(_query(arguments)), start=1):
+        progress("lines", number)
         exported = ocsf(entry) if arguments.format == "ocsf" else zilliz(entry, cluster_id=arguments.cluster_id)
         print(json.dumps(exported))
     return 0
@@ -227,7 +266,31 @@ def _export(arguments: argparse.Namespace, lines: Lines) -> int:
 
 def _query(arguments: argparse.Namespace) -> AuditQuery:
     given = {name: getattr(arguments, name) for _, name, _ in _FILTERS}
-    return AuditQuery(**given, since=_time("--since", arguments.since), until=_time("--until", arguments.until))
+    since, until = _time("--since", arguments.since), _time("--until", arguments.until)
+    if since is not None and until is not None and since >= until:
+        raise UsageError("no line can match: --until must be later than --since")
+    try:
+        return AuditQuery(**given, since=since, until=until)
+    except InvalidArgument as error:
+        raise UsageError(f"--{error.field}: {error}") from None
+
+
+def _require_operation(name: str) -> None:
+    """Refuse the name of an operation that is none.
+
+    Raises:
+        UsageError: there is no such operation; the message names those that are written alike.
+    """
+    if not name:
+        return
+    from kiteward.gateway.operations import OPERATIONS  # noqa: PLC0415  only where an operation is named
+    from kiteward.iam.json_api import ADMIN_OPERATIONS  # noqa: PLC0415
+
+    known = {*OPERATIONS, *ADMIN_OPERATIONS}
+    if name not in known:
+        alike = difflib.get_close_matches(name, sorted(known), n=3)
+        hint = f"; did you mean {' or '.join(alike)}?" if alike else ""
+        raise UsageError(f"--operation: there is no operation {printable(name)}{hint}")
 
 
 def _time(flag: str, given: str | None) -> float | None:
@@ -265,3 +328,17 @@ def _text(entry: Entry) -> str:
         entry.get("error", ""),
     ]
     return json.dumps("  ".join(filter(None, words)))[1:-1].replace('\\"', '"')
+
+
+def _whole(answer: Any) -> Iterator[str]:
+    """Yield a line of text for each member of an entry, then today's decision."""
+    for name, value in answer["line"].items():
+        if name == "details":
+            yield from (f"{name}.{each}: {printable(shown(held))}" for each, held in value.items())
+        else:
+            yield f"{name}: {printable(shown(value))}"
+    if answer["gone"]:
+        yield f"today: {answer['gone']}"
+    elif answer["today"] is not None:
+        allowed = "allowed" if answer["today"]["allowed"] else "refused"
+        yield f"today{' (differs)' if answer['differs'] else ''}: {allowed}: {answer['today']['reason']}"

@@ -2,17 +2,36 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from kiteward.audit.reader import AuditPage, AuditQuery, AuditReader, Entry
+from kiteward.audit.reader import AuditPage, AuditQuery, AuditReader, Entry, Scope
 from kiteward.audit.verify import Anchor, Verified
 
 if TYPE_CHECKING:  # most trails are files, which are read without a database
     from kiteward.audit.shared import SharedTrail
+    from kiteward.cli.connection import Connection
     from kiteward.config.settings import Settings
+
+
+MOST_LISTED: Final = 1_000
+"""Lines that a server answers at once."""
+
+_MEMBERS: Final = {
+    "user": "userName",
+    "collection": "collectionName",
+    "database": "dbName",
+    "operation": "operation",
+    "kind": "kind",
+    "outcome": "outcome",
+    "request_id": "requestId",
+    "replica": "replica",
+}
+"""Attributes of a query -> members of a request to a server."""
 
 
 class Lines(Protocol):
@@ -86,6 +105,41 @@ class StoredLines:
             return [entry async for entry in self._trail.every(AuditQuery(), after=number)]
 
         return self._runner.run(read())
+
+
+class ServerLines:
+    """The lines of a server, which only administrators may read. Implements `Lines`."""
+
+    def __init__(self, server: "Connection", scope: Scope) -> None:
+        self._server = server
+        self._scope = scope
+
+    def search(self, question: AuditQuery, *, limit: int) -> AuditPage:
+        request = {"scope": self._scope, "limit": min(limit, MOST_LISTED)}
+        request |= {member: value for name, member in _MEMBERS.items() if (value := getattr(question, name))}
+        for name in ("since", "until"):
+            seconds = getattr(question, name)
+            if seconds is not None:
+                request[name] = datetime.fromtimestamp(seconds, UTC).isoformat()
+        if question.before is not None:
+            request["before"] = question.before
+        answer = asyncio.run(self._server.ask("kiteward/audit/search", request))
+        return AuditPage(tuple(answer["lines"]), answer["before"])
+
+    def every(self, question: AuditQuery) -> Iterator[Entry]:
+        yield from list(self._newest_first(question))[::-1]
+
+    def after(self, number: int) -> list[Entry]:
+        fresh = itertools.takewhile(lambda entry: entry["seq"] > number, self._newest_first(AuditQuery()))
+        return list(fresh)[::-1]
+
+    def _newest_first(self, question: AuditQuery) -> Iterator[Entry]:
+        while True:
+            page = self.search(question, limit=MOST_LISTED)
+            yield from page.entries
+            if page.before is None:
+                return
+            question = replace(question, before=page.before)
 
 
 @contextlib.contextmanager

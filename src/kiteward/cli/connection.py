@@ -81,7 +81,7 @@ async def connected(arguments: argparse.Namespace, *, needs_server: bool = False
         UsageError: the options contradict one another.
         ConfigurationError: the credential cannot be read; or as `open_local`.
     """
-    remote = _remote(arguments, needs_server=needs_server)
+    remote = server_of(arguments, needs_server=needs_server)
     if remote is not None:
         yield remote
         return
@@ -91,7 +91,11 @@ async def connected(arguments: argparse.Namespace, *, needs_server: bool = False
         yield local
 
 
-def _remote(arguments: argparse.Namespace, *, needs_server: bool) -> Remote | None:
+def server_of(arguments: argparse.Namespace, *, needs_server: bool = False) -> Remote | None:
+    """Return the server that the command line, the environment or the login names; None for the store of this machine.
+
+    Arguments and errors as of `connected`.
+    """
     given = [
         option
         for option in ("--server", "--token-file", "--ca-file", "--insecure")

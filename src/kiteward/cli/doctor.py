@@ -6,7 +6,7 @@ import logging
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +16,7 @@ from kiteward.bootstrap.sign_in_review import review_sign_in
 from kiteward.bootstrap.start_checks import is_loopback, require_first_password
 from kiteward.cli import serve
 from kiteward.cli.options import given, given_keys
+from kiteward.cli.output import print_json
 from kiteward.config.doubts import doubtful_keys
 from kiteward.config.loading import explain, unknown_environment
 from kiteward.config.reader import EffectiveValue
@@ -43,6 +44,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         ),
     )
     serve.add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 
@@ -51,13 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         settings, in_force = explain(arguments.config, given=given_keys(arguments))
     except ConfigurationError as error:
-        print(f"configuration error: {error}")
+        _print(arguments, [], {"configuration error": (str(error),)}, "")
         return 1
     flags = given(arguments)
     settings = replace(settings, **flags)
     over = {_FLAGS[name]: EffectiveValue(_FLAGS[name], str(value), "command line") for name, value in flags.items()}
-    for each in (over.get(every.key, every) for every in in_force):
-        print(f"{each.key} = {each.shown}  ({each.origin})")
     found = [
         *_unsafe_settings(settings),
         *_unsafe_pages(settings),
@@ -68,14 +68,31 @@ def run(arguments: argparse.Namespace) -> int:
     found += (*sign_in.unsafe, *store.unsafe, *engine.unsafe, *issuers.unsafe)
     faults = (*store.faults, *engine.faults, *issuers.faults)
     notes = (*doubtful_keys(arguments.config), *_notes(settings))
-    for note in (*notes, *sign_in.notes, *store.notes, *engine.notes, *issuers.notes):
-        print(f"note: {note}")
-    for fault in faults:
-        print(f"fault: {fault}")
-    for finding in found:
-        print(f"unsafe: {finding}")
-    print(_summary(len(faults), len(found)))
+    notes += (*sign_in.notes, *store.notes, *engine.notes, *issuers.notes)
+    findings = {"note": notes, "fault": faults, "unsafe": found}
+    _print(arguments, [over.get(every.key, every) for every in in_force], findings, _summary(len(faults), len(found)))
     return 1 if found or faults else 0
+
+
+def _print(
+    arguments: argparse.Namespace,
+    settings: Sequence[EffectiveValue],
+    findings: Mapping[str, Sequence[str]],
+    summary: str,
+) -> None:
+    """Print settings with their origins, findings by their kind, and a summary."""
+    if arguments.json:
+        shown = [{"key": each.key, "value": each.shown, "origin": each.origin} for each in settings]
+        listed = [{"kind": kind, "text": text} for kind, texts in findings.items() for text in texts]
+        print_json({"settings": shown, "findings": listed})
+        return
+    for each in settings:
+        print(f"{each.key} = {each.shown}  ({each.origin})")
+    for kind, texts in findings.items():
+        for text in texts:
+            print(f"{kind}: {text}")
+    if summary:
+        print(summary)
 
 
 def _summary(faults: int, unsafe: int) -> str:

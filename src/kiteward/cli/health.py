@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Final
 
+from kiteward.cli.output import print_json
+
 _LOOPBACK: Final = "127.0.0.1"
 _PORT: Final = 9091
 _PATIENCE: Final = 5.0
@@ -31,6 +33,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument(
         "--wait", type=float, default=0.0, metavar="SECONDS", help="ask again for so long before giving up (default: 0)"
     )
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 
@@ -40,12 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
     until = time.monotonic() + arguments.wait
     while True:
         healthy, answer = _ask(arguments.host, arguments.port, path)
-        if healthy:
-            print(answer)
-            return 0
-        if time.monotonic() >= until:
-            print(f"kiteward: {answer}", file=sys.stderr)
-            return 1
+        if healthy or time.monotonic() >= until:
+            if arguments.json:
+                print_json({"healthy": healthy, "answer": answer})
+            else:
+                print(answer if healthy else f"kiteward: {answer}", file=sys.stdout if healthy else sys.stderr)
+            return 0 if healthy else 1
         time.sleep(_PAUSE)
 
 

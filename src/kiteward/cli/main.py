@@ -47,6 +47,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "explain": "explain whether a user or API key may do something, and why",
             "access": "list who has access to a collection, or what a user or API key has access to",
         },
+        "completion": {"completion": "print a script that completes the command line in a shell"},
     }
 )
 """Module of `kiteward.cli` -> its commands with a line of help each.
@@ -58,19 +59,27 @@ A module is imported only when one of its commands is called, so that other comm
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     given = sys.argv[1:] if argv is None else argv
-    arguments = _parser(given).parse_args(given)
+    arguments = _parser(_called(given)).parse_args(given)
     status: int = arguments.run(arguments)
     return status
 
 
-def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser; only the command that is called has its arguments defined."""
-    called = next((word for word in given if not word.startswith("-")), "")
+def whole_parser() -> argparse.ArgumentParser:
+    """Return the parser with the arguments of all commands."""
+    return _parser({word for helps in COMMANDS.values() for word in helps})
+
+
+def _called(given: Sequence[str]) -> set[str]:
+    """Return the command that is called; only its arguments are defined."""
+    return {next((word for word in given if not word.startswith("-")), "")}
+
+
+def _parser(called: set[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kiteward", description="A secure Milvus endpoint.")
     parser.add_argument("--version", action="version", version=f"kiteward {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for module, helps in COMMANDS.items():
-        if called in helps:
+        if not called.isdisjoint(helps):
             importlib.import_module(f"kiteward.cli.{module}").add_parsers(commands)
             continue
         for name, text in helps.items():

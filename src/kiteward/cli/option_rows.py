@@ -206,6 +206,10 @@ OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(
             help="grants and API keys not used since, such as 2026-11-27",
         ),
         "contains": _option("contains", "--contains", metavar="TEXT", help="only those with this text in them"),
+        "userState": _option("state", "--state", choices=("enabled", "disabled", "locked"), help="only in this state"),
+        "keyState": _option(
+            "state", "--state", choices=("enabled", "disabled", "blocked", "expired"), help="only in this state"
+        ),
         "forceDelete": _switch("force", "--force", "also if it has grants, or row policies name it"),
         "dryRun": _switch("dryRun", "--dry-run", "show what would change, and change nothing"),
         "objectType": _option(
@@ -226,6 +230,12 @@ OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(
             "dbName", "--database", metavar="NAME", help="in this database, or * for all (default: default)"
         ),
         "privileges": _several("privileges", "--privilege", "NAME", "a privilege in it; can be repeated"),
+        "scope": _option(
+            "scope",
+            "--scope",
+            choices=("all", "replica"),
+            help="where replicas share a store: all (the default), or replica for the trail of this one",
+        ),
         "missing": _switch("missing", "--missing", "grants on collections that do not exist"),
     }
 )
@@ -247,6 +257,7 @@ NAMES: Final[Mapping[str, Option]] = MappingProxyType(
         "remove": _name("remove", "USER", "a user who loses the role", nargs="+"),
         "privilegeGroupName": _name("privilegeGroupName", "GROUP", "the privilege group"),
         "privileges": _name("privileges", "PRIVILEGE", "a privilege", nargs="+"),
+        "seq": _name("seq", "SEQ", "the number of the line", type=whole(1)),
         "sessionId": _name("sessionId", "ID", "the session, by its id"),
         "tags": Option("tags", {"metavar": "KEY=VALUE", "nargs": "+", "help": "a tag"}, read=_tags),
         "keys": _name("keys", "KEY", "the key of a tag", nargs="+"),

@@ -2,28 +2,12 @@
 
 import argparse
 import asyncio
-import sys
-import time
-from typing import Any, Final
+from typing import Any
 
 from kiteward.cli.options import add_configuration, exit_status_of, read_secret, settings_of
+from kiteward.cli.output import note, print_json
+from kiteward.cli.progress import Progress, add_progress
 from kiteward.domain.identity import Secret
-
-_SECONDS: Final = 1.0
-"""Seconds between two lines about the same table."""
-
-
-class _Progress:
-    """Prints how far a move is: a line for each table when it is done, and one a second while it is not."""
-
-    def __init__(self) -> None:
-        self._printed = 0.0
-
-    def __call__(self, table: str, rows: int, total: int) -> None:
-        now = time.monotonic()
-        if rows == total or now - self._printed >= _SECONDS:
-            self._printed = now
-            print(f"{table}: {rows:,} of {total:,}", file=sys.stderr, flush=True)
 
 
 def add_parsers(commands: Any) -> None:
@@ -51,6 +35,8 @@ def add_parsers(commands: Any) -> None:
         metavar="FILE",
         help="read the password of the user in PostgreSQL from a file, or from - (default: kiteward.store.password)",
     )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_progress(parser)
     add_configuration(parser)
     parser.set_defaults(run=_run)
 
@@ -63,9 +49,12 @@ async def _move(arguments: argparse.Namespace) -> None:
     from kiteward.bootstrap.store_move import move_store  # noqa: PLC0415  loaded when it runs, not to print its help
 
     source, target = getattr(arguments, "from"), arguments.to
-    moved = await move_store(source, target, password=_password(arguments), progress=_Progress())
-    print(f"moved {sum(moved.values()):,} rows of {len(moved)} tables; both stores hold the same")
-    print("The source is unchanged. Let kiteward.store.url name the store that servers shall use.", file=sys.stderr)
+    moved = await move_store(source, target, password=_password(arguments), progress=Progress(asked=arguments.progress))
+    if arguments.json:
+        print_json({"tables": dict(moved), "rows": sum(moved.values())})
+    else:
+        print(f"moved {sum(moved.values()):,} rows of {len(moved)} tables; both stores hold the same")
+    note("The source is unchanged. Let kiteward.store.url name the store that servers shall use.")
 
 
 def _password(arguments: argparse.Namespace) -> Secret:

@@ -4,7 +4,7 @@ It uses BackupRBAC where the source has it, which includes password hashes. Milv
 listing RPCs are used; they do not return passwords, and users get new ones.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
@@ -59,16 +59,26 @@ class ImportReport:
     passwords: Mapping[str, Secret] = field(repr=False)
 
 
+Progress = Callable[[str, int, int], None]
+"""Takes a part of the work, how much of it is done, and how much there is."""
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    """Report nothing."""
+
+
 class Source:
     """A running Milvus, called as its administrator."""
 
-    def __init__(self, channel: Channel, authorization: Secret) -> None:
+    def __init__(self, channel: Channel, authorization: Secret, progress: Progress) -> None:
         """Set up a source.
 
         Args:
             channel: the connection to it.
             authorization: the value of the metadata `authorization`: base64 of `user:password`.
+            progress: takes how far the reading is.
         """
+        self._progress = progress
         self._channel = channel
         self._authorization = authorization
 
@@ -95,7 +105,8 @@ class Source:
             for user in role.users:
                 held.setdefault(user.name, []).append(role.role.name)
         grants: dict[bytes, messages.GrantEntity] = {}
-        for role in roles:
+        for number, role in enumerate(roles):
+            self._progress("roles read", number, len(roles))
             for database in databases:
                 entity = messages.GrantEntity(role=messages.RoleEntity(name=role.role.name), db_name=database)
                 found = await self._ask(messages.SelectGrantRequest(entity=entity), messages.SelectGrantResponse)
@@ -130,7 +141,9 @@ class Source:
         return response
 
 
-async def run_import(source: Source, client: GatewayClient, hasher: PasswordHasher, *, dry_run: bool) -> ImportReport:
+async def run_import(
+    source: Source, client: GatewayClient, hasher: PasswordHasher, *, dry_run: bool, progress: Progress = _silent
+) -> ImportReport:
     """Import what is new here, all of it or nothing. What exists here already is not changed.
 
     Args:
@@ -138,6 +151,7 @@ async def run_import(source: Source, client: GatewayClient, hasher: PasswordHash
         client: sends the requests to this server, as an administrator.
         hasher: hashes new passwords.
         dry_run: whether only to report what would be done.
+        progress: takes how far it is.
 
     Raises:
         ConfigurationError: as of `Source.policy`.
@@ -147,7 +161,8 @@ async def run_import(source: Source, client: GatewayClient, hasher: PasswordHash
     here = await client.call(messages.BackupRBACMetaRequest(), messages.BackupRBACMetaResponse)
     meta, left = _new(found, here.RBAC_meta)
     passwords: dict[str, Secret] = {}
-    for user in meta.users:
+    for number, user in enumerate(meta.users):
+        progress("passwords", number, len(meta.users))
         held = BackedUpPassword.parse(user.password, user_name=user.user)
         if hashed and hasher.recognises(held.stored):
             continue

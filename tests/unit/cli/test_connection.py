@@ -63,6 +63,25 @@ ALIKE = [
     (1, ["explain", "--user", "root", "--privilege", "Insrt"]),
     (1, ["explain", "--user", "root"]),
     (2, ["explain", "--privilege", "Insert"]),
+    (0, ["roles", "list"]),
+    (0, ["roles", "describe", "public"]),
+    (1, ["roles", "describe", "nobody"]),
+    (1, ["roles", "create", "admin"]),
+    (1, ["roles", "delete", "admin"]),
+    (1, ["roles", "add-member", "nobody", "root"]),
+    (0, ["grants", "list", "--json"]),
+    (0, ["grants", "grant", "public", "Search", "--collection", "docs", "--dry-run"]),
+    (1, ["grants", "grant", "public", "Serch"]),
+    (1, ["grants", "grant", "nobody", "Search"]),
+    (0, ["groups", "list", "--json"]),
+    (1, ["groups", "describe", "nobody"]),
+    (1, ["groups", "delete", "ClusterAdmin"]),
+    (0, ["collections", "list"]),
+    (1, ["collections", "describe", "docs"]),
+    (1, ["audit", "show", "999999"]),
+    (2, ["audit", "search", "--outcome", "rubbish"]),
+    (0, ["audit", "search", "--kind", "system", "--json"]),
+    (0, ["audit", "search", "--operation", "DropCollection"]),
     (1, ["access", "--user", "nobody"]),
     (0, ["access", "--collection", "docs"]),
     (0, ["access", "--missing", "--json"]),
@@ -168,3 +187,49 @@ def test_an_empty_name_is_refused(run: Run, served: SimpleNamespace) -> None:
     status, _, told = run("keys", "create", "", "--data-dir", served.data)
     assert (status, told) == (2, "kiteward: OWNER must not be empty\n")
     assert not login_file().exists()
+
+
+def test_the_trail_of_a_server_is_read_searched_and_exported(run: Run, served: SimpleNamespace) -> None:
+    far = ("--server", served.url, "--token-file", served.token)
+    for number in range(3):
+        assert run("users", "create", f"trail{number}", *far)[0] == 0
+    kind = ("--kind", "user", "--operation", "CreateUserAccount", "--outcome", "succeeded")
+    found = [json.loads(line) for line in run("audit", "search", *kind, "--json", *far)[1].splitlines()]
+    assert [entry["details"]["userName"] for entry in found] == ["trail2", "trail1", "trail0"]
+    newest = run("audit", "tail", "-n", "2", *kind, "--json", *far)[1].splitlines()
+    assert [json.loads(line)["details"]["userName"] for line in newest] == ["trail1", "trail2"]
+    assert len(run("audit", "export", *kind, *far)[1].splitlines()) == 3
+    shown = run("audit", "show", str(found[0]["seq"]), *far)[1].splitlines()
+    assert "details.userName: trail2" in shown
+    assert f"seq: {found[0]['seq']}" in shown
+
+
+def test_roles_and_groups_are_managed_on_a_server(run: Run, served: SimpleNamespace) -> None:
+    def far(*words: str) -> str:
+        status, printed, told = run(*words, "--server", served.url, "--token-file", served.token)
+        assert status == 0, told
+        return printed
+
+    far("users", "create", "member")
+    far("roles", "create", "reader", "--description", "who reads")
+    far("groups", "create", "readers", "--privilege", "Search")
+    far("groups", "add", "readers", "Query")
+    assert "privileges: Query, Search" in far("groups", "describe", "readers")
+    assert far("grants", "grant", "reader", "readers", "--collection", "docs") == "granted readers on default.docs\n"
+    assert far("roles", "add-member", "reader", "member") == "member: changed\n"
+    described = json.loads(far("roles", "describe", "reader", "--json"))
+    assert (described["users"], described["description"]) == (["member"], "who reads")
+    assert [each["privilege"] for each in described["grants"]] == ["readers"]
+    assert "reader" in far("grants", "list", "--collection", "docs")
+    status, _, told = run("roles", "delete", "reader", "--data-dir", served.data)
+    assert (status, "or use --force" in told) == (1, True)
+    assert "revoked readers on default.docs" in far("grants", "revoke", "reader", "readers", "--collection", "docs")
+    far("roles", "remove-member", "reader", "member")
+    far("roles", "delete", "reader")
+    far("groups", "delete", "readers")
+
+
+def test_a_group_whose_members_are_refused_is_not_created(run: Run, served: SimpleNamespace) -> None:
+    status, _, told = run("groups", "create", "odd", "--privilege", "Serch", "--data-dir", served.data)
+    assert (status, "the group was not created" in told) == (1, True)
+    assert "odd" not in run("groups", "list", "--data-dir", served.data)[1]

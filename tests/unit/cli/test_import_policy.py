@@ -8,7 +8,7 @@ import pytest
 from kiteward.cli.main import main
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
-from kiteward.gateway.import_policy import ImportReport
+from kiteward.gateway.import_policy import ImportReport, Progress
 
 ONE_TIME = "one-time-password"
 
@@ -21,7 +21,8 @@ class Source:
         self.brought = 0
         self.fails = False
 
-    async def __call__(self, *_arguments: object, dry_run: bool) -> ImportReport:
+    async def __call__(self, *_arguments: object, dry_run: bool, progress: Progress) -> ImportReport:
+        progress("users", 0, len(self.passwords))
         if self.fails:
             raise ConfigurationError("the source cannot be reached")
         self.brought += not dry_run

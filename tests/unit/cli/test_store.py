@@ -44,7 +44,6 @@ def test_store_is_moved_with_a_password_from_a_file_or_the_configuration(
     assert main(words) == 0
     shown = capsys.readouterr()
     assert "both stores hold the same" in shown.out
-    assert "users: 1 of 1" in shown.err.splitlines()
     assert "The source is unchanged" in shown.err
 
 
