@@ -86,6 +86,15 @@ async def _create_group(connection: Connection, request: dict[str, Any]) -> Any:
     return answer
 
 
+async def _delete_group(connection: Connection, request: dict[str, Any]) -> Any:
+    # Milvus answers success for a group that does not exist, and for one that is built in.
+    group = await _describe_group(connection, request)
+    answer = await connection.ask(_DROP, request)
+    if group in await _list_groups(connection, {}):
+        raise InvalidArgument(f"the privilege group {group['privilegeGroupName']} is built in and cannot be deleted")
+    return answer
+
+
 _GRANT: Final = ("role", "privilege", "dbName", "objectName", "objectType")
 _MEMBERS: Final = "kiteward/roles/change_members"
 
@@ -182,7 +191,14 @@ PRIVILEGE_GROUPS: Final = (
         work=_create_group,
         also=(_ADD, _DROP),
     ),
-    Command("delete", _DROP, "delete a privilege group that is granted to no role", names=_NAMED),
+    Command(
+        "delete",
+        _DROP,
+        "delete a privilege group that is granted to no role",
+        names=_NAMED,
+        work=_delete_group,
+        also=(_GROUPS,),
+    ),
     Command("add", _ADD, "add privileges to a privilege group", names=(*_NAMED, "privileges")),
     Command(
         "remove",

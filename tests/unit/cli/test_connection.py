@@ -76,6 +76,7 @@ ALIKE = [
     (0, ["groups", "list", "--json"]),
     (1, ["groups", "describe", "nobody"]),
     (1, ["groups", "delete", "ClusterAdmin"]),
+    (1, ["groups", "delete", "nobody"]),
     (0, ["collections", "list"]),
     (1, ["collections", "describe", "docs"]),
     (1, ["audit", "show", "999999"]),
