@@ -27,10 +27,10 @@ COMMANDS: list[Command] = [
     audit.SHOW,
 ]
 
-WITHOUT_JSON = {"serve", "completion"}
-"""A server, and a script for a shell."""
+WITHOUT_JSON = {"serve", "completion", "policy schema"}
+"""A server, a script for a shell, and what is JSON anyway."""
 
-ELSEWHERE = {"audit/search"}
+ELSEWHERE = {"audit/search", "policy/export", "policy/plan", "policy/apply"}
 """Endpoints that commands ask which are made of no table."""
 
 MANY_IN_ONE_STEP = {"users/change", "api_keys/change"}
