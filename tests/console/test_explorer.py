@@ -58,7 +58,7 @@ def books(console: Console) -> Iterator[MilvusClient]:
     console.rest("vectordb/roles/grant_privilege_v2", roleName="books_reader", **grant)
     console.new_user("explored", "books_reader")
     console.new_user("unprivileged")
-    policy = {"policyName": "own", "actions": ["Query"], "usingExpr": "owner == $current_principal"}
+    policy: dict[str, Any] = {"policyName": "own", "actions": ["Query"], "usingExpr": "owner == $current_principal"}
     console.rest("kiteward/row_policies/create", collectionName="books", **policy)
     yield client
     client.drop_collection("books")

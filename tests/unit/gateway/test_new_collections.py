@@ -22,7 +22,7 @@ class Sending:
         self.sent: list[str] = []
         self._failures = failures
 
-    async def __call__(self, request: messages.ProtocolMessage) -> Any:
+    async def __call__(self, request: Any) -> Any:
         name = type(request).__name__.removesuffix("Request")
         assert (request.db_name, request.collection_name) == ("research", "papers")
         self.sent.append(name)

@@ -146,15 +146,15 @@ def _spelled(text: str, *, lines: bool) -> str:
     return text
 
 
-def ranked(values: Sequence[Any]) -> list[int]:
-    """Return the positions of values in ascending order: numbers, then texts, then others as text, then nulls."""
+def ranked(values: Sequence[Any], *, descending: bool = False) -> list[int]:
+    """Return the positions of values in order: numbers, texts, others as text, or the reverse; nulls always last."""
 
     def rank(position: int) -> tuple[int, Any]:
         value = values[position]
-        if value is None:
-            return (3, 0)
         if isinstance(value, int | float):
             return (2, "") if math.isnan(value) else (0, value)
         return (1, value) if isinstance(value, str) else (2, as_text(value, None))
 
-    return sorted(range(len(values)), key=rank)
+    there = [position for position, value in enumerate(values) if value is not None]
+    absent = [position for position, value in enumerate(values) if value is None]
+    return [*sorted(there, key=rank, reverse=descending), *absent]

@@ -223,11 +223,10 @@ def _lines(
 ) -> list[Line]:
     shape, key = place.shape, place.shape.primary
     seen = preview.keys if preview is not None else [None] * len(found)
-    order = list(range(len(found)))
-    if asked.sort:
-        order = ranked([values_of(row, [asked.sort], shape)[0] for row in found])
-    if asked.descending:
-        order.reverse()
+    by = asked.sort or (key.name if key else "")
+    order: Sequence[int] = range(len(found))
+    if asked.sort or asked.descending:
+        order = ranked([values_of(row, [by], shape)[0] for row in found], descending=asked.descending)
     return [
         Line(
             str(found[position][key.name]) if key else "",

@@ -115,3 +115,4 @@ def test_values_of_any_kinds_can_be_ranked() -> None:
     assert found[3:5] == ["a", "b"]
     assert found[-1] is None
     assert len(found) == len(values)
+    assert [("b", None, "a")[position] for position in ranked(["b", None, "a"], descending=True)] == ["b", "a", None]

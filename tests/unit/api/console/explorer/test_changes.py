@@ -60,7 +60,12 @@ async def test_what_is_missing_or_refused_is_shown_at_its_field() -> None:
         for path, field in (("rename", "new_name"), ("new-alias", "alias"), ("new-partition", "partition_name")):
             answer = await browser.send(f"{HERE}/{path}", **{field: " "})
             assert (answer.status_code, f'id="{field}-error"' in answer.text) == (422, True)
-        refused = messages.failure("CreatePartition", code=1100, legacy_code=1, reason="too many <b>partitions</b>")
+        refused = messages.failure(
+            "CreatePartition",
+            code=1100,
+            legacy_code=messages.ErrorCode.UnexpectedError,
+            reason="too many <b>partitions</b>",
+        )
         browser.harness.engine.answers["CreatePartition"] = refused
         answer = await browser.send(f"{HERE}/new-partition", partition_name="p")
         assert (answer.status_code, 'id="partition_name-error"' in answer.text) == (422, True)

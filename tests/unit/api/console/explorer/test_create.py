@@ -104,7 +104,7 @@ async def test_a_collection_whose_index_is_refused_is_not_left_behind() -> None:
     async with exploring() as browser:
         engine = browser.harness.engine
         engine.answers["CreateIndex"] = messages.failure(
-            "CreateIndex", code=1100, legacy_code=1, reason="no such <i>index</i>"
+            "CreateIndex", code=1100, legacy_code=messages.ErrorCode.UnexpectedError, reason="no such <i>index</i>"
         )
         answer = await browser.send("new-collection", **FORM)
         assert answer.status_code == 422

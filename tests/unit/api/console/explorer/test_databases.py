@@ -2,7 +2,8 @@
 
 import re
 
-from tests.unit.api.console.explorer.exploring import Browser, exploring, shown
+from tests.unit.api.console.explorer.exploring import exploring, shown
+from tests.unit.api.console.test_app import Browser
 
 from kiteward.api.console.explorer.databases import MOST_LISTED
 

@@ -4,7 +4,7 @@ from tests.unit.api.console.explorer.exploring import HERE, TYPES, exploring, ro
 
 from kiteward.domain.errors import EngineLacksOperation
 from kiteward.milvus import messages
-from kiteward.milvus.messages import milvus_pb2, schema_pb2
+from kiteward.milvus.messages import common_pb2, milvus_pb2, schema_pb2
 
 
 def counted(number: int) -> bytes:
@@ -26,7 +26,7 @@ def rich(answers: dict[str, bytes]) -> None:
     described.properties.add(key="mmap.enabled", value="true")
     answers["DescribeCollection"] = described.SerializeToString()
     answers["Query"] = counted(1_234)
-    state = milvus_pb2.GetLoadStateResponse(status=messages.Status(), state="LoadStateLoaded")
+    state = milvus_pb2.GetLoadStateResponse(status=messages.Status(), state=common_pb2.LoadState.LoadStateLoaded)
     answers["GetLoadState"] = state.SerializeToString()
     aliases = messages.ListAliasesResponse(status=messages.Status(), aliases=["latest"])
     answers["ListAliases"] = aliases.SerializeToString()

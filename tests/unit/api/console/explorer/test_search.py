@@ -2,7 +2,8 @@
 
 import struct
 
-from tests.unit.api.console.explorer.exploring import HERE, TYPES, Browser, exploring, hits, schema, shown
+from tests.unit.api.console.explorer.exploring import HERE, TYPES, exploring, hits, schema, shown
+from tests.unit.api.console.test_app import Browser
 
 from kiteward.milvus import messages
 from kiteward.milvus.messages import schema_pb2
