@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 from playwright.sync_api import Browser
@@ -74,7 +74,7 @@ def main() -> int:
 def fill(server: RunningServer) -> dict[str, dict[str, str]]:
     """Make what pages show, and return the names to put into their paths: the first part -> placeholder -> name."""
     people(server)
-    console: Any = Console(server, browser=None)  # type: ignore[arg-type]  no page is opened with it
+    console = Console(server, cast("Browser", None))  # no page is opened with it
     for number in range(30):
         console.new_user(f"service_{number:02}", *(["docs_reader"] if number % 3 else []))
     console.rest("kiteward/users/disable", userName="service_03")
@@ -90,9 +90,9 @@ def fill(server: RunningServer) -> dict[str, dict[str, str]]:
     console.rest("kiteward/tags/set", keyId=key, tags={"team": "blue"})
     console.rest("kiteward/limits/set", keyId=key, requestsPerSecond=5)
     console.rest("vectordb/privilege_groups/create", privilegeGroupName="searchers")
-    group = {"privilegeGroupName": "searchers", "privileges": ["Search", "Query"]}
+    group: dict[str, Any] = {"privilegeGroupName": "searchers", "privileges": ["Search", "Query"]}
     console.rest("vectordb/privilege_groups/add_privileges_to_group", **group)
-    policy = {
+    policy: dict[str, Any] = {
         "collectionName": "docs",
         "policyName": "own",
         "actions": ["Query", "Search"],
@@ -125,8 +125,9 @@ def paths_of(names: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     for page in PAGES:
         if LEFT_OUT.fullmatch(page.path):
             continue
-        known = names.get(page.path.partition("/")[0], {})
-        path = re.sub(r"\{(\w+)\}", lambda found, known=known: known.get(found[1], found[0]), page.path)
+        path = page.path
+        for placeholder, name in names.get(path.partition("/")[0], {}).items():
+            path = path.replace(f"{{{placeholder}}}", name)
         for query in QUERIES.get(page.path, ("",)):
             yield f"{path}{query}"
 

@@ -1,9 +1,10 @@
 """What the browser itself does about forms: what was typed is not lost, and passwords can be looked at."""
 
 import re
+from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Dialog, expect
 from tests.console.conftest import Console
 
 
@@ -34,8 +35,13 @@ def test_a_form_of_a_session_that_has_ended_comes_back_filled_in(console: Consol
 
 def test_leaving_a_changed_form_asks_and_sending_it_does_not(console: Console) -> None:
     asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
     with console.signed_in("boss") as page:
-        page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+        page.on("dialog", stay)
         page.goto(f"{console.address}new-role")
         page.get_by_role("link", name="Cancel").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Roles")
@@ -156,7 +162,7 @@ def test_a_page_is_gone_to_by_the_keyboard_alone(console: Console) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 def test_theme_language_and_time_zone_are_chosen_on_any_page(console: Console, scripts: bool) -> None:
-    options = {"java_script_enabled": scripts, "timezone_id": "Asia/Shanghai", "color_scheme": "light"}
+    options: dict[str, Any] = {"java_script_enabled": scripts, "timezone_id": "Asia/Shanghai", "color_scheme": "light"}
     with console.signed_in("boss", new=True, **options) as page:
         page.goto(f"{console.address}users?prefix=re")
         page.get_by_role("button", name="Display").click()

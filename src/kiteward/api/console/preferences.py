@@ -35,7 +35,7 @@ async def act(request: ConsoleRequest) -> Response:
 
 
 def _page(request: ConsoleRequest, back_to: str, errors: dict[str, Any] | None = None) -> Response:
-    values = {"zones": zone_names(), "back_to": _back(back_to)}
+    values: dict[str, Any] = {"zones": zone_names(), "back_to": _back(back_to)}
     if errors:
         return request.page_with_errors("preferences.html", errors, **values)
     return request.page("preferences.html", **values)
