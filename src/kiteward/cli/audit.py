@@ -35,6 +35,8 @@ _SHOWN_FINDINGS: Final = 20
 
 _FILTERS: Final = (
     ("--user", "user", "by this user, with its name presented, or concerning it"),
+    ("--by", "by", "by this user, or with its name presented"),
+    ("--target-user", "target", "concerning this user: what was done to it"),
     ("--collection", "collection", "concerning this collection"),
     ("--database", "database", "concerning this database"),
     ("--operation", "operation", "of this operation, such as Search"),
