@@ -1,7 +1,7 @@
 """What the server does and who should be looked at, for administrators."""
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Self
 
 from kiteward.iam.collection_sizes import size_collections
@@ -30,7 +30,7 @@ class ActivitySpan(Outcome):
     requests.
     """
 
-    begins_at: datetime | None
+    begins_at: datetime
     seconds: int
     requests: int
     refused: int
@@ -46,7 +46,7 @@ class ActivitySpan(Outcome):
         """Return a span in the form of a response."""
         numbers = span.numbers
         return cls(
-            begins_at=moment(span.begins),
+            begins_at=datetime.fromtimestamp(span.begins, UTC),
             seconds=seconds,
             requests=numbers.requests,
             refused=numbers.refused,
@@ -78,7 +78,7 @@ class ServerActivity(Outcome):
     """
 
     server: str
-    since: datetime | None
+    since: datetime
     last_hour: ActivitySpan
     last_day: ActivitySpan
     hour: list[ActivitySpan]
@@ -205,7 +205,7 @@ async def described(services: Services, _request: Request, arguments: ActivityWa
     minutes, quarters = found.minutes(), found.quarters()
     return ServerActivity(
         server=found.server,
-        since=moment(found.since),
+        since=datetime.fromtimestamp(int(found.since), UTC),
         last_hour=ActivitySpan.of(activity.total(minutes), activity.MINUTE * len(minutes)),
         last_day=ActivitySpan.of(activity.total(quarters), activity.QUARTER * len(quarters)),
         hour=[ActivitySpan.of(each, activity.MINUTE) for each in minutes],
