@@ -11,8 +11,8 @@ from kiteward.iam.services import CollectionSize, Services
 
 _NAMES_WITHIN: Final = 1.0
 _SIZES_WITHIN: Final = 2.0
-"""Seconds within which the engine must list its collections, and then tell their sizes; what it has not told by then is
-left out."""
+"""Seconds within which the engine must list its collections, and then report their sizes; what it has not reported by
+then is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class SizedCollection:
     Attributes:
         database: its database.
         name: its name.
-        size: its size; None where the engine has not told it in time, or the caller may not see all rows.
+        size: its size; None where the engine has not reported it in time, or the caller may not see all rows.
         hidden: whether row policies keep the size from the caller.
     """
 
@@ -51,7 +51,7 @@ async def size_collections(services: Services, caller: Caller, *, most: int) -> 
     Args:
         services: what services work with.
         caller: an administrator. Of a collection whose row policies apply to everybody, not even administrators are
-            told how many rows there are.
+            shown how many rows there are.
         most: how many collections at most.
     """
     names: list[tuple[str, str]] = []

@@ -81,7 +81,7 @@ class Chart:
 
 
 def stacked(key: str, moments: Sequence[datetime], series: Sequence[Series], *, slots: int) -> Chart:
-    """Return a chart of bars that stand on one another.
+    """Return a chart of stacked bars.
 
     Args:
         key: of its heading.

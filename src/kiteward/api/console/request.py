@@ -26,7 +26,7 @@ from kiteward.gateway.client import GatewayClient
 
 HOME: Final = "/console/account"
 START: Final = "/console/overview"
-"""The page after signing in: administrators see it, others are led on to `HOME`."""
+"""The page after signing in: administrators see it, others are redirected to `HOME`."""
 
 SECOND_FACTOR: Final = "/console/second-step"
 ENROLMENT: Final = "/console/second-factors"

@@ -180,7 +180,7 @@ class SizesWanted(Arguments):
 class SizedCollection(Outcome):
     """A collection with the number of its rows, as the engine counts them, and the bytes of their dense vectors.
 
-    Both are null where the engine has not told them in time, or where row policies that apply to everybody keep them
+    Both are null where the engine has not reported them in time, or where row policies that apply to everybody keep them
     from the caller (`hidden`).
     """
 
