@@ -95,7 +95,7 @@ def _seconds(field: str, days: int) -> float:
     if not 1 <= days <= LONGEST_DAYS:
         raise InvalidArgument(
             f"`{field}` must be from 1 to {LONGEST_DAYS}",
-            ErrorDetail(ErrorCode.LIMIT_OUT_OF_RANGE, {"name": field, "least": "1", "most": str(LONGEST_DAYS)}),
+            ErrorDetail(ErrorCode.LIMIT_OUT_OF_RANGE, {"name": field, "least": 1, "most": LONGEST_DAYS}),
             field=field,
         )
     return days * _DAY

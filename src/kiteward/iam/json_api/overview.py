@@ -180,8 +180,8 @@ class SizesWanted(Arguments):
 class SizedCollection(Outcome):
     """A collection with the number of its rows, as the engine counts them, and the bytes of their dense vectors.
 
-    Both are null where the engine has not reported them in time, or where row policies that apply to everybody keep them
-    from the caller (`hidden`).
+    Both are null where the engine has not reported them in time, or where row policies that apply to everybody keep
+    them from the caller (`hidden`).
     """
 
     db_name: str
