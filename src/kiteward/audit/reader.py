@@ -123,7 +123,7 @@ KINDS: Final = tuple(dict.fromkeys(event.kind for event in Event))
 OUTCOMES: Final = tuple(outcome.value for outcome in Outcome)
 """Every kind and outcome that a line can have."""
 
-_USERS: Final = frozenset({"user", "userName", "users", "userNames", "renamed"})
+_USERS: Final = frozenset({"user", "userName", "users", "userNames", "renamed", "byUserName", "targetUserName"})
 _COLLECTIONS: Final = frozenset({"object", "objectName", "collection", "collectionName", "new_name", "target"})
 _DATABASES: Final = frozenset({"database", "dbName", "new_database", "target_database"})
 """The keys under which details hold users, collections and databases."""
