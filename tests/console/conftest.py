@@ -1,6 +1,7 @@
 """One server and one browser for all tests here, with people in it: root, an administrator, and a user with little."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -98,7 +99,7 @@ class Console:
         page.locator("#user").fill(user)
         page.locator("#password").fill(password or PASSWORDS[user])
         page.locator("button.main").click()
-        page.wait_for_url("**/console/account*")
+        page.wait_for_url(re.compile("/console/(account|overview|second-factors)"))
 
     def rest(self, path: str, by: str = "root", **body: Any) -> Any:
         """Ask REST, past the console."""

@@ -104,7 +104,7 @@ def test_a_passkey_is_enrolled_first_by_who_must_have_one_and_signs_in(guarded: 
             page.get_by_role("button", name="Sign out", exact=True).click()
             present_password(guarded, page, "by_passkey", password)
             page.get_by_role("button", name="Use a passkey").click()
-            expect(page).to_have_url(re.compile("/console/account$"))
+            expect(page).to_have_url(re.compile("/console/overview$"))
             # And the same, to remove it: this is refused, because there must be one.
             page.goto(local(guarded, "second-factors"))
             page.get_by_role("link", name="Remove").click()

@@ -106,7 +106,7 @@ def test_a_session_is_over_when_its_time_has_come(console: Console, tmp_path: Pa
                 page.reload()
             expect(page.get_by_role("status")).to_contain_text("Your session has ended")
             short_lived.sign_in(page, "root")
-            expect(page).to_have_url(re.compile("/console/account"))
+            expect(page).to_have_url(re.compile("/console/overview"))
 
 
 def test_forms_of_other_pages_and_without_the_sessions_token_change_nothing(console: Console) -> None:
@@ -143,7 +143,7 @@ def test_only_a_page_of_ours_is_redirected_to_after_signing_in(console: Console)
             data={"user": "reader", "password": PASSWORDS["reader"], "next": wanted},
             headers={"Origin": console.server.uri},
         )
-        assert (answer.status_code, answer.headers["location"]) == (303, "/console/account"), wanted
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/overview"), wanted
 
 
 def test_every_answer_lets_a_browser_do_as_little_as_it_needs(console: Console) -> None:

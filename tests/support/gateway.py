@@ -41,6 +41,7 @@ from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.collection_definitions import CollectionDefinitions
+from kiteward.gateway.collection_sizes import CollectionSizes
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.operations import OPERATIONS
@@ -174,6 +175,7 @@ class GatewayHarness:
             self.catalog,
             CollectionDefinitions(engine, self.ddl, shared=False),
             RowCounter(engine, Dialect.EMBEDDED),
+            CollectionSizes(engine),
             hasher,
             settings.passwords,
             OPERATIONS,
@@ -186,6 +188,7 @@ class GatewayHarness:
             sessions=self.authenticator.sessions,
             servers=servers_of(Sharing(lease=Lease.unlimited(), me=self.me), self.policy_cache),
             issuers={each.name: each for each in settings.issuers},
+            refusals=self.recorder.refusals,
         )
         self.admission = Admission()
         self.limiter = RequestLimiter()

@@ -5,7 +5,9 @@
 - `files.py`, `retention.py`: the files of a directory, one or more a day, and how long they are kept.
 - `writer.py`: the queue and the thread that writes.
 - `verify.py`, `reader.py`: finding tampering, searching.
-- `shared.py`, `uses.py`: what replicas share of their trails, in the store; which privileges were used.
+- `refusals.py`: whose requests were refused in the last day, counted in memory.
+- `shared.py`, `stored_lines.py`, `uses.py`: what replicas share of their trails, in the store, searched there; which
+  privileges were used.
 - `following.py`, `exports/`: following the files, and sending their lines to other systems.
 - `zilliz.py`, `ocsf.py`: lines in other formats.
 

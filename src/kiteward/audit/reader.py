@@ -38,8 +38,9 @@ class AuditQuery:
     """Selects lines; a line has to match every condition that is given.
 
     Attributes:
-        user: the principal, the service that acted for it, the user name that was presented, or a user that the details
-            name at any depth, such as the one whose password was reset.
+        user: the user of `by` or of `target`.
+        by: the principal, the service that acted for it, or the user name that was presented.
+        target: a user that the details name at any depth, such as the one whose password was reset.
         collection: one of the resources, or a collection that the details name at any depth, such as in a grant.
         database: the database of the request, or one that the details name at any depth.
         operation: name of the RPC or of the operation of our own.
@@ -50,12 +51,15 @@ class AuditQuery:
         since: seconds since the epoch, inclusive.
         until: likewise, exclusive.
         before: only lines with smaller numbers than this.
+        after: only lines with greater numbers than this. A search then finds the oldest of them.
 
     Raises:
         InvalidArgument: no line can ever fit: an unknown kind or outcome, or an end that is not after the beginning.
     """
 
     user: str = ""
+    by: str = ""
+    target: str = ""
     collection: str = ""
     database: str = ""
     operation: str = ""
@@ -66,6 +70,7 @@ class AuditQuery:
     since: float | None = None
     until: float | None = None
     before: int | None = None
+    after: int | None = None
 
     def __post_init__(self) -> None:
         _require_one_of("kind", self.kind, KINDS)
@@ -82,10 +87,9 @@ class AuditQuery:
         details = entry.get("details", {})
         told, database = {*entry.get("resources", ())}, entry.get("database")
         return (
-            (
-                self.user in ("", entry.get("principal"), entry.get("actor"), entry.get("presented_user"))
-                or _holds(details, _USERS, self.user)
-            )
+            (not self.user or _is_by(entry, self.user) or _concerns(details, self.user))
+            and (not self.by or _is_by(entry, self.by))
+            and (not self.target or _concerns(details, self.target))
             and (not self.collection or self.collection in told or _holds(details, _COLLECTIONS, self.collection))
             and (self.database in ("", database) or _holds(details, _DATABASES, self.database))
             and self.operation in ("", entry.get("operation"))
@@ -96,11 +100,21 @@ class AuditQuery:
             and (self.since is None or entry["time"] >= moment(self.since))
             and (self.until is None or entry["time"] < moment(self.until))
             and (self.before is None or entry["seq"] < self.before)
+            and (self.after is None or entry["seq"] > self.after)
         )
 
     def needles(self) -> list[bytes]:
         """Return byte strings that every matching line contains, so that most others need not be decoded."""
-        parts = [self.user, self.collection, self.database, self.operation, self.kind, self.outcome]
+        parts = [
+            self.user,
+            self.by,
+            self.target,
+            self.collection,
+            self.database,
+            self.operation,
+            self.kind,
+            self.outcome,
+        ]
         parts += [self.request_id, self.replica]
         return [json.dumps(part).encode() for part in parts if part]
 
@@ -109,7 +123,7 @@ KINDS: Final = tuple(dict.fromkeys(event.kind for event in Event))
 OUTCOMES: Final = tuple(outcome.value for outcome in Outcome)
 """Every kind and outcome that a line can have."""
 
-_USERS: Final = frozenset({"user", "userName", "users"})
+_USERS: Final = frozenset({"user", "userName", "users", "userNames", "renamed", "byUserName", "targetUserName"})
 _COLLECTIONS: Final = frozenset({"object", "objectName", "collection", "collectionName", "new_name", "target"})
 _DATABASES: Final = frozenset({"database", "dbName", "new_database", "target_database"})
 """The keys under which details hold users, collections and databases."""
@@ -122,6 +136,22 @@ def _require_one_of(what: str, given: str, known: Sequence[str]) -> None:
             ErrorDetail(ErrorCode.AUDIT_FILTER_UNKNOWN, {"name": given, "choices": ", ".join(known)}),
             field=what,
         )
+
+
+def _is_by(entry: Entry, user: str) -> bool:
+    return user in (entry.get("principal"), entry.get("actor"), entry.get("presented_user"))
+
+
+def _concerns(details: Any, user: str) -> bool:
+    """Return whether details name a user at any depth, also as the object of a grant."""
+    if isinstance(details, list):
+        return any(_concerns(each, user) for each in details)
+    return isinstance(details, dict) and (
+        _holds(details, _USERS, user)
+        or (details.get("object_type") == "User" and details.get("object") == user)
+        or (details.get("objectType") == "User" and details.get("objectName") == user)
+        or any(_concerns(each, user) for each in details.values())
+    )
 
 
 def _holds(details: Any, names: frozenset[str], value: str) -> bool:
@@ -141,11 +171,33 @@ class AuditPage:
 
     Attributes:
         entries: newest first.
-        before: `AuditQuery.before` of the next page; None at the end of the trail.
+        before: `AuditQuery.before` of the page of older lines; None at the end of the trail.
+        after: `AuditQuery.after` of the page of newer lines; None where these are the newest.
     """
 
     entries: tuple[Entry, ...]
     before: int | None
+    after: int | None = None
+
+
+def newer_page(question: AuditQuery, found: Sequence[Entry], last: int | None) -> AuditPage:
+    """Return the page of lines after a number.
+
+    Args:
+        question: the search, with `AuditQuery.after`.
+        found: what it found, oldest first.
+        last: the number of the last line that was looked at where there may be more; None at the end of the trail.
+    """
+    entries = tuple(reversed(found))
+    oldest = entries[-1]["seq"] if entries else (question.after or 0) + 1
+    return AuditPage(entries, oldest, last)
+
+
+def after_of(question: AuditQuery, found: Sequence[Entry]) -> int | None:
+    """Return `AuditPage.after` of a search that began at `AuditQuery.before` and found these, newest first."""
+    if question.before is None:
+        return None
+    return found[0]["seq"] if found else question.before - 1
 
 
 class AuditReader:
@@ -164,6 +216,8 @@ class AuditReader:
         Raises:
             OSError: the trail cannot be read.
         """
+        if question.after is not None:
+            return self._newer(question, limit)
         found: list[Entry] = []
         needles = question.needles()
         looked_at = 0
@@ -176,8 +230,36 @@ class AuditReader:
             if entry is not None and question.fits(entry):
                 found.append(entry)
             if len(found) == limit or looked_at == MOST_LOOKED_AT:
-                return AuditPage(tuple(found), seq)
-        return AuditPage(tuple(found), None)
+                return AuditPage(tuple(found), seq, after_of(question, found))
+        return AuditPage(tuple(found), None, after_of(question, found))
+
+    def _newer(self, question: AuditQuery, limit: int) -> AuditPage:
+        """Return the oldest matching lines after a number."""
+        found: list[Entry] = []
+        needles = question.needles()
+        looked_at = 0
+        for raw in self._forwards(question):
+            seq = _seq(raw)
+            if seq is None or seq <= (question.after or 0):
+                continue
+            looked_at += 1
+            entry = read(raw) if all(needle in raw for needle in needles) else None
+            if entry is not None and question.fits(entry):
+                found.append(entry)
+            if len(found) == limit or looked_at == MOST_LOOKED_AT:
+                return newer_page(question, found, seq)
+        return newer_page(question, found, None)
+
+    def _forwards(self, question: AuditQuery) -> Iterator[bytes]:
+        """Yield the lines of the files that can hold lines after a number, oldest first."""
+        files = self._files(question)
+        firsts = [_first_seq(path) for path in files]
+        begin = max(
+            (at for at, seq in enumerate(firsts) if seq is not None and seq <= (question.after or 0) + 1), default=0
+        )
+        for path in files[begin:]:
+            with path.open("rb") as file:
+                yield from (raw for raw in file if raw.endswith(b"\n"))
 
     def newest_first(self) -> Iterator[Entry]:
         """Yield every line, newest first.
@@ -269,6 +351,12 @@ def _seq(raw: bytes) -> int | None:
     """Return the number at the beginning of a line, without reading the rest."""
     digits = raw[len(_BEGINNING) : raw.find(b",")]
     return int(digits) if raw.startswith(_BEGINNING) and digits.isdigit() else None
+
+
+def _first_seq(path: Path) -> int | None:
+    """Return the number of the first line of a file."""
+    with path.open("rb") as file:
+        return _seq(file.readline(_BLOCK))
 
 
 def _lines_backwards(path: Path) -> Iterator[bytes]:

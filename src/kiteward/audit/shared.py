@@ -21,8 +21,9 @@ from kiteward.audit.events import NOT_SHARED, AuditEvent, Event, Outcome
 from kiteward.audit.exports.exporter import ExportState
 from kiteward.audit.following import Batch, Cursor, beginning, read_on
 from kiteward.audit.hash_chain import decode, encode, moved, parts_of
-from kiteward.audit.reader import MOST_LOOKED_AT, AuditPage, AuditQuery, AuditReader, Entry, read
+from kiteward.audit.reader import AuditPage, AuditQuery, AuditReader, Entry, read
 from kiteward.audit.retention import DAY
+from kiteward.audit.stored_lines import matching, search_stored
 from kiteward.audit.uses import UnstoredUses, Used
 from kiteward.audit.verify import Anchor, ChainVerification, Verified
 from kiteward.store.audit_events import LineRange, StoredHead, StoredLine
@@ -270,7 +271,7 @@ class SharedTrail:
         self._store = store
 
     async def search(self, question: AuditQuery, *, limit: int) -> AuditPage:
-        """Return the newest matching lines.
+        """Return the newest matching lines, or the oldest after `AuditQuery.after`.
 
         Args:
             question: which lines.
@@ -279,18 +280,7 @@ class SharedTrail:
         Raises:
             StoreUnavailable: they cannot be read.
         """
-        head = await self._store.audit_head()
-        last = head.seq if question.before is None else min(head.seq, question.before - 1)
-        oldest = max(head.first, last - MOST_LOOKED_AT + 1)
-        found: list[Entry] = []
-        while last >= oldest:
-            first = max(oldest, last - _WINDOW + 1)
-            for entry in reversed(await self._read(question, first, last)):
-                found.append(entry)
-                if len(found) == limit:
-                    return AuditPage(tuple(found), entry["seq"])
-            last = first - 1
-        return AuditPage(tuple(found), oldest if oldest > head.first else None)
+        return await search_stored(self._store, question, limit=limit)
 
     async def every(self, question: AuditQuery, *, after: int = 0) -> AsyncIterator[Entry]:
         """Yield every matching line whose number is greater than `after`, oldest first.
@@ -300,7 +290,7 @@ class SharedTrail:
         """
         head = await self._store.audit_head()
         for first in range(max(head.first, after + 1), head.seq + 1, _WINDOW):
-            for entry in await self._read(question, first, min(first + _WINDOW - 1, head.seq)):
+            for entry in await matching(self._store, question, LineRange(first, min(first + _WINDOW - 1, head.seq))):
                 yield entry
 
     async def verify(self, anchors: Sequence[Anchor] = ()) -> Verified:
@@ -364,12 +354,6 @@ class SharedTrail:
                     found[int(entry["seq"])] = entry
             left = [number for number in left if number >= first + _WINDOW]
         return {number: entry for number, entry in found.items() if number in numbers}
-
-    async def _read(self, question: AuditQuery, first: int, last: int) -> list[Entry]:
-        needles = tuple(needle.decode() for needle in question.needles())
-        wanted = LineRange(first, last, needles, question.since, question.until)
-        entries = [read(line.encode()) for line in await self._store.audit_lines(wanted)]
-        return [entry for entry in entries if entry is not None and question.fits(entry)]
 
 
 def _time_of(line: bytes | str) -> float:

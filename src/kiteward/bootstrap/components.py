@@ -23,6 +23,7 @@ from kiteward.filters import Dialect
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.collection_definitions import CollectionDefinitions
+from kiteward.gateway.collection_sizes import CollectionSizes
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
@@ -156,6 +157,7 @@ def make_services(
         catalog,
         CollectionDefinitions(engine, ddl, shared=catalog.shared),
         RowCounter(engine, dialect_of(settings)),
+        CollectionSizes(engine),
         access.hasher,
         settings.passwords,
         OPERATIONS,
@@ -174,6 +176,7 @@ def make_services(
         sessions=access.authenticator.sessions,
         servers=servers_of(access.sharing, access.policy_cache),
         issuers={each.name: each for each in settings.issuers},
+        refusals=recorder.refusals,
     )
 
 

@@ -17,11 +17,11 @@ from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.authn.sessions import MemorySessions
 from kiteward.authn.shared_throttle import RULES
 from kiteward.authn.stored_sessions import StoredSessions
+from kiteward.bootstrap.activity import services_of_server
 from kiteward.bootstrap.components import (
     AccessControl,
     dialect_of,
     load_access_control,
-    make_services,
     open_recorder,
     record_last_used,
     repeat,
@@ -334,7 +334,7 @@ async def _start_gateway(
         engine=engine,
         catalog=catalog,
         ddl=ddl,
-        services=make_services(settings, access, engine, catalog, ddl=ddl),
+        services=services_of_server(stack, settings, access, engine=engine, catalog=catalog, ddl=ddl),
         recorder=access.recorder,
         admission=settings.admission,
         dialect=dialect_of(settings),

@@ -35,6 +35,8 @@ _SHOWN_FINDINGS: Final = 20
 
 _FILTERS: Final = (
     ("--user", "user", "by this user, with its name presented, or concerning it"),
+    ("--by", "by", "by this user, or with its name presented"),
+    ("--target-user", "target", "concerning this user: what was done to it"),
     ("--collection", "collection", "concerning this collection"),
     ("--database", "database", "concerning this database"),
     ("--operation", "operation", "of this operation, such as Search"),
@@ -101,8 +103,8 @@ def add_parsers(commands: Any) -> None:
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
-    for flag, _, text in _FILTERS:
-        parser.add_argument(flag, default="", metavar=flag.rpartition("-")[2].upper(), help=text)
+    for flag, name, text in _FILTERS:
+        parser.add_argument(flag, dest=name, default="", metavar=flag.rpartition("-")[2].upper(), help=text)
     parser.add_argument("--since", metavar="TIME", help="from this time on, such as 2026-11-27 or 2026-11-27T10:00:00Z")
     parser.add_argument("--until", metavar="TIME", help="before this time")
     parser.add_argument(

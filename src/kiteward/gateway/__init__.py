@@ -15,6 +15,7 @@
 - `ddl.py`, `ddl_intents.py`, `ddl_following.py`: changes of databases, collections and aliases, and the changes of
   grants and row policies that follow.
 - `row_properties.py`, `collection_definitions.py`: the properties that enforce row policies; the fields they read.
+- `collection_sizes.py`: how many rows collections have.
 - `response_filter.py`: responses reduced to what the caller may see.
 - `large_requests.py`: limits for large requests.
 - `admission.py`, `parameters.py`, `outbound.py`: what is refused in requests: what is not known; addresses, files and

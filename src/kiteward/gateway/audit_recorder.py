@@ -25,6 +25,7 @@ from kiteward.audit.events import (
     shortened_details,
     weight,
 )
+from kiteward.audit.refusals import RefusalCounts, Refused
 from kiteward.audit.shared import SharedEvents
 from kiteward.audit.writer import AuditSink, AuditState
 from kiteward.authn.api_keys import key_id_of
@@ -68,7 +69,11 @@ _DATA: Final = frozenset({Event.DATA_READ, Event.DATA_WRITE, Event.DATA_DEFINITI
 
 
 class Recorder:
-    """Records requests in an audit trail."""
+    """Records requests in an audit trail.
+
+    Attributes:
+        refusals: counts whose requests were refused.
+    """
 
     def __init__(
         self,
@@ -95,6 +100,7 @@ class Recorder:
         self._strangers = 0
         self._left_out = 0
         self._limited = LimitedCallers()
+        self.refusals = RefusalCounts()
 
     def state(self) -> AuditState:
         """Return the state of the audit trail."""
@@ -172,11 +178,16 @@ class Recorder:
         elif isinstance(error, RequestsLimited) and recording.principal is not None:
             self._limited.add(recording.principal, recording.call.operation, error)
         elif isinstance(error, OperationRefused):
-            self._sink.record(self._event(recording, Event.CLOSED_OPERATION, Outcome.REFUSED, error=_name(error)))
+            self._record_refusal(self._event(recording, Event.CLOSED_OPERATION, Outcome.REFUSED, error=_name(error)))
         elif isinstance(error, AccessDenied) or (recording.decision is not None and not recording.decision.allowed):
-            self._sink.record(self._event(recording, Event.REFUSAL, Outcome.REFUSED, reason=str(error or "")))
+            self._record_refusal(self._event(recording, Event.REFUSAL, Outcome.REFUSED, reason=str(error or "")))
         else:
             self._note_execution(recording, error)
+
+    def _record_refusal(self, event: AuditEvent) -> None:
+        self._sink.record(event)
+        if event.principal:
+            self.refusals.add(Refused(event.principal, event.operation, event.database, *event.resources[:1]))
 
     def _note_execution(self, recording: Recording, error: BaseException | None) -> None:
         kind = _kind(recording)

@@ -24,13 +24,15 @@ class AuditLines:
     Attributes:
         lines: the lines.
         hidden: numbers of lines whose response said that a collection does not exist, and it exists now.
-        before: the line number before which the next page begins; None at the end.
+        before: the line number before which the page of older lines begins; None at the end.
+        after: the line number after which the page of newer lines begins; None where these are the newest.
         shared: whether replicas share a store, so that the scopes differ.
     """
 
     lines: Sequence[Entry]
     hidden: Sequence[int]
     before: int | None
+    after: int | None
     shared: bool
 
 
@@ -65,7 +67,7 @@ async def search_audit(services: Services, query: AuditQuery, *, limit: int, sco
     """
     found = await _search(services, query, limit=limit, scope=scope)
     hidden = await _hidden(services, found.entries)
-    return AuditLines(found.entries, hidden, found.before, services.shared_trail is not None)
+    return AuditLines(found.entries, hidden, found.before, found.after, services.shared_trail is not None)
 
 
 async def _search(services: Services, query: AuditQuery, *, limit: int, scope: Scope) -> AuditPage:

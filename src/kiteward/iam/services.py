@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from kiteward.audit.reader import AuditReader
+from kiteward.audit.refusals import RefusalCounts
 from kiteward.audit.shared import SharedTrail
 from kiteward.audit.writer import AuditState
 from kiteward.authn.hashing import PasswordHasher
@@ -26,6 +27,7 @@ from kiteward.iam.scim.settings import ScimSettings
 from kiteward.iam.settings import ExchangeRules, KeyRules, Limits
 from kiteward.store.base import Store
 from kiteward.store.records import ListedReplica
+from kiteward.telemetry.activity import Activity
 
 
 class Catalog(Protocol):
@@ -144,6 +146,31 @@ class Rows(Protocol):
         ...
 
 
+CollectionName = tuple[str, str]
+"""The database and the name of a collection."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSize:
+    """The size of a collection.
+
+    Attributes:
+        rows: how many rows it has, as the engine counts them.
+        vector_bytes: what the dense vectors of these rows take, by their types and dimensions; indexes are not counted.
+    """
+
+    rows: int
+    vector_bytes: int
+
+
+class Sizes(Protocol):
+    """The sizes of collections; implemented by the gateway."""
+
+    async def of(self, names: Sequence[CollectionName], *, within: float) -> Mapping[CollectionName, CollectionSize]:
+        """Return the sizes of these collections that the engine tells within so many seconds."""
+        ...
+
+
 class OperationRules(Protocol):
     """The columns of an operation's row that explanations and reviews need; implemented by the operation table."""
 
@@ -247,6 +274,7 @@ class Services:
         catalog: databases and aliases.
         collections: holds and describes collections.
         rows: counts and finds rows.
+        sizes: tells the sizes of collections.
         hasher: hashes new passwords.
         passwords: the password policy.
         operations: the rules of every RPC by its name.
@@ -265,6 +293,8 @@ class Services:
         audit: reports the state of the audit trail.
         servers: returns the servers that work with the store.
         issuers: the identity providers whose tokens are accepted, by name.
+        activity: what this process did in the last hour and day.
+        refusals: whose requests it refused.
     """
 
     store: Store
@@ -272,6 +302,7 @@ class Services:
     catalog: Catalog
     collections: Collections
     rows: Rows
+    sizes: Sizes
     hasher: PasswordHasher
     passwords: PasswordPolicy
     operations: Mapping[str, OperationRules]
@@ -291,6 +322,8 @@ class Services:
     audit: Callable[[], AuditState] = AuditState
     servers: Callable[[], Awaitable[Servers]] = unknown_servers
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
+    activity: Activity = field(default_factory=Activity)
+    refusals: RefusalCounts = field(default_factory=RefusalCounts)
 
     @property
     def principals(self) -> PrincipalLookup:

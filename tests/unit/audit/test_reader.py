@@ -110,6 +110,54 @@ def test_search_by_user_finds_what_a_service_did_for_others(tmp_path: Path) -> N
     assert (ids(reader, user="svc"), ids(reader, user="alice")) == (["1"], ["2", "1"])
 
 
+ABOUT = (
+    {"userName": "emma"},
+    {"user": "emma"},
+    {"users": [{"user": "emma", "roles": []}]},
+    {"result": {"userNames": ["emma", "olga"]}},
+    {"userName": "new", "result": {"renamed": "emma"}},
+    {"grants": [{"role": "r", "object_type": "User", "object": "emma", "privilege": "UpdateUser"}]},
+)
+
+
+def test_what_a_user_did_and_what_was_done_to_it_are_told_apart(tmp_path: Path) -> None:
+    done = event(1, principal="emma", operation="Search")
+    others = [event(2 + at, principal="root", details=details) for at, details in enumerate(ABOUT)]
+    reader = trail(tmp_path, done, *others, event(9, principal="root", details={"object": "emma"}))
+    to_emma = [str(2 + at) for at in reversed(range(len(ABOUT)))]
+    assert ids(reader, target="emma") == to_emma
+    assert ids(reader, by="emma") == ["1"]
+    assert ids(reader, user="emma") == [*to_emma, "1"]
+    assert ids(reader, by="root", target="emma") == to_emma
+    assert ids(reader, by="emma", target="emma") == []
+
+
+def test_newer_lines_are_the_next_ones_and_lead_on_in_both_directions(tmp_path: Path) -> None:
+    trail(tmp_path, *(event(number) for number in range(1, 6)))
+    reader = trail(tmp_path, *(event(number) for number in range(6, 11)), day=1)
+    newest = reader.search(AuditQuery(), limit=4)
+    assert (newest.before, newest.after) == (7, None)
+    older = reader.search(AuditQuery(before=newest.before), limit=4)
+    assert ([entry["seq"] for entry in older.entries], older.after) == ([6, 5, 4, 3], 6)
+    newer = reader.search(AuditQuery(after=older.after), limit=3)
+    assert ([entry["seq"] for entry in newer.entries], newer.before, newer.after) == ([9, 8, 7], 7, 9)
+    last = reader.search(AuditQuery(after=newer.after), limit=3)
+    assert ([entry["seq"] for entry in last.entries], last.before, last.after) == ([10], 10, None)
+    assert reader.search(AuditQuery(after=10), limit=3).entries == ()
+    assert [entry["seq"] for entry in reader.search(AuditQuery(after=2, request_id="4"), limit=3).entries] == [4]
+
+
+def test_newer_lines_beyond_what_one_search_looks_at_are_found_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_reader, "MOST_LOOKED_AT", 4)
+    reader = trail(tmp_path, *(event(number) for number in range(1, 11)))
+    first = reader.search(AuditQuery(after=0, request_id="9"), limit=3)
+    assert (first.entries, first.after) == ((), 4)
+    second = reader.search(AuditQuery(after=8, request_id="9"), limit=3)
+    assert [entry["seq"] for entry in second.entries] == [9]
+
+
 def test_every_part_of_a_long_event_is_found(tmp_path: Path) -> None:
     long = event(1, principal="alice", operation="RestoreRBAC", details={"roles": ["x" * 100] * 2000})
     reader = trail(tmp_path, long, event(2))

@@ -208,6 +208,13 @@ async def test_search_pages_through_lines_newest_first_and_filters(store: SqlSto
             break
     assert found == [f"r{number}" for number in reversed(range(25))]
     assert len((await trail.search(AuditQuery(replica="b"), limit=100)).entries) == 12
+    every = (await trail.search(AuditQuery(), limit=100)).entries
+    middle = every[len(every) // 2]["seq"]
+    newer = await trail.search(AuditQuery(after=middle), limit=3)
+    assert [entry["seq"] for entry in newer.entries] == [middle + 3, middle + 2, middle + 1]
+    assert (newer.before, newer.after) == (middle + 1, middle + 3)
+    last = await trail.search(AuditQuery(after=every[0]["seq"] - 1), limit=3)
+    assert ([entry["seq"] for entry in last.entries], last.after) == ([every[0]["seq"]], None)
     assert names((await trail.search(AuditQuery(user="user_7%"), limit=100)).entries) == ["r7"]
     assert (await trail.search(AuditQuery(until=NOW), limit=100)).entries == ()
     assert len((await trail.search(AuditQuery(since=NOW), limit=100)).entries) == 25

@@ -287,7 +287,7 @@ async def test_repeated_work_goes_on_after_any_failure_which_is_reported_once_un
 
 @pytest.mark.parametrize(
     ("console", "given", "led"),
-    [(True, BROWSER, (303, "/console/account")), (True, "*/*", (404, "")), (False, BROWSER, (200, ""))],
+    [(True, BROWSER, (303, "/console/overview")), (True, "*/*", (404, "")), (False, BROWSER, (200, ""))],
 )
 async def test_browsers_are_redirected_to_the_console_and_others_are_answered_as_before(
     tmp_path: Path, console: bool, given: str, led: tuple[int, str]

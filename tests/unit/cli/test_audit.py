@@ -187,3 +187,11 @@ def test_search_by_user_finds_what_was_done_to_it(run: Run) -> None:
         "DisableUser",
         "CreateUserAccount",
     ]
+
+
+def test_what_was_done_to_a_user_and_what_it_did_are_told_apart(run: Run) -> None:
+    wanted = ("--json", "--outcome", "succeeded")
+    _, to_alice = run("audit", "search", "--target-user", "alice", *wanted)
+    assert [line["operation"] for line in entries(to_alice)] == ["DisableUser", "CreateUserAccount"]
+    assert run("audit", "search", "--by", "alice")[1] == ""
+    assert run("audit", "search", "--by", "root", "--target-user", "alice", *wanted)[1] == to_alice

@@ -32,7 +32,7 @@ from kiteward.api.console.display import BY_BROWSER, Display
 from kiteward.api.console.kept_forms import RESUMED_FIELD, USER_FIELD, KeptForm
 from kiteward.api.console.language import catalogues, chosen
 from kiteward.api.console.pages import PAGES
-from kiteward.api.console.request import ENROLMENT, HOME, ConsoleRequest, Page, Reason, read_form, shown_time
+from kiteward.api.console.request import ENROLMENT, HOME, START, ConsoleRequest, Page, Reason, read_form, shown_time
 from kiteward.api.console.sign_in import form as sign_in_form
 from kiteward.api.console.sign_in_options import SIGN_IN, SignInOptions
 from kiteward.api.console.tickets import MemoryTickets, Tickets
@@ -130,6 +130,7 @@ class ConsoleApp:
             auto_reload=False,
         )
         self._templates.filters["moment"] = _moment
+        self._templates.filters["second"] = _second
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, by the interface of ASGI."""
@@ -183,7 +184,7 @@ class ConsoleApp:
         if path.startswith(_STATIC):
             return self._file(path.removeprefix(_STATIC), method, asked=request.http_request.url.query)
         if path in ("/", ROOT_PATH, f"{ROOT_PATH}/"):
-            return RedirectResponse(HOME, HTTPStatus.SEE_OTHER)
+            return RedirectResponse(START, HTTPStatus.SEE_OTHER)
         found = self._find(path)
         try:
             if method not in ("GET", "HEAD"):
@@ -206,6 +207,9 @@ class ConsoleApp:
     @staticmethod
     async def _answer(request: ConsoleRequest, found: tuple[Page, Mapping[str, str]] | None) -> Response:
         if found is None or not found[0].open:
+            if request.token is None:
+                # Nothing was presented that could be rejected, so there is nothing to ask the gateway, or to record.
+                raise CredentialMissing("nobody is signed in")
             request.me = await request.client.invoke("WhoAmI", Arguments(), Me)
         if found is None:
             raise _Unfit(HTTPStatus.NOT_FOUND, "error.no_page")
@@ -311,6 +315,12 @@ def _moment(context: jinja2.runtime.Context, moment: datetime | None) -> str:
     return shown_time(moment, context["display"].time_zone)
 
 
+@jinja2.pass_context
+def _second(context: jinja2.runtime.Context, moment: datetime) -> str:
+    """Return a time to the second, in the time zone of the page."""
+    return moment.astimezone(context["display"].time_zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
 async def _resumed(request: ConsoleRequest, page: Page) -> Response:
     """Return the page of a form with what its user had typed before the session ended; nobody else gets the values."""
     if request.form_raw(USER_FIELD) != request.me.user_name:
@@ -335,7 +345,7 @@ async def _signed_out(request: ConsoleRequest) -> Response:
     else:
         if request.token is not None or http_request.method == "POST":
             asked["why"] = "ended"
-        if path != HOME:
+        if path not in (HOME, START):
             asked["next"] = path
         response = RedirectResponse(f"{SIGN_IN}?{urlencode(asked)}" if asked else SIGN_IN, HTTPStatus.SEE_OTHER)
     security.clear_session_cookie(response, http_request)

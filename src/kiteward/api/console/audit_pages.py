@@ -1,125 +1,69 @@
-"""The pages that search the audit trail and explain decisions."""
+"""The pages of the audit trail: searching it, one line in full, and a file of what was found."""
 
-import re
-from collections.abc import Mapping
+import json
 from typing import Any, Final
 
 from starlette.responses import Response
 
+from kiteward.api.console.audit_export import export
+from kiteward.api.console.audit_lines import drop_ended, folded, line_of, without_ends
+from kiteward.api.console.audit_search import PERIODS, ROLES, FilterInvalid, Search
 from kiteward.api.console.request import ConsoleRequest, Page
-from kiteward.audit.reader import KINDS, OUTCOMES, Scope, shown
-from kiteward.authz.privileges import PRIVILEGES
+from kiteward.audit.reader import KINDS, OUTCOMES, Scope
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, NotFound
-from kiteward.gateway.operations import OPERATIONS
-from kiteward.iam.json_api.access import Explained, ExplainRequest
-from kiteward.iam.json_api.audit import ExplainedLine, LineNamed, Lines, Wanted
+from kiteward.iam.json_api.audit import Lines, Wanted
 
 _LINES: Final = 50
-_FILTERS: Final = ("user", "collection", "database", "operation", "kind", "outcome", "replica")
-_SEQ: Final = re.compile(r"[0-9]{1,18}")
+_AROUND: Final = 20
+"""Newer lines that are looked at for the end of a change, whose beginning is the newest line of a page."""
+
+_DIGITS: Final = 18
 
 
 async def audit(request: ConsoleRequest) -> Response:
     """Search the audit trail, newest lines first."""
-    asked = {name: request.query_value(name).strip() for name in _FILTERS}
-    scope = Scope.REPLICA if request.query_value("scope") == Scope.REPLICA else Scope.ALL
-    asked["scope"] = scope.value
-    values: dict[str, Any] = {"asked": asked, "kinds": KINDS, "outcomes": OUTCOMES, "lines": (), "before": None}
-    values |= {"scopes": tuple(scope.value for scope in Scope), "shared": scope is Scope.REPLICA}
-    before = request.query_value("before")
-    if before and not _SEQ.fullmatch(before):
-        return request.page_with_errors("audit.html", {"": request.complaint("field.number")}, **values)
-    wanted = Wanted(
-        user_name=asked["user"],
-        collection_name=asked["collection"],
-        db_name=asked["database"],
-        operation=asked["operation"],
-        kind=asked["kind"],
-        outcome=asked["outcome"],
-        replica=asked["replica"],
-        scope=scope,
-        before=int(before) if before else None,
-        limit=_LINES,
-    )
+    search = Search.of(request)
+    values: dict[str, Any] = {"asked": search.asked, "given": search.given, "rows": (), "before": None, "after": None}
+    values |= {"kinds": KINDS, "outcomes": OUTCOMES, "periods": tuple(PERIODS), "roles": ROLES}
+    values |= {"scopes": tuple(scope.value for scope in Scope), "shared": search.scope is Scope.REPLICA}
     try:
+        wanted = search.wanted(_LINES)
         found = await request.client.invoke("SearchAudit", wanted, Lines)
+        rows = folded(request.text, found.lines, found.hidden)
+        if found.after is not None and without_ends(rows):
+            around = _newer(wanted, found.lines[0]["seq"])
+            rows = drop_ended(rows, (await request.client.invoke("SearchAudit", around, Lines)).lines)
+    except FilterInvalid as error:
+        return request.page_with_errors("audit.html", {error.field: request.complaint(error.key)}, **values)
     except InvalidArgument as error:
-        return request.page_with_errors("audit.html", {"": request.reason(error.details)}, **values)
-    lines = [{**_line(each), "hidden": each["seq"] in found.hidden} for each in found.lines]
-    found_values = {"lines": lines, "before": found.before, "shared": found.shared}
-    return request.page("audit.html", **{**values, **found_values})
+        field = error.field if error.field == "until" else ""
+        return request.page_with_errors("audit.html", {field: request.reason(error.details)}, **values)
+    values |= {"rows": rows, "before": found.before, "after": found.after, "shared": found.shared}
+    return request.page("audit.html", **values)
 
 
-def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a line as pages show it; `why` is its number if a privilege decided it, so that it can be explained."""
-    decided = entry.get("principal") and entry.get("operation") in OPERATIONS and entry.get("privilege")
-    resources, details = entry.get("resources", []), entry.get("details", {})
-    return {
-        "time": entry["time"][:23].replace("T", " "),
-        "outcome": entry["outcome"],
-        "decision": entry.get("decision", ""),
-        "operation": entry.get("operation", entry["kind"]),
-        "who": entry.get("principal", entry.get("presented_user", "")),
-        "actor": entry.get("actor", ""),
-        "issuer": entry.get("issuer", ""),
-        "subject": entry.get("subject", ""),
-        "roles": entry.get("roles", []),
-        "established": "principal" in entry,
-        "where": entry.get("address", "").rpartition(":")[0],
-        "client": entry.get("client", ""),
-        "about": ".".join(filter(None, [entry.get("database", ""), ", ".join(map(str, resources))])),
-        "part": f"{entry['part']}/{entry['parts']}" if "parts" in entry else "",
-        "details": ", ".join(f"{name}: {shown(value)}" for name, value in details.items()),
-        "reason": entry.get("reason", ""),
-        "error": entry.get("error", ""),
-        "replica": entry.get("replica", ""),
-        "request_id": entry.get("request_id", ""),
-        "why": entry["seq"] if decided else None,
-    }
+def _newer(wanted: Wanted, newest: int) -> Wanted:
+    """Return the search for the lines that are a little newer than the newest of a page."""
+    fields = {name: getattr(wanted, name) for name in wanted.__struct_fields__}
+    return Wanted(**{**fields, "after": newest, "before": None, "limit": _AROUND})
 
 
-async def explain(request: ConsoleRequest) -> Response:
-    """Explain a decision about the signed-in user, or for administrators about any user."""
-    asked = {
-        name: request.query_value(name).strip() for name in ("user", "privilege", "operation", "collection", "database")
-    }
-    if not asked["user"]:
-        asked["user"] = request.me.user_name
-    values: dict[str, Any] = {"asked": asked, "privileges": sorted(PRIVILEGES), "answer": None, "then": None}
-    line = request.query_value("line")
-    if line:
-        return await _explain_line(request, line, values)
-    if not (asked["privilege"] or asked["operation"]):
-        return request.page("explain.html", **values)
-    question = ExplainRequest(
-        user_name=asked["user"],
-        privilege="" if asked["operation"] else asked["privilege"],
-        operation=asked["operation"],
-        collection_name=asked["collection"],
-        db_name=asked["database"],
-    )
-    try:
-        values["answer"] = await request.client.invoke("ExplainAccess", question, Explained)
-    except (InvalidArgument, NotFound) as error:
-        return request.page_with_errors("explain.html", {"": request.reason(error.details)}, **values)
-    return request.page("explain.html", **values)
-
-
-async def _explain_line(request: ConsoleRequest, number: str, values: dict[str, Any]) -> Response:
-    """Explain a line of the trail: the recorded decision and the current one."""
-    if not _SEQ.fullmatch(number):
-        return request.page_with_errors("explain.html", {"": request.complaint("field.number")}, **values)
+async def line(request: ConsoleRequest) -> Response:
+    """Show a line in full: every field, and the line as it was recorded."""
     scope = Scope.REPLICA if request.query_value("scope") == Scope.REPLICA else Scope.ALL
-    try:
-        found = await request.client.invoke("ExplainAuditLine", LineNamed(seq=int(number), scope=scope), ExplainedLine)
-    except (InvalidArgument, NotFound) as error:
-        return request.page_with_errors("explain.html", {"": request.reason(error.details)}, **values)
-    line, today = _line(found.line), found.today
-    asked = {**values["asked"], "user": line["who"], "operation": line["operation"]}
-    if today is not None:
-        asked |= {"privilege": today.privilege or "", "collection": today.collection_name, "database": today.db_name}
-    explained = {"then": line, "answer": today, "gone": found.gone_details, "differs": found.differs, "asked": asked}
-    return request.page("explain.html", **{**values, **explained})
+    number = request.names["seq"]
+    seq = int(number) if number.isascii() and number.isdecimal() and len(number) <= _DIGITS else 0
+    found = await request.client.invoke("SearchAudit", Wanted(before=seq + 1, limit=1, scope=scope), Lines)
+    if not found.lines or found.lines[0]["seq"] != seq:
+        raise NotFound(
+            f"the audit trail has no line {seq}", ErrorDetail(ErrorCode.AUDIT_LINE_NOT_FOUND, {"seq": seq}), field="seq"
+        )
+    entry = found.lines[0]
+    shown = line_of(request.text, entry)
+    hidden = seq in found.hidden
+    recorded = json.dumps(entry, indent=2, ensure_ascii=False)
+    return request.page("audit_line.html", line=shown, scope=scope.value, hidden=hidden, recorded=recorded)
 
 
-PAGES: Final = (Page("explain", explain), Page("audit", audit))
+PAGES: Final = (Page("audit", audit), Page("audit/export", export), Page("audit/lines/{seq}", line))

@@ -42,6 +42,7 @@ GROUPS: Final = (
     Group(
         "overview",
         (
+            Link("overview", "chart"),
             Link("account", "person", administrators=False, also=("second-factors", "sessions")),
             Link("connect", "plug", administrators=False),
         ),
@@ -65,6 +66,7 @@ GROUPS: Final = (
             Link("matrix", "grid"),
             Link("groups", "stack", also=("new-group",)),
             Link("limits", "gauge"),
+            Link("unused", "clock"),
             Link("explain", "question", administrators=False),
         ),
     ),

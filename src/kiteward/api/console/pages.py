@@ -7,11 +7,13 @@ from kiteward.api.console import (
     account,
     audit_pages,
     connect,
+    explain,
     group_roles,
     identity_providers,
     keys,
     limits,
     one_time_secrets,
+    overview,
     preferences,
     provider_sign_in,
     roles,
@@ -20,6 +22,7 @@ from kiteward.api.console import (
     second_step,
     sign_in,
     tags,
+    unused,
     users,
 )
 from kiteward.api.console.explorer import changes, create, databases, insert, one_row, rows, schema, search
@@ -29,6 +32,7 @@ PAGES: Final = (
     *provider_sign_in.PAGES,
     *second_step.PAGES,
     *preferences.PAGES,
+    *overview.PAGES,
     *account.PAGES,
     *connect.PAGES,
     *second_factors.PAGES,
@@ -51,5 +55,7 @@ PAGES: Final = (
     *tags.PAGES,
     *limits.PAGES,
     *audit_pages.PAGES,
+    *explain.PAGES,
+    *unused.PAGES,
 )
 """All pages. `new-user` is not below `users/`, where it could be the name of a user."""

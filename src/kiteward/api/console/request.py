@@ -25,6 +25,9 @@ from kiteward.domain.identity import Secret
 from kiteward.gateway.client import GatewayClient
 
 HOME: Final = "/console/account"
+START: Final = "/console/overview"
+"""The page after signing in: administrators see it, others are redirected to `HOME`."""
+
 SECOND_FACTOR: Final = "/console/second-step"
 ENROLMENT: Final = "/console/second-factors"
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from kiteward.api.console import security
 from kiteward.api.console.forms import Action
 from kiteward.api.console.kept_forms import RESUMED_FIELD, USER_FIELD, KeptForm
-from kiteward.api.console.request import HOME, SECOND_FACTOR, ConsoleRequest, Page, Reason
+from kiteward.api.console.request import HOME, SECOND_FACTOR, START, ConsoleRequest, Page, Reason
 from kiteward.api.console.sign_in_options import SIGN_IN
 from kiteward.domain.errors import AccessDenied, AuthenticationError, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
@@ -163,8 +163,8 @@ async def form(
 
 
 def own_page(path: str) -> str:
-    """Return the path to go to after signing in: `path` if it is a page of the console, else the account page."""
-    return path if is_own(path) and not path.startswith(SIGN_IN) else HOME
+    """Return the path to go to after signing in: `path` if it is a page of the console, else the first page."""
+    return path if is_own(path) and not path.startswith(SIGN_IN) else START
 
 
 def is_own(path: str) -> bool:

@@ -12,13 +12,17 @@ from kiteward.iam.services import Services
 
 
 class Wanted(Arguments):
-    """Selects lines that match all given parts. `before` continues where the previous page ended.
+    """Selects lines that match all given parts. `before` continues with older lines, `after` with newer ones.
+
+    `userName` selects what a user did and what was done to it, `byUserName` and `targetUserName` one of the two.
 
     Where replicas share a store, the scope `all` holds the changes, refusals and server events of all of them, and the
     scope `replica` every line of the replica that answers. Each scope numbers its lines for itself.
     """
 
     user_name: str = ""
+    by_user_name: str = ""
+    target_user_name: str = ""
     collection_name: str = ""
     db_name: str = ""
     operation: str = ""
@@ -30,11 +34,14 @@ class Wanted(Arguments):
     since: datetime | None = None
     until: datetime | None = None
     before: int | None = None
+    after: int | None = None
     limit: int = 100
 
 
 class Lines(Outcome):
-    """Lines of the trail, newest first. `before` is the value for the next page, null at the end.
+    """Lines of the trail, newest first.
+
+    `before` is the value for the page of older lines, null at the end; `after` that for newer ones, null at the newest.
 
     `hidden` holds the numbers (`seq`) of lines whose response said that a collection does not exist, because no role of
     the caller makes it visible, and which exists now. `shared` says whether replicas share a store.
@@ -43,6 +50,7 @@ class Lines(Outcome):
     lines: list[dict[str, Any]]
     hidden: list[int]
     before: int | None
+    after: int | None
     shared: bool
 
 
@@ -72,6 +80,8 @@ async def searched(services: Services, _request: Request, arguments: Wanted) -> 
     """Return lines of the audit trail."""
     query = AuditQuery(
         user=arguments.user_name,
+        by=arguments.by_user_name,
+        target=arguments.target_user_name,
         collection=arguments.collection_name,
         database=arguments.db_name,
         operation=arguments.operation,
@@ -82,12 +92,14 @@ async def searched(services: Services, _request: Request, arguments: Wanted) -> 
         since=_seconds(arguments.since),
         until=_seconds(arguments.until),
         before=arguments.before,
+        after=arguments.after,
     )
     found = await search_audit(services, query, limit=page(arguments.limit), scope=arguments.scope)
     return Lines(
         lines=[dict(entry) for entry in found.lines],
         hidden=list(found.hidden),
         before=found.before,
+        after=found.after,
         shared=found.shared,
     )
 

@@ -139,7 +139,7 @@ async def test_only_a_page_of_ours_follows_the_second_step_and_sends_its_form() 
         )
         assert foreign.status_code == 403
         done = await browser.post("second-step", code=codes[0], next="//evil.example")
-        assert done.headers["location"] == "/console/account"
+        assert done.headers["location"] == "/console/overview"
 
 
 async def test_who_must_have_one_is_led_to_enrol_it_before_any_other_page() -> None:

@@ -25,6 +25,7 @@ from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.collection_definitions import CollectionDefinitions
+from kiteward.gateway.collection_sizes import CollectionSizes
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.operations import OPERATIONS
@@ -73,6 +74,7 @@ class Subject:
                 catalog,
                 CollectionDefinitions(engine, ddl, shared=False),
                 RowCounter(engine, Dialect.EMBEDDED),
+                CollectionSizes(engine),
                 hasher,
                 POLICIES["standard"],
                 OPERATIONS,

@@ -1,0 +1,78 @@
+"""The first page of administrators: what the server does, who should be looked at, and what it holds."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+from typing import Any, Final, TypeVar
+
+from starlette.responses import Response
+
+from kiteward.api.console.charts import Chart, Series, lined, stacked
+from kiteward.api.console.request import HOME, ConsoleRequest, Page
+from kiteward.domain.errors import AuditUnavailable, EngineError, NotReady, StoreError
+from kiteward.iam.json_api.base import Arguments
+from kiteward.iam.json_api.overview import (
+    ActivitySpan,
+    ActivityWanted,
+    ReviewedCredentials,
+    ReviewWanted,
+    ServerActivity,
+    SizedCollections,
+    SizesWanted,
+)
+from kiteward.iam.json_api.server import ServerState
+
+_HOUR: Final = "hour"
+_DAY: Final = "day"
+_SLOTS: Final = {_HOUR: 60, _DAY: 96}
+_LISTED: Final = 5
+_COLLECTIONS: Final = 20
+
+_T = TypeVar("_T")
+
+
+async def overview(request: ConsoleRequest) -> Response:
+    """Show the overview to administrators, and the account page to others."""
+    if not request.me.administrator:
+        return request.redirect(HOME, done=request.query_value("done"))
+    period = _DAY if request.query_value("period") == _DAY else _HOUR
+    invoke = request.client.invoke
+    state, activity, review, sizes = await asyncio.gather(
+        _or_none(invoke("DescribeServer", Arguments(), ServerState)),
+        _or_none(invoke("DescribeActivity", ActivityWanted(limit=_LISTED), ServerActivity)),
+        _or_none(invoke("ReviewCredentials", ReviewWanted(limit=_LISTED), ReviewedCredentials)),
+        _or_none(invoke("ListCollectionSizes", SizesWanted(limit=_COLLECTIONS), SizedCollections)),
+    )
+    values: dict[str, Any] = {"period": period, "periods": (_HOUR, _DAY), "server": state, "activity": activity}
+    if activity is not None:
+        values["total"] = activity.last_hour if period == _HOUR else activity.last_day
+        values["charts"] = charts_of(activity.hour if period == _HOUR else activity.day, slots=_SLOTS[period])
+    return request.page("overview.html", review=review, sizes=sizes, **values)
+
+
+def charts_of(spans: list[ActivitySpan], *, slots: int) -> list[Chart]:
+    """Return the charts of the spans of an hour or a day, of which there are so many at most."""
+    moments = [each.begins_at for each in spans]
+
+    def series(key: str, field: str) -> Series:
+        return Series(key, [getattr(each, field) for each in spans])
+
+    succeeded = Series("succeeded", [each.requests - each.refused - each.failed for each in spans])
+    refused, failed = series("refused", "refused"), series("failed", "failed")
+    signed_in, rejected = series("accepted", "sign_ins_accepted"), series("rejected", "sign_ins_rejected")
+    return [
+        stacked("requests", moments, [succeeded, refused, failed], slots=slots),
+        lined("latency", moments, [series(key, key) for key in ("p50", "p95", "p99")], slots=slots),
+        stacked("refusals", moments, [refused, failed], slots=slots),
+        stacked("sign_ins", moments, [signed_in, rejected], slots=slots),
+    ]
+
+
+async def _or_none(asked: Awaitable[_T]) -> _T | None:
+    """Return what was asked for, or None while the part of the server that it needs is not ready."""
+    with contextlib.suppress(StoreError, EngineError, NotReady, AuditUnavailable):
+        return await asked
+    return None
+
+
+PAGES: Final = (Page("overview", overview),)

@@ -1,0 +1,44 @@
+"""The page of unused access: what it lists, and how a grant is revoked from there."""
+
+import html
+from pathlib import Path
+
+import pytest
+from tests.unit.api.console.test_app import browsing
+
+from kiteward.audit.events import AuditEvent, Event, Outcome
+from kiteward.audit.files import ChainedFiles
+from kiteward.audit.reader import AuditReader
+
+
+async def test_unused_grant_is_revoked_after_a_preview(tmp_path: Path) -> None:
+    files = ChainedFiles(tmp_path, keep_days=0)
+    files.append([AuditEvent(Event.STARTED, 1_795_780_800.0, Outcome.SUCCEEDED)])
+    files.close()
+    async with browsing(prepare=lambda harness: harness.configure(trail=AuditReader(tmp_path))) as browser:
+        await browser.harness.role("reader", ("Search", "default", "docs"), ("Query", "default", "docs"))
+        await browser.sign_in()
+        page = html.unescape((await browser.open("unused?days=1")).text)
+        assert 'name="had" value="default|docs|Search"' in page
+        asked = {"role": "reader", "database": "default", "columns": "groups", "had": "default|docs|Search"}
+        preview = html.unescape((await browser.send("matrix/preview", **asked)).text)
+        assert 'name="take" value="default|docs|Search"' in preview
+        assert len(await browser.harness.grants("reader")) == 2
+        given = {**asked, "take": "default|docs|Search", "apply": "1"}
+        assert (await browser.send("matrix/preview", **given)).status_code == 303
+        assert [grant[-1] for grant in await browser.harness.grants("reader")] == ["Query"]
+
+
+async def test_without_a_trail_the_page_says_why_it_is_empty() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        answer = await browser.open("unused")
+        assert (answer.status_code, "audit" in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize("days", ["0", "3651", "x", "-1", "99999999999"])
+async def test_days_that_cannot_be_are_refused_at_their_field(days: str) -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        answer = await browser.open(f"unused?days={days}")
+        assert (answer.status_code, "from 1 to 3650" in answer.text) == (422, True)
