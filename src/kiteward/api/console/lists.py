@@ -68,6 +68,10 @@ class Asked:
             "total": True,
         }
 
+    def cut(self, entries: Sequence[Any]) -> Sequence[Any]:
+        """Return the entries of the page, from all of them."""
+        return entries[(self.page - 1) * PAGE_SIZE : self.page * PAGE_SIZE]
+
     def link(self, *, page: int = 1, sort: str | None = None, path: str = "") -> str:
         """Return the address of the same list in another order, at another page, or of its export."""
         given = {"q": self.contains, **self.filters, "sort": self.sort if sort is None else sort}

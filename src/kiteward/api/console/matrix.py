@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from kiteward.api.console.explorer.databases import collection_names, database_names
 from kiteward.api.console.forms import path_below
-from kiteward.api.console.lists import PAGE_SIZE, Asked, Shown
+from kiteward.api.console.lists import Asked, Shown
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.roles import Group, all_groups
 from kiteward.authz.coverage import Coverage
@@ -93,8 +93,8 @@ async def matrix(request: ConsoleRequest) -> Response:
         if values["list"].beyond:
             return request.redirect(asked.link(page=values["list"].pages))
         coverage = Coverage(held, {group.name: PrivilegeGroup(group.name, tuple(group.privileges)) for group in groups})
-        shown = scopes[(asked.page - 1) * PAGE_SIZE : asked.page * PAGE_SIZE]
-        values["columns"], values["rows"] = columns, [_row(scope, columns, held, coverage) for scope in shown]
+        rows = [_row(scope, columns, held, coverage) for scope in asked.cut(scopes)]
+        values["columns"], values["rows"] = columns, rows
     return request.page("matrix.html", **values)
 
 

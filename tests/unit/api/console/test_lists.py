@@ -1,4 +1,4 @@
-"""Lists in the console, without JavaScript: addresses, pages, filters, exports, completion, changes of what is selected."""
+"""Lists in the console, without JavaScript: addresses, pages, filters, exports, completion, changes of many."""
 
 import csv
 import html

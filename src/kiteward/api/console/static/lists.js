@@ -15,16 +15,18 @@ for (const list of document.querySelectorAll("datalist[data-from]")) {
   input.setAttribute("list", list.id);
   const offer = async () => {
     const typed = lastOf(input.value, many);
-    if (typed === asked) return;
-    asked = typed;
+    const before = input.value.slice(0, input.value.length - typed.length);
+    const database = document.getElementById(list.dataset.database ?? "")?.value ?? "";
+    const wanted = `${list.dataset.from}?${new URLSearchParams({ q: typed, database })}`;
+    if (wanted === asked) return;
+    asked = wanted;
     let answer;
     try {
-      answer = await fetch(`${list.dataset.from}?q=${encodeURIComponent(typed)}`, { redirect: "error" });
+      answer = await fetch(wanted, { redirect: "error" });
     } catch {
       return;
     }
-    if (!answer.ok || asked !== typed) return;
-    const before = input.value.slice(0, input.value.length - typed.length);
+    if (!answer.ok || asked !== wanted) return;
     const options = (await answer.json()).names.map((name) => {
       const option = document.createElement("option");
       option.value = before + name;
