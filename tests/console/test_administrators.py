@@ -144,6 +144,14 @@ def test_the_last_way_in_for_administrators_is_not_taken(console: Console, who: 
         expect(page.get_by_role("button", name="Delete")).to_have_count(0)
 
 
+def deletes_the_role(page: Page, role: str) -> None:
+    page.get_by_role("link", name="Delete").click()
+    expect(page.get_by_text(f"Users who lose it: holder_of_{role}")).to_be_visible()
+    page.get_by_label("Confirm the name").fill(role)
+    page.get_by_role("button", name="Delete").click()
+    said(page, "The role was deleted.")
+
+
 def walks_by_arrows_and_selects_a_row(page: Page) -> None:
     for label, key in (
         ("CollectionReadOnly, default.images", "ArrowUp"),
@@ -196,11 +204,7 @@ def test_grants_change_in_the_matrix_after_a_preview(console: Console, scripts: 
         page.get_by_role("link", name="Revoke Insert default.docs").click()
         page.get_by_role("button", name="Revoke").click()
         said(page, "The grant was revoked.")
-        page.get_by_role("link", name="Delete").click()
-        expect(page.get_by_text(f"Users who lose it: holder_of_{role}")).to_be_visible()
-        page.get_by_label("Confirm the name").fill(role)
-        page.get_by_role("button", name="Delete").click()
-        said(page, "The role was deleted.")
+        deletes_the_role(page, role)
 
 
 def test_a_grant_given_meanwhile_by_somebody_else_stays(console: Console) -> None:

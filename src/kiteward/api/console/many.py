@@ -108,8 +108,11 @@ class Selection:
 
 async def _users(request: ConsoleRequest, change: str, names: Sequence[str], dry_run: bool) -> Rows:
     if change in (_ADD, _REMOVE):
-        given = {"add": names} if change == _ADD else {"remove": names}
-        members = MembersChange(role_name=request.form_text("role"), dry_run=dry_run, **given)
+        members = MembersChange(role_name=request.form_text("role"), dry_run=dry_run)
+        if change == _ADD:
+            members.add = list(names)
+        else:
+            members.remove = list(names)
         return await request.client.invoke("ChangeRoleMembers", members, Rows)
     return await request.client.invoke(
         "ChangeUsers", UsersChange(user_names=list(names), change=change, dry_run=dry_run), Rows

@@ -15,7 +15,7 @@ def cells(page: str) -> dict[str, str]:
 
 async def test_a_cell_says_which_grant_gives_it_already(monkeypatch: pytest.MonkeyPatch) -> None:
     async with listing(monkeypatch) as browser:
-        browser.harness.engine.create("docs", "logs")  # type: ignore[attr-defined]  # the fake engine
+        browser.harness.engine.create("docs", "logs")
         found = cells((await browser.open("matrix?role=reader&page=2")).text)
         by = "Given already by CollectionAdmin on default.*"
         assert found["CollectionReadOnly, default.logs"] == by
