@@ -79,7 +79,8 @@ async def test_users_are_filtered_by_state_and_role_and_an_order_that_is_none_is
 async def test_every_list_is_searched_sorted_and_exported(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     async with listing(monkeypatch) as browser:
         and_ = "&" if "?" in path else "?"
-        assert "Nothing matches." in await browser.text(f"{path}{and_}q=zzz")
+        text = await browser.text(f"{path}{and_}q=zzz")
+        assert "Nothing matches." in text or "No collection" in text
         assert (await browser.open(f"{path}{and_}sort=colour")).status_code == 422
         exported = await browser.open(path.replace("?", ".csv?") if "?" in path else f"{path}.csv")
         assert exported.headers["content-type"] == "text/csv; charset=utf-8"
