@@ -120,6 +120,7 @@ def test_roles_are_added_to_a_user_and_taken_and_the_view_follows(console: Conso
     with console.signed_in("boss") as page:
         page.goto(f"{console.address}users/watched")
         page.get_by_label("Add a role").press_sequentially("docs")
+        expect(page.locator("#role-names option")).to_have_count(1)
         expect(page.locator("#role-names option")).to_have_attribute("value", "docs_reader")
         page.get_by_label("Add a role").fill("docs_reader")
         page.get_by_role("button", name="Add").click()
