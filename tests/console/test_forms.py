@@ -164,14 +164,14 @@ def test_a_page_is_gone_to_by_the_keyboard_alone(console: Console) -> None:
 def test_theme_language_and_time_zone_are_chosen_on_any_page(console: Console, scripts: bool) -> None:
     options: dict[str, Any] = {"java_script_enabled": scripts, "timezone_id": "Asia/Shanghai", "color_scheme": "light"}
     with console.signed_in("boss", new=True, **options) as page:
-        page.goto(f"{console.address}users?prefix=re")
+        page.goto(f"{console.address}users?q=re")
         page.get_by_role("button", name="Display").click()
         page.get_by_label("Theme").select_option("dark")
         page.get_by_label("Language").select_option("中文")
         if scripts:
             page.get_by_label("Time zone").select_option("Asia/Shanghai")
         page.get_by_role("button", name="Apply").click()
-        expect(page).to_have_url(re.compile(r"/console/users\?prefix=re$"))
+        expect(page).to_have_url(re.compile(r"/console/users\?q=re$"))
         expect(page.get_by_role("heading", level=1)).to_have_text("用户")
         expect(page.get_by_role("main")).to_contain_text("Asia/Shanghai" if scripts else "时间为 UTC。")
         expect(page.locator("html")).to_have_css("background-color", "rgb(15, 20, 25)")

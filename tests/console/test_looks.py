@@ -27,7 +27,7 @@ EVERY_PAGE = (
     "collections/default/docs/insert",
     "collections/default/docs/drop",
     "collections/default/docs/new-alias",
-    "collections?search=none",
+    "collections?q=none",
     "new-collection",
     "new-database",
     "connect",

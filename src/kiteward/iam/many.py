@@ -114,7 +114,7 @@ async def change_members(
         caller: an administrator.
         role: the role.
         add: users to bind it to.
-        remove: users to unbind it from; a user who is in both gets it.
+        remove: users to unbind it from; a user named in both gets it.
         dry_run: as of `change_users`.
 
     Returns:

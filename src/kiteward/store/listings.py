@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Executable, Select, and_, exists, func, not_, or_, select
 
 from kiteward.store import keys, queries, schema
 from kiteward.store.connections import Rows
@@ -152,7 +152,7 @@ _USER_STATES: Final = {
 _BLOCKED_USERS: Final = select(_users.name).where(or_(not_(_users.enabled), _users.locked_at.is_not(None)))
 
 
-def users(listing: UserListing) -> tuple[Select[*tuple[Any, ...]], Select[tuple[int]]]:
+def users(listing: UserListing) -> tuple[Executable, Executable]:
     """Return the statement that reads a part of a list of users, in rows as of `queries.USERS`, and one that counts."""
     where = _users_where(listing)
     chosen = select(_users.name).where(*where)
@@ -178,7 +178,7 @@ def _users_where(listing: UserListing) -> list[ColumnElement[bool]]:
     return where
 
 
-def keys_of(listing: KeyListing) -> tuple[Select[*tuple[Any, ...]], Select[tuple[int]]]:
+def keys_of(listing: KeyListing) -> tuple[Executable, Executable]:
     """Return the statement that reads a part of a list of API keys, for `read_keys`, and one that counts."""
     blocked = _blocked()
     where = _keys_where(listing, blocked)
@@ -239,7 +239,7 @@ def _blocked() -> ColumnElement[bool]:
 def read_keys(rows: Rows, now: float) -> tuple[tuple[KeyRecord, KeyState], ...]:
     """Return what the rows of `keys_of` mean."""
     blocked = {row[0]: bool(row[-1]) for row in rows}
-    records = keys.records([row[:-1] for row in rows])
+    records = keys.records(rows)
     return tuple((each, _state_of(each, blocked=blocked[each.key_id], now=now)) for each in records)
 
 

@@ -1,6 +1,7 @@
 """Parts of lists of users and API keys: what is found, in which order, and how many there are."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.conformance.store.harness import Transact
@@ -61,7 +62,7 @@ async def names(store: Store, part: Slice = ALL, **where: object) -> tuple[list[
     ],
 )
 async def test_users_are_found_by_what_is_asked_and_counted(
-    store: Store, change: Transact, where: dict[str, object], expected: list[str]
+    store: Store, change: Transact, where: dict[str, Any], expected: list[str]
 ) -> None:
     await change(people)
     assert await names(store, **where) == (expected, len(expected))
@@ -148,7 +149,7 @@ async def test_the_state_of_a_key_counts_its_owner_and_what_it_descends_from(sto
     ],
 )
 async def test_keys_are_found_by_what_is_asked(
-    store: Store, change: Transact, where: dict[str, object], expected: list[str]
+    store: Store, change: Transact, where: dict[str, Any], expected: list[str]
 ) -> None:
     await change(people_with_keys)
     assert await ids(store, **where) == expected

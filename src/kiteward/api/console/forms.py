@@ -28,6 +28,7 @@ class Field:
         autocomplete: the HTML attribute for browsers and password managers.
         reload: the text of a button beside a `text`, which shows the form again for its value; empty for none. What it
             sends has the field `reload`.
+        complete: what kind of names is offered while one types, as of `completion.py`; empty for none.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Field:
     required: bool = False
     autocomplete: str = "off"
     reload: str = ""
+    complete: str = ""
 
 
 @dataclass(frozen=True, slots=True)

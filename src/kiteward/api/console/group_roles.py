@@ -7,7 +7,6 @@ from starlette.responses import Response
 from kiteward.api.console.forms import Action, Field, Form, reason_at_field, show
 from kiteward.api.console.identity_providers import HERE, choices_of, configured
 from kiteward.api.console.request import ConsoleRequest, Page
-from kiteward.api.console.roles import role_names
 from kiteward.domain.errors import RequestRefused
 from kiteward.iam.identities import SCIM
 from kiteward.iam.json_api.base import Done
@@ -41,7 +40,6 @@ async def grant_form(request: ConsoleRequest) -> Response:
 async def _form(request: ConsoleRequest) -> Form:
     text = request.text
     origins = [(each, _label(request, each)) for each in await _origins(request)]
-    roles = [("", text("choose")), *((role, role) for role in await role_names(request) if role != "public")]
     kinds = [(kind, text(f"group_roles.{kind}")) for kind in (_EXACT, _PATTERN)]
     return Form(
         text("group_role_grant.title"),
@@ -51,7 +49,7 @@ async def _form(request: ConsoleRequest) -> Form:
             Field("issuer", "select", options=origins, value=request.query_value("issuer")),
             Field("group", hint=text("group_role_grant.group"), required=True),
             Field("match", "select", hint=text("group_role_grant.match"), options=kinds),
-            Field("role", "select", options=roles),
+            Field("role", required=True, complete="roles"),
         ],
         effects=[text("group_role_grant.effect")],
     )

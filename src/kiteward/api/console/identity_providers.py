@@ -1,13 +1,15 @@
 """The pages about identity providers: those of the configuration, their users, invitations and cut-offs of tokens."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from kiteward.api.console.forms import Action, Field, Form, path_below, reason_at_field, show
+from kiteward.api.console.lists import Asked, Found, ListPage
 from kiteward.api.console.request import ConsoleRequest, Page, shown_time
-from kiteward.api.console.roles import role_names
+from kiteward.api.console.roles import names_in, roles_field
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound, RequestRefused
 from kiteward.iam.json_api.base import Arguments, Done
@@ -24,7 +26,6 @@ from kiteward.iam.json_api.issuers import Issuers, ShownIssuer
 
 HERE: Final = "/console/providers"
 USERS: Final = f"{HERE}/users"
-_PAGE: Final = 50
 
 
 async def configured(request: ConsoleRequest) -> Issuers:
@@ -44,14 +45,34 @@ async def providers(request: ConsoleRequest) -> Response:
     return request.page("identity_providers.html", issuers=found.issuers, scim=found.scim)
 
 
-async def users(request: ConsoleRequest) -> Response:
-    """List a page of the users of identity providers, or of one of them."""
-    issuer, after = request.query_value("issuer"), request.query_value("after")
-    wanted = IdentityListing(issuer=issuer, after=after, limit=_PAGE)
+async def _read(request: ConsoleRequest, asked: Asked, arguments: Mapping[str, Any]) -> Found:
+    wanted = IdentityListing(**arguments, issuer=asked.filters["issuer"])
     found = await request.client.invoke("ListIdentities", wanted, Identities)
-    known = [each.issuer for each in (await configured(request)).issuers]
-    values: dict[str, Any] = {"issuer": issuer, "known": known, "choices": choices_of(known, issuer)}
-    return request.page("identities.html", identities=found.identities, following=found.next, **values)
+    return Found(found.identities, found.total or 0)
+
+
+async def _issuers(request: ConsoleRequest) -> dict[str, Any]:
+    known, issuer = [each.issuer for each in (await configured(request)).issuers], request.query_value("issuer")
+    return {"issuer": issuer, "known": known, "choices": choices_of(known, issuer)}
+
+
+_LIST: Final = ListPage(
+    "providers/users",
+    "identities.html",
+    _read,
+    {
+        "userName": lambda each: each.user_name,
+        "issuer": lambda each: each.issuer,
+        "subject": lambda each: each.subject,
+        "enabled": lambda each: each.enabled,
+        "createdAt": lambda each: each.created_at,
+        "signedInAt": lambda each: each.signed_in_at,
+        "groups": lambda each: each.groups,
+        "tokenRoles": lambda each: each.token_roles,
+    },
+    ("issuer",),
+    _issuers,
+)
 
 
 def choices_of(known: list[str], issuer: str) -> list[str]:
@@ -70,7 +91,6 @@ async def invite_form(request: ConsoleRequest) -> Response:
 async def _invite_form(request: ConsoleRequest) -> Form:
     text = request.text
     issuers = (await configured(request)).issuers
-    roles = [(role, role) for role in await role_names(request) if role != "public"]
     return Form(
         text("identity_invite.title"),
         text("identity_invite.button"),
@@ -85,7 +105,7 @@ async def _invite_form(request: ConsoleRequest) -> Form:
             Field("user_name", hint=_naming(request, issuers), required=True),
             Field("subject", hint=text("identity_invite.subject")),
             Field("description"),
-            Field("roles", "checks", options=roles),
+            await roles_field(request),
         ],
     )
 
@@ -110,7 +130,7 @@ async def invite(request: ConsoleRequest) -> Response:
         user_name=name,
         subject=request.form_text("subject"),
         description=request.form_text("description"),
-        roles=request.form_values("roles"),
+        roles=names_in(request, "roles"),
     )
     try:
         await request.client.invoke("InviteUser", wanted, Done)
@@ -215,7 +235,7 @@ async def _issuer(request: ConsoleRequest) -> ShownIssuer:
 
 PAGES: Final = (
     Page("providers", providers),
-    Page("providers/users", users),
+    *_LIST.pages(),
     Page("providers/invite", invite_form, invite),
     Page("providers/cut-off", cut_off_form, cut_off),
     Page("users/{name}/cut-off", cut_off_form, cut_off),

@@ -1,10 +1,12 @@
 """The pages about API keys: the user's own, and all keys for administrators."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from kiteward.api.console.forms import Action, Field, Form, form_for_description, reason_at_field, show
+from kiteward.api.console.lists import Asked, Found, ListPage
 from kiteward.api.console.one_time_secrets import show_once
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
@@ -12,22 +14,55 @@ from kiteward.domain.errors import RequestRefused
 from kiteward.iam.json_api.accounts import Account, PerhapsNamed
 from kiteward.iam.json_api.base import Done
 from kiteward.iam.json_api.keys import AlteredKey, Key, KeyListing, KeyNamed, Keys, MadeKey, NewKey, Rotation
+from kiteward.store.listings import KeyState
 
-_PAGE: Final = 100
 _DAY: Final = 24 * 3600
 KEPT: Final = (("0", "keep.none"), ("3600", "keep.hour"), (str(_DAY), "keep.day"), (str(7 * _DAY), "keep.week"))
 """The choices of a grace period: seconds, and the key of the label."""
 
+_ENDS_SOON: Final = ("7", "30", "90")
+"""The choices of the filter by expiry: days."""
+
 _BACK: Final = "/console/keys"
 
 
-async def listed(request: ConsoleRequest) -> Response:
-    """List the user's keys; for administrators all keys, or those of one user."""
-    owner = request.query_value("user")
-    wanted = KeyListing(user_name=owner or ("" if request.me.administrator else request.me.user_name))
-    wanted.after, wanted.limit = request.query_value("after"), _PAGE
+async def _read(request: ConsoleRequest, asked: Asked, arguments: Mapping[str, Any]) -> Found:
+    days = asked.filters["ends"]
+    wanted = KeyListing(
+        **arguments,
+        user_name=asked.filters["user"] or ("" if request.me.administrator else request.me.user_name),
+        state=asked.filters["state"],
+        expires_within=int(days) * _DAY if days in _ENDS_SOON else 0,
+    )
     found = await request.client.invoke("ListApiKeys", wanted, Keys)
-    return request.page("keys.html", keys=found.keys, following=found.next, owner=owner)
+    return Found(found.keys, found.total or 0)
+
+
+async def _choices(_console_request: ConsoleRequest) -> dict[str, Any]:
+    return {"states": tuple(KeyState), "ends_soon": _ENDS_SOON}
+
+
+_LIST: Final = ListPage(
+    "keys",
+    "keys.html",
+    _read,
+    {
+        "keyId": lambda key: key.key_id,
+        "userName": lambda key: key.user_name,
+        "description": lambda key: key.description,
+        "roles": lambda key: key.roles,
+        "networks": lambda key: key.networks,
+        "state": lambda key: key.state,
+        "createdAt": lambda key: key.created_at,
+        "createdBy": lambda key: key.created_by,
+        "madeByKey": lambda key: key.made_by_key,
+        "actor": lambda key: key.actor,
+        "expiresAt": lambda key: key.expires_at,
+        "usedAt": lambda key: key.used_at,
+    },
+    ("user", "state", "ends"),
+    _choices,
+)
 
 
 async def _create_form(request: ConsoleRequest) -> Form:
@@ -45,9 +80,15 @@ async def _create_form(request: ConsoleRequest) -> Form:
         options = [(role, role) for role in roles]
         fields.append(Field("roles", "checks", hint=text("key_new.roles"), options=options))
     if request.me.administrator:
-        fields.insert(
-            0, Field("user_name", hint=text("key_new.user"), value=owner, required=True, reload=text("key_new.reload"))
+        owned = Field(
+            "user_name",
+            hint=text("key_new.user"),
+            value=owner,
+            required=True,
+            reload=text("key_new.reload"),
+            complete="users",
         )
+        fields.insert(0, owned)
     return Form(text("key_new.title"), text("key_new.button"), _BACK, fields)
 
 
@@ -158,11 +199,11 @@ def _back(_console_request: ConsoleRequest) -> str:
 
 
 PAGES: Final = (
-    Page("keys", listed),
+    *_LIST.pages(),
     Page("new-key", create_form, create),
     Page("keys/{key_id}/description", description_form, change_description),
     Page("keys/{key_id}/rotate", rotate_form, rotate),
-    Page("keys/{key_id}/enable", listed, enable),
+    Page("keys/{key_id}/enable", _LIST.show, enable),
     Action("keys/{key_id}/disable", "key_disable", _disable, _back).page(),
     Action("keys/{key_id}/revoke", "key_revoke", _revoke, _back).page(),
 )

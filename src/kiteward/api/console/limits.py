@@ -7,14 +7,14 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from kiteward.api.console.forms import Action, Field, path_below, reason_at_field
+from kiteward.api.console.lists import Asked, Found, ListPage
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.domain.errors import RequestRefused
 from kiteward.iam.json_api.base import Done
-from kiteward.iam.json_api.limits import LimitedNamed, Limits, LimitsGiven, LimitsListing, ShownLimits
+from kiteward.iam.json_api.limits import HolderKind, LimitedNamed, Limits, LimitsGiven, LimitsListing, ShownLimits
 
 _NUMBERS: Final = ("requests_per_second", "burst", "concurrent_requests")
 _DECIMAL: Final = ("requests_per_second",)
-_PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +100,35 @@ def _given(request: ConsoleRequest) -> tuple[Mapping[str, Any], dict[str, Reason
     return given, errors
 
 
-async def listed(request: ConsoleRequest) -> Response:
-    """List the users, API keys and roles with limits."""
-    wanted = LimitsListing(after=request.query_value("after"), limit=_PAGE)
+async def _read(request: ConsoleRequest, asked: Asked, arguments: Mapping[str, Any]) -> Found:
+    wanted = LimitsListing(**arguments, holder=asked.filters["holder"])
     found = await request.client.invoke("ListLimits", wanted, Limits)
-    return request.page("limited.html", limits=found.limits, following=found.next)
+    return Found(found.limits, found.total or 0)
+
+
+async def _holders(_console_request: ConsoleRequest) -> dict[str, Any]:
+    return {"holders": tuple(HolderKind)}
+
+
+_LIST: Final = ListPage(
+    "limits",
+    "limited.html",
+    _read,
+    {
+        "holder": lambda limit: limit.holder,
+        "name": lambda limit: limit.name,
+        "requestsPerSecond": lambda limit: limit.requests_per_second,
+        "burst": lambda limit: limit.burst,
+        "concurrentRequests": lambda limit: limit.concurrent_requests,
+    },
+    ("holder",),
+    _holders,
+)
 
 
 PAGES: Final = (
     *_LimitPages("users", "name", "user_name").pages(),
     *_LimitPages("keys", "key_id", "key_id").pages(),
     *_LimitPages("roles", "name", "role_name").pages(),
-    Page("limits", listed),
+    *_LIST.pages(),
 )

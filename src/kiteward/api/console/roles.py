@@ -1,35 +1,64 @@
 """The pages about roles and privilege groups."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from kiteward.api.console.forms import Action, Field, Form, form_for_description, path_below, reason_at_field, show
-from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.api.console.lists import Asked, Found, ListPage, Shown, in_memory
+from kiteward.api.console.request import ConsoleRequest, Page, Reason
+from kiteward.authz.model import PUBLIC_ROLE
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound, RequestRefused
+from kiteward.iam.json_api.accounts import Accounts, Listing
 from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
+from kiteward.iam.json_api.many import MembersChange, Rows
+from kiteward.iam.json_api.roles import RoleList, RoleListing
 from kiteward.milvus import messages
 
 _ADD: Final = messages.OperatePrivilegeGroupType.AddPrivilegesToGroup
 _REMOVE: Final = messages.OperatePrivilegeGroupType.RemovePrivilegesFromGroup
 _EVERYWHERE: Final = "*"
+_MOST_BOXES: Final = 100
+"""Most roles that are offered as boxes."""
+
+_MOST_NAMED: Final = 20
+"""Most members of a role that are named before it is deleted."""
 
 
-async def listed(request: ConsoleRequest) -> Response:
-    """List roles with their members."""
-    found = await request.client.call(messages.SelectRoleRequest(include_user_info=True), messages.SelectRoleResponse)
-    roles = [
-        (result.role.name, result.role.description, [user.name for user in result.users]) for result in found.results
-    ]
-    return request.page("roles.html", roles=roles)
+async def _read(request: ConsoleRequest, _asked: Asked, arguments: Mapping[str, Any]) -> Found:
+    found = await request.client.invoke("ListRoles", RoleListing(**arguments), RoleList)
+    return Found(found.roles, found.total or 0)
 
 
-async def role_names(request: ConsoleRequest) -> list[str]:
-    """Return the names of the roles."""
-    found = await request.client.call(messages.SelectRoleRequest(), messages.SelectRoleResponse)
-    return [result.role.name for result in found.results]
+_LIST: Final = ListPage(
+    "roles",
+    "roles.html",
+    _read,
+    {
+        "roleName": lambda role: role.role_name,
+        "description": lambda role: role.description,
+        "members": lambda role: role.members,
+        "grants": lambda role: role.grants,
+    },
+)
+
+
+async def roles_field(request: ConsoleRequest) -> Field:
+    """Return the field for the roles of a new user: boxes, or where there are many roles, their names to type."""
+    found = await request.client.invoke("ListRoles", RoleListing(limit=_MOST_BOXES, total=True), RoleList)
+    if (found.total or 0) > _MOST_BOXES:
+        return Field("roles", hint=request.text("roles.typed"), complete="roles")
+    names = (role.role_name for role in found.roles)
+    return Field("roles", "checks", options=[(name, name) for name in names if name != PUBLIC_ROLE])
+
+
+def names_in(request: ConsoleRequest, field: str) -> list[str]:
+    """Return the names that the boxes of a field select, or that were typed into it between commas or spaces."""
+    return [name for value in request.form_values(field) for name in value.replace(",", " ").split()]
 
 
 async def _role(request: ConsoleRequest) -> Any:
@@ -50,12 +79,33 @@ async def _grants(request: ConsoleRequest) -> Any:
     return found.entities
 
 
-async def described(request: ConsoleRequest) -> Response:
+async def described(request: ConsoleRequest, errors: dict[str, Reason] | None = None) -> Response:
     """Describe a role: members and grants."""
-    role = await _role(request)
-    return request.page(
-        "role.html", role=role.role, members=[user.name for user in role.users], grants=await _grants(request)
-    )
+    role, asked = (await _role(request)).role, Asked.of(request)
+    wanted = Listing(**asked.arguments(), role_name=role.name)
+    members = await request.client.invoke("ListUserAccounts", wanted, Accounts)
+    shown = Shown(asked, members.total or 0)
+    if shown.beyond:
+        return request.redirect(asked.link(page=shown.pages))
+    values: dict[str, Any] = {"role": role, "list": shown, "entries": members.users, "grants": await _grants(request)}
+    return request.page_with_errors("role.html", errors, **values) if errors else request.page("role.html", **values)
+
+
+async def add_members(request: ConsoleRequest) -> Response:
+    """Bind the role to users."""
+    role, names = request.names["name"], names_in(request, "member")
+    if not names:
+        return await described(request, {"member": request.complaint("field.needed")})
+    try:
+        await request.client.invoke("ChangeRoleMembers", MembersChange(role_name=role, add=names), Rows)
+    except RequestRefused as error:
+        return await described(request, {"member": request.reason(error.details)})
+    return request.redirect(path_below("roles", role), done="member_add")
+
+
+async def _remove_member(request: ConsoleRequest) -> None:
+    wanted = MembersChange(role_name=request.names["name"], remove=[request.names["user"]])
+    await request.client.invoke("ChangeRoleMembers", wanted, Rows)
 
 
 def _create_form(request: ConsoleRequest) -> Form:
@@ -111,7 +161,10 @@ async def _drop(request: ConsoleRequest) -> None:
 async def _what_depends(request: ConsoleRequest) -> list[str]:
     """Return texts about the members and grants that are dropped with a role."""
     role, grants = await _role(request), await _grants(request)
-    members = ", ".join(user.name for user in role.users) or request.text("none")
+    names = [user.name for user in role.users]
+    members = ", ".join(names[:_MOST_NAMED]) or request.text("none")
+    if len(names) > _MOST_NAMED:
+        members = request.text("role_delete.others", members=members, count=len(names) - _MOST_NAMED)
     return [
         request.text("role_delete.members", members=members),
         request.text("role_delete.grants", count=len(grants)),
@@ -142,11 +195,41 @@ def _back(request: ConsoleRequest) -> str:
 # Privilege groups
 
 
-async def groups(request: ConsoleRequest) -> Response:
-    """List privilege groups with their members."""
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A privilege group in the list."""
+
+    name: str
+    privileges: Sequence[str]
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is one that cannot be changed."""
+        return self.name in BUILT_IN_GROUPS
+
+
+async def all_groups(request: ConsoleRequest) -> list[Group]:
+    """Return the privilege groups that the user may see, built-in ones included."""
     found = await request.client.call(messages.ListPrivilegeGroupsRequest(), messages.ListPrivilegeGroupsResponse)
-    shown = [(group.group_name, [privilege.name for privilege in group.privileges]) for group in found.privilege_groups]
-    return request.page("groups.html", groups=shown, built_in=tuple(BUILT_IN_GROUPS))
+    return [Group(group.group_name, [each.name for each in group.privileges]) for group in found.privilege_groups]
+
+
+async def _read_groups(request: ConsoleRequest, _asked: Asked, arguments: Mapping[str, Any]) -> Found:
+    return in_memory(await all_groups(request), arguments, _GROUP_COLUMNS, "groupName", "privileges")
+
+
+_GROUP_COLUMNS: Final[Mapping[str, Callable[[Group], Any]]] = {
+    "groupName": lambda group: group.name,
+    "privileges": lambda group: " ".join(group.privileges),
+    "count": lambda group: len(group.privileges),
+}
+
+_GROUPS: Final = ListPage(
+    "groups",
+    "groups.html",
+    _read_groups,
+    {"groupName": _GROUP_COLUMNS["groupName"], "privileges": _GROUP_COLUMNS["privileges"]},
+)
 
 
 async def create_group(request: ConsoleRequest) -> Response:
@@ -194,10 +277,9 @@ async def group_form(request: ConsoleRequest) -> Response:
 
 async def _held(request: ConsoleRequest) -> tuple[str, ...]:
     name = request.names["name"]
-    found = await request.client.call(messages.ListPrivilegeGroupsRequest(), messages.ListPrivilegeGroupsResponse)
-    for group in found.privilege_groups:
-        if group.group_name == name:
-            return tuple(privilege.name for privilege in group.privileges)
+    for group in await all_groups(request):
+        if group.name == name:
+            return tuple(group.privileges)
     raise NotFound(
         f"privilege group not found: {name}",
         ErrorDetail(ErrorCode.GROUP_NOT_FOUND, {"name": name}),
@@ -233,15 +315,16 @@ async def _drop_group(request: ConsoleRequest) -> None:
 
 
 PAGES: Final = (
-    Page("roles", listed),
+    *_LIST.pages(),
     Page("new-role", create_form, create),
-    Page("roles/{name}", described),
+    Page("roles/{name}", described, add_members),
     Page("roles/{name}/description", description_form, change_description),
+    Action("roles/{name}/members/{user}/remove", "member_remove", _remove_member, _back).page(),
     Action(
         "roles/{name}/delete", "role_delete", _drop, lambda _console_request: "/console/roles", _what_depends, "name"
     ).page(),
     Action("roles/{name}/revoke", "grant_revoke", _revoke, _back, _what_is_revoked).page(),
-    Page("groups", groups),
+    *_GROUPS.pages(),
     Page("new-group", group_form, create_group),
     Page("groups/{name}", edit_group, change_group),
     Action("groups/{name}/delete", "group_delete", _drop_group, lambda _console_request: "/console/groups").page(),

@@ -108,7 +108,7 @@ def _form(request: ConsoleRequest, held: Policy | None = None) -> Form:
         ),
         Field("using_expr", "textarea", hint=text("row_policy.using"), value=held.using_expr if held else ""),
         Field("check_expr", "textarea", hint=text("row_policy.check"), value=held.check_expr if held else ""),
-        Field("roles", hint=text("row_policy.roles"), value=", ".join(held.roles) if held else ""),
+        Field("roles", hint=text("row_policy.roles"), value=", ".join(held.roles) if held else "", complete="roles"),
         Field("description", value=held.description if held else ""),
     ]
     if held is None:
@@ -209,7 +209,7 @@ def _preview_fields(request: ConsoleRequest, asked: Mapping[str, str]) -> list[F
     text = request.text
     actions = [(action.value, action.value) for action in RowAction if action in USING_ACTIONS]
     return [
-        Field("user", hint=text("row_preview.user"), value=asked["user"]),
+        Field("user", hint=text("row_preview.user"), value=asked["user"], complete="users"),
         Field("key", hint=text("row_preview.key_id"), value=asked["key"]),
         Field("action", "select", options=actions, value=asked["action"]),
         Field("primary_keys", hint=text("row_preview.keys_hint"), value=asked["primary_keys"]),

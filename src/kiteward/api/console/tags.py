@@ -1,10 +1,12 @@
 """The pages about the tags of a user or an API key, which row policies read."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from kiteward.api.console.forms import Action, Field, path_below, reason_at_field
+from kiteward.api.console.lists import Asked, Found, ListPage, in_memory
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.domain.errors import RequestRefused
 from kiteward.iam.json_api.tags import HolderNamed, TaggedUsers, TagNamed, Tags, TagsChanged, TagsGiven, TagsNamed
@@ -49,18 +51,15 @@ async def _which(request: ConsoleRequest) -> list[str]:
     return [request.text("tag_delete.which", key=request.query_value("key"))]
 
 
-async def tagged(request: ConsoleRequest) -> Response:
-    """List the users with a tag."""
-    key, value = request.query_value("key").strip(), request.query_value("value").strip()
+async def _read(request: ConsoleRequest, asked: Asked, arguments: Mapping[str, Any]) -> Found:
+    key, value = asked.filters["key"], asked.filters["value"]
     if not (key and value):
-        return request.page("tagged.html", key=key, value=value, users=None)
-    try:
-        found = await request.client.invoke("ListTaggedUsers", TagNamed(key=key, value=value), TaggedUsers)
-    except RequestRefused as error:
-        return request.page_with_errors(
-            "tagged.html", {"key": request.reason(error.details)}, key=key, value=value, users=None
-        )
-    return request.page("tagged.html", key=key, value=value, users=found.user_names)
+        return Found((), 0)
+    found = await request.client.invoke("ListTaggedUsers", TagNamed(key=key, value=value), TaggedUsers)
+    return in_memory(found.user_names, arguments, {"userName": str})
+
+
+_TAGGED: Final = ListPage("tagged-users", "tagged.html", _read, {"userName": str}, ("key", "value"))
 
 
 def _holder(request: ConsoleRequest) -> dict[str, Any]:
@@ -82,4 +81,4 @@ def _pages(path: str) -> tuple[Page, ...]:
     )
 
 
-PAGES: Final = (*_pages("users/{name}/tags"), *_pages("keys/{key_id}/tags"), Page("tagged-users", tagged))
+PAGES: Final = (*_pages("users/{name}/tags"), *_pages("keys/{key_id}/tags"), *_TAGGED.pages())

@@ -1,6 +1,7 @@
 """The pages about users, for administrators: search, create, reset passwords, disable, roles, and the user's view."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -8,12 +9,14 @@ from starlette.responses import Response
 from kiteward.api.console.forms import Action, Field, Form, form_for_description, path_below, reason_at_field, show
 from kiteward.api.console.identity_providers import identity_of
 from kiteward.api.console.keys import KEPT
+from kiteward.api.console.lists import Asked, Found, ListPage
 from kiteward.api.console.one_time_secrets import page_of, show_once
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
-from kiteward.api.console.roles import role_names
+from kiteward.api.console.roles import names_in, roles_field
 from kiteward.api.console.tickets import OneTimeSecret
-from kiteward.domain.errors import RequestRefused
-from kiteward.domain.identity import Secret
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import ProtectedObject, RequestRefused
+from kiteward.domain.identity import ROOT, Secret
 from kiteward.iam.json_api.accounts import (
     Account,
     Accounts,
@@ -31,17 +34,42 @@ from kiteward.iam.json_api.sessions import ListedSessions
 from kiteward.iam.json_api.tags import HolderNamed, Tags
 from kiteward.iam.json_api.views import View
 from kiteward.milvus import messages
+from kiteward.store.listings import UserState
 
-_PAGE: Final = 50
 _ADD: Final = messages.OperateUserRoleType.AddUserToRole
 _REMOVE: Final = messages.OperateUserRoleType.RemoveUserFromRole
 
 
-async def listed(request: ConsoleRequest) -> Response:
-    """List a page of all users, or of those whose names have a prefix."""
-    prefix, after = request.query_value("prefix").strip(), request.query_value("after")
-    found = await request.client.invoke("ListUserAccounts", Listing(prefix=prefix, after=after, limit=_PAGE), Accounts)
-    return request.page("users.html", users=found.users, following=found.next, prefix=prefix)
+async def _read(request: ConsoleRequest, asked: Asked, arguments: Mapping[str, Any]) -> Found:
+    wanted = Listing(**arguments, state=asked.filters["state"], role_name=asked.filters["role"])
+    found = await request.client.invoke("ListUserAccounts", wanted, Accounts)
+    return Found(found.users, found.total or 0)
+
+
+async def _states(_console_request: ConsoleRequest) -> dict[str, Any]:
+    return {"states": tuple(UserState), "now": datetime.now(UTC)}
+
+
+_LIST: Final = ListPage(
+    "users",
+    "users.html",
+    _read,
+    {
+        "userName": lambda user: user.user_name,
+        "description": lambda user: user.description,
+        "administrator": lambda user: user.administrator,
+        "roles": lambda user: user.roles,
+        "enabled": lambda user: user.enabled,
+        "locked": lambda user: user.locked,
+        "secondFactor": lambda user: user.second_factor,
+        "createdAt": lambda user: user.created_at,
+        "signedInAt": lambda user: user.signed_in_at,
+        "issuer": lambda user: user.issuer,
+        "subject": lambda user: user.subject,
+    },
+    ("state", "role"),
+    _states,
+)
 
 
 async def described(request: ConsoleRequest, errors: dict[str, Reason] | None = None) -> Response:
@@ -55,7 +83,6 @@ async def described(request: ConsoleRequest, errors: dict[str, Reason] | None = 
         "sessions": sessions.sessions,
         "tags": (await request.client.invoke("DescribeTags", HolderNamed(user_name=name), Tags)).tags,
         "limits": (await request.client.invoke("DescribeLimits", LimitedNamed(user_name=name), ShownLimits)).applying,
-        "roles": await role_names(request),
     }
     return request.page_with_errors("user.html", errors, **values) if errors else request.page("user.html", **values)
 
@@ -79,7 +106,6 @@ async def create_form(request: ConsoleRequest) -> Response:
 
 async def _create_form(request: ConsoleRequest) -> Form:
     text = request.text
-    roles = await role_names(request)
     return Form(
         text("user_new.title"),
         text("user_new.button"),
@@ -89,7 +115,7 @@ async def _create_form(request: ConsoleRequest) -> Form:
             Field("description"),
             Field("new_password", "password", hint=text("user_new.password"), autocomplete="new-password"),
             Field("one_time", "check", hint=text("one_time.what")),
-            Field("roles", "checks", options=[(role, role) for role in roles if role != "public"]),
+            await roles_field(request),
         ],
         policy=await request.client.invoke("DescribePasswordPolicy", Arguments(), Policy),
     )
@@ -105,7 +131,7 @@ async def create(request: ConsoleRequest) -> Response:
         password=Secret(password) if password else None,
         one_time=bool(request.form_text("one_time")),
         description=request.form_text("description"),
-        roles=request.form_values("roles"),
+        roles=names_in(request, "roles"),
     )
     try:
         made = await request.client.invoke("CreateUserAccount", wanted, IssuedPassword)
@@ -218,6 +244,15 @@ async def _reset_factors(request: ConsoleRequest) -> None:
     await request.client.invoke("ResetFactors", Named(user_name=request.names["name"]), Done)
 
 
+async def _require_deletable(request: ConsoleRequest) -> list[str]:
+    """Refuse at once what would be refused after it was confirmed."""
+    name = request.names["name"]
+    if name == ROOT:
+        raise ProtectedObject("root user cannot be deleted", ErrorDetail(ErrorCode.ROOT_NOT_DELETABLE))
+    await request.client.invoke("DescribeUserAccount", PerhapsNamed(user_name=name), Account)
+    return []
+
+
 async def _delete(request: ConsoleRequest) -> None:
     await request.client.invoke("DeleteUserAccount", Named(user_name=request.names["name"]), Done)
 
@@ -237,7 +272,7 @@ def _back(request: ConsoleRequest) -> str:
 
 
 PAGES: Final = (
-    Page("users", listed),
+    *_LIST.pages(),
     Page("new-user", create_form, create),
     Page("users/{name}", described, bind),
     Page("users/{name}/reset", reset_form, reset),
@@ -249,7 +284,12 @@ PAGES: Final = (
     Action("users/{name}/end-old-password", "old_password_end", _end_old, _back).page(),
     Action("users/{name}/reset-factors", "factors_reset", _reset_factors, _back).page(),
     Action(
-        "users/{name}/delete", "user_delete", _delete, lambda _console_request: "/console/users", typed="name"
+        "users/{name}/delete",
+        "user_delete",
+        _delete,
+        lambda _console_request: "/console/users",
+        _require_deletable,
+        "name",
     ).page(),
     Action("users/{name}/roles/{role}/remove", "role_unbind", _unbind, _back).page(),
 )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from kiteward.authn.principals import AccessBlock
+from kiteward.authz.coverage import summed_up
 from kiteward.authz.model import GrantKey
 from kiteward.authz.request_limits import applying
 from kiteward.authz.row_policies import BoundPolicy
@@ -116,12 +117,15 @@ class OfCollection(Arguments):
 class Holder(Outcome):
     """A user with privileges on the collection. `keyIds` are its API keys that hold some of them.
 
+    `summary` are the same privileges in fewer names: privilege groups in the place of their members.
+
     `issuer` and `subject` say who a federated user is at its identity provider, null for others.
     """
 
     user_name: str
     administrator: bool
     privileges: list[str]
+    summary: list[str]
     ways: list[HeldGrant]
     key_ids: list[str]
     closed: str
@@ -198,6 +202,7 @@ async def holders(services: Services, request: Request, arguments: OfCollection)
         after=arguments.after,
         limit=page(arguments.limit),
     )
+    groups = request.snapshot.groups.values()
     return Holders(
         db_name=found.database,
         collection_name=found.collection,
@@ -207,6 +212,7 @@ async def holders(services: Services, request: Request, arguments: OfCollection)
                 user_name=holder.user_name,
                 administrator=holder.administrator,
                 privileges=list(holder.privileges),
+                summary=summed_up(holder.privileges, groups),
                 ways=[HeldGrant.of(grant) for grant in holder.grants],
                 key_ids=list(holder.key_ids),
                 closed=_reason(holder.block),

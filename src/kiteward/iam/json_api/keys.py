@@ -13,6 +13,7 @@ from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome,
 from kiteward.iam.json_api.listing import ListArguments, next_of, part_of, state_of
 from kiteward.iam.json_api.shapes import moment
 from kiteward.iam.services import Services
+from kiteward.iam.settings import LONGEST_LIFE
 from kiteward.store import listings
 from kiteward.store.listings import KEY_COLUMNS, KeyState
 from kiteward.store.records import KeyRecord
@@ -118,10 +119,10 @@ async def created(services: Services, request: Request, arguments: NewKey) -> Ma
 async def listed(services: Services, request: Request, arguments: KeyListing) -> Keys:
     """List keys: the caller's own, or any for administrators; for a limited key, itself and its descendants."""
     part, now = part_of(arguments, KEY_COLUMNS, "keyId"), time.time()
-    if not 0 <= arguments.expires_within <= api_keys.LONGEST_LIFE:
+    if not 0 <= arguments.expires_within <= LONGEST_LIFE:
         raise InvalidArgument(
-            f"`expiresWithin` must be from 1 to {api_keys.LONGEST_LIFE} seconds, or 0 for any expiry",
-            ErrorDetail(ErrorCode.LIFETIME_OUT_OF_RANGE, {"limit": api_keys.LONGEST_LIFE}),
+            f"`expiresWithin` must be from 1 to {LONGEST_LIFE} seconds, or 0 for any expiry",
+            ErrorDetail(ErrorCode.LIFETIME_OUT_OF_RANGE, {"limit": LONGEST_LIFE}),
             field="expiresWithin",
         )
     listing = listings.KeyListing(

@@ -131,7 +131,7 @@ ADMIN_OPERATIONS: Final = (
         Rows,
         members_changed,
         "Bind a role to several users and unbind it from others in one step, or return what that would do.",
-        event=Event.ROLE_CHANGE,
+        event=Event.USER_CHANGE,
         details_limit=_DETAILS,
     ),
     AdminOperation(

@@ -148,7 +148,8 @@ async def test_users_of_providers_are_listed_and_selected_by_provider() -> None:
         assert "alice" not in text
         text = await browser.text(f"providers/users?issuer={CI}")
         assert ("ci_bob" in text, "idp_ann" in text) == (True, False)
-        assert "There are no such users." in await browser.text("providers/users?issuer=https://gone.example")
+        assert "Nothing matches." in await browser.text("providers/users?issuer=https://gone.example")
+        assert "ci_bob" not in await browser.text("providers/users?q=ANN")
 
 
 async def test_users_of_a_provider_that_is_no_longer_configured_are_marked() -> None:
@@ -166,11 +167,11 @@ async def test_users_of_a_provider_that_is_no_longer_configured_are_marked() -> 
 
 
 async def test_the_list_of_users_has_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kiteward.api.console.identity_providers._PAGE", 1)
+    monkeypatch.setattr("kiteward.api.console.lists.PAGE_SIZE", 1)
     async with company() as browser:
         await invited(browser)
         page = (await browser.open("providers/users")).text
-        following = re.search(r'href="(/console/providers/users\?after=[^"]*)"', page)
+        following = re.search(r'rel="next" href="([^"]*)"', page)
         assert following is not None
         assert ("ci_bob" in shown(page), "idp_ann" in shown(page)) == (True, False)
         text = shown((await browser.client.get(html.unescape(following[1]))).text)

@@ -45,7 +45,7 @@ async def test_one_refusal_refuses_all_and_a_dry_run_says_which_it_is(own: Own, 
     await people(own)
     await own.harness.user("boss", "admin")
     before = await own.harness.state()
-    wanted = {"userNames": ["ann", "root", "boss", "ghost"], "change": change}
+    wanted: dict[str, Any] = {"userNames": ["ann", "root", "boss", "ghost"], "change": change}
     assert told(await own("ChangeUsers", by="boss", dryRun=True, **wanted)) == [
         ("ann", True, []),
         ("root", False, ["changed_alone"]),
@@ -70,15 +70,15 @@ async def test_the_last_administrators_are_not_taken_together(own: Own) -> None:
 async def test_members_are_added_and_removed_in_one_step(own: Own) -> None:
     await people(own)
     await own.harness.succeed("OperateUserRole", username="bob", role_name="reader")
-    wanted = {"roleName": "reader", "add": ["ann"], "remove": ["bob", "root"]}
-    expected = [("ann", True, []), ("bob", True, []), ("root", False, [])]
+    wanted: dict[str, Any] = {"roleName": "reader", "add": ["ann"], "remove": ["bob", "root"]}
+    expected: list[tuple[str, bool, list[str]]] = [("ann", True, []), ("bob", True, []), ("root", False, [])]
     assert told(await own("ChangeRoleMembers", dryRun=True, **wanted)) == expected
     assert [user["userName"] for user in (await own("ListUserAccounts", roleName="reader"))["users"]] == ["bob"]
     assert told(await own("ChangeRoleMembers", **wanted)) == expected
     assert [user["userName"] for user in (await own("ListUserAccounts", roleName="reader"))["users"]] == ["ann"]
-    for names in ({"add": ["ghost"]}, {"roleName": "ghost", "add": ["ann"]}):
+    for role, name in (("reader", "ghost"), ("ghost", "ann")):
         with pytest.raises(NotFound):
-            await own("ChangeRoleMembers", **{"roleName": "reader", **names})
+            await own("ChangeRoleMembers", roleName=role, add=[name])
 
 
 async def test_nobody_takes_the_role_admin_from_root_or_from_oneself_among_others(own: Own) -> None:
@@ -121,17 +121,22 @@ async def test_users_change_their_own_keys_and_no_others(own: Own) -> None:
 @pytest.mark.parametrize("operation", ["ChangeUsers", "ChangeRoleMembers"])
 async def test_users_and_members_are_for_administrators(own: Own, operation: str) -> None:
     await people(own)
-    given = {"ChangeUsers": {"userNames": ["bob"], "change": "delete"}, "ChangeRoleMembers": {"roleName": "reader"}}
+    given: dict[str, dict[str, Any]] = {
+        "ChangeUsers": {"userNames": ["bob"], "change": "delete"},
+        "ChangeRoleMembers": {"roleName": "reader"},
+    }
     with pytest.raises(AccessDenied):
         await own(operation, by="ann", **given[operation])
 
 
 async def test_unknown_changes_and_too_many_names_are_refused(own: Own) -> None:
+    given: dict[str, dict[str, Any]]
     for operation, names in (("ChangeUsers", "userNames"), ("ChangeApiKeys", "keyIds")):
+        given = {"one": {names: ["x"]}, "many": {names: [f"n{number}" for number in range(1001)]}}
         with pytest.raises(InvalidArgument, match="must be one of disable, enable"):
-            await own(operation, **{names: ["x"], "change": "rename"})
+            await own(operation, change="rename", **given["one"])
         with pytest.raises(LimitReached, match="at most 1000"):
-            await own(operation, **{names: [f"n{number}" for number in range(1001)], "change": "enable"})
+            await own(operation, change="enable", **given["many"])
 
 
 async def test_a_change_of_many_holds_on_the_next_request(own: Own) -> None:

@@ -1,19 +1,18 @@
 """The collections of one database at a time, and creating and dropping databases."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from kiteward.api.console.explorer.place import require, rights_of
 from kiteward.api.console.forms import Field, Form, path_below, show
+from kiteward.api.console.lists import Asked, Found, ListPage, in_memory
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, NotFound, RequestRefused
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.milvus import messages
-
-MOST_LISTED: Final = 200
-"""Most collections on the page of a database; the search finds the others."""
 
 
 async def database_names(request: ConsoleRequest) -> list[str]:
@@ -36,28 +35,40 @@ async def collection_names(request: ConsoleRequest, database: str) -> list[str]:
         return []
 
 
-async def collections(request: ConsoleRequest) -> Response:
-    """List the collections of a database that the signed-in user may see, and the databases to switch to."""
-    databases = await database_names(request)
+async def _chosen(request: ConsoleRequest, databases: Sequence[str]) -> str:
+    """Return the database whose collections are listed.
+
+    Raises:
+        NotFound: the user may not see it.
+    """
     database = request.query_value("database") or (
         DEFAULT_DATABASE if DEFAULT_DATABASE in databases or not databases else databases[0]
     )
     if database not in databases:
         raise _missing(database)
-    search = request.query_value("search").strip()
-    names = [name for name in await collection_names(request, database) if search.lower() in name.lower()]
-    rights = await rights_of(request)
-    values: dict[str, Any] = {
+    return database
+
+
+async def _read(request: ConsoleRequest, _asked: Asked, arguments: Mapping[str, Any]) -> Found:
+    database = await _chosen(request, await database_names(request))
+    return in_memory(await collection_names(request, database), arguments, _COLUMNS)
+
+
+async def _values(request: ConsoleRequest) -> Mapping[str, Any]:
+    databases = await database_names(request)
+    database, rights = await _chosen(request, databases), await rights_of(request)
+    return {
         "databases": databases,
         "database": database,
-        "search": search,
-        "names": names[:MOST_LISTED],
-        "count": len(names),
         "creates": rights.may("CreateCollection", database),
         "creates_databases": rights.may("CreateDatabase", database),
         "drops": rights.may("DropDatabase", database) and database != DEFAULT_DATABASE,
     }
-    return request.page("explorer/collections.html", **values)
+
+
+_COLUMNS: Final[Mapping[str, Callable[[str], Any]]] = {"collectionName": str}
+
+_LIST: Final = ListPage("collections", "explorer/collections.html", _read, _COLUMNS, ("database",), _values)
 
 
 def _missing(database: str) -> NotFound:
@@ -131,7 +142,7 @@ def _dropping(request: ConsoleRequest) -> Form:
 
 
 PAGES: Final = (
-    Page("collections", collections),
+    *_LIST.pages(),
     Page("new-database", create_form, create),
     Page("databases/{database}/drop", drop_form, drop),
 )

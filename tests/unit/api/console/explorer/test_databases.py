@@ -5,7 +5,7 @@ import re
 from tests.unit.api.console.explorer.exploring import exploring, shown
 from tests.unit.api.console.test_app import Browser
 
-from kiteward.api.console.explorer.databases import MOST_LISTED
+from kiteward.api.console.lists import PAGE_SIZE
 
 
 async def research(browser: Browser, *names: str) -> None:
@@ -18,18 +18,18 @@ async def research(browser: Browser, *names: str) -> None:
 async def test_collections_are_listed_by_database_and_found_by_a_part_of_their_name() -> None:
     async with exploring() as browser:
         await research(browser, "Papers", "posters")
-        for number in range(MOST_LISTED + 5):
+        for number in range(PAGE_SIZE + 5):
             browser.harness.engine.create(f"c{number:03}")
         await browser.harness.catalog.ensure("default", "c000", caller="root")
         page = (await browser.open("collections")).text
-        assert len(re.findall(r'<li><a href="/console/collections/default/c', page)) == MOST_LISTED
-        assert f"The first {MOST_LISTED} of {MOST_LISTED + 6}." in shown(page)
+        assert len(re.findall(r'<a href="/console/collections/default/c', page)) == PAGE_SIZE
+        assert f"1 to {PAGE_SIZE} of {PAGE_SIZE + 6}" in shown(page)
         assert re.search(r"<option selected>default</option>\s*<option>research</option>", page)
-        assert "/collections/default/c204" in (await browser.open("collections?search=C204")).text
-        page = (await browser.open("collections?database=research&search=paper")).text
+        assert "/collections/default/c054" in (await browser.open("collections?q=C054")).text
+        page = (await browser.open("collections?database=research&q=paper")).text
         assert "/console/collections/research/Papers" in page
         assert "posters" not in page
-        assert "No collection" in (await browser.open("collections?search=<b>")).text
+        assert "No collection" in (await browser.open("collections?q=<b>")).text
         assert (await browser.open("collections?database=nowhere")).status_code == 404
 
 

@@ -1,0 +1,138 @@
+"""Changes of what is selected in a list: a page says what happens to each row, then all of it happens or nothing."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.responses import Response
+
+from kiteward.api.console.request import ConsoleRequest, Page, Reason
+from kiteward.authz.model import ADMIN_ROLE
+from kiteward.domain.errors import RequestRefused
+from kiteward.iam.json_api.many import KeysChange, MembersChange, Row, Rows, UsersChange
+
+_ADD: Final = "add_role"
+_REMOVE: Final = "remove_role"
+
+Run = Callable[[ConsoleRequest, str, Sequence[str], bool], Awaitable[Rows]]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The page about changes of what is selected in one list.
+
+    Attributes:
+        path: the path of the page.
+        key: the prefix of its texts: `many.<key>.<change>` and others.
+        back: the path of the list, and what the paths of others that select begin with.
+        changes: the names of the changes; those that remove something are marked as dangerous.
+        run: makes a change of what is selected, or with True only returns what would happen.
+    """
+
+    path: str
+    key: str
+    back: tuple[str, ...]
+    changes: Mapping[str, bool]
+    run: Run
+
+    def page(self) -> Page:
+        """Return the page."""
+        return Page(self.path, self.show, self.act)
+
+    async def show(self, request: ConsoleRequest) -> Response:
+        """Lead to the list: what was selected is not in an address."""
+        return request.redirect(self.back[0])
+
+    async def act(self, request: ConsoleRequest) -> Response:
+        """Show what a change does to each row; with `apply`, make it."""
+        change, names = request.form_text("change"), list(dict.fromkeys(request.form_values("selected")))
+        back = self._back(request)
+        missing = self._missing(request, change, names)
+        if missing:
+            return self._page(request, (change, back), (), {"": request.complaint(missing)})
+        errors: dict[str, Reason] = {}
+        if request.form_text("apply"):
+            try:
+                await self.run(request, change, names, False)
+                return request.redirect(back[0], done=f"many_{change}", **back[1])
+            except RequestRefused as error:
+                errors = {"": request.reason(error.details)}
+        try:
+            rows = (await self.run(request, change, names, True)).rows
+        except RequestRefused as error:
+            errors, rows = {"": request.reason(error.details)}, []
+        return self._page(request, (change, back), rows, errors)
+
+    def _missing(self, request: ConsoleRequest, change: str, names: Sequence[str]) -> str:
+        """Return the key of a text about what the form lacks, or empty."""
+        if change not in self.changes:
+            return "many.no_change"
+        if not names:
+            return "many.nothing"
+        return "many.no_role" if change in (_ADD, _REMOVE) and not request.form_text("role") else ""
+
+    def _page(
+        self,
+        request: ConsoleRequest,
+        what: tuple[str, tuple[str, dict[str, str]]],
+        rows: Sequence[Row],
+        errors: Mapping[str, Reason],
+    ) -> Response:
+        change, (path, query) = what
+        values: dict[str, Any] = {
+            "key": self.key,
+            "change": change if change in self.changes else "",
+            "dangerous": self.changes.get(change, False),
+            "path_back": f"{path}?{urlencode(query)}" if query else path,
+            "here": f"/console/{self.path}",
+            "rows": rows,
+            "role": request.form_text("role"),
+            "makes_administrators": change == _ADD and request.form_text("role") == ADMIN_ROLE,
+            "selected": [row.name for row in rows if row.changed],
+        }
+        return (
+            request.page_with_errors("many.html", errors, **values) if errors else request.page("many.html", **values)
+        )
+
+    def _back(self, request: ConsoleRequest) -> tuple[str, dict[str, str]]:
+        """Return the path and the query of the page that the selection was made in: one of ours, or the list."""
+        try:
+            given = urlsplit(request.form_text("back"))
+        except ValueError:
+            return self.back[0], {}
+        if given.scheme or given.netloc or not given.path.startswith(self.back):
+            return self.back[0], {}
+        return given.path, {name: value for name, value in parse_qsl(given.query) if name != "done"}
+
+
+async def _users(request: ConsoleRequest, change: str, names: Sequence[str], dry_run: bool) -> Rows:
+    if change in (_ADD, _REMOVE):
+        members = MembersChange(role_name=request.form_text("role"), dry_run=dry_run)
+        if change == _ADD:
+            members.add = list(names)
+        else:
+            members.remove = list(names)
+        return await request.client.invoke("ChangeRoleMembers", members, Rows)
+    return await request.client.invoke(
+        "ChangeUsers", UsersChange(user_names=list(names), change=change, dry_run=dry_run), Rows
+    )
+
+
+async def _keys(request: ConsoleRequest, change: str, names: Sequence[str], dry_run: bool) -> Rows:
+    wanted = KeysChange(key_ids=list(names), change=change, dry_run=dry_run)
+    return await request.client.invoke("ChangeApiKeys", wanted, Rows)
+
+
+PAGES: Final = (
+    Selection(
+        "change-users",
+        "users",
+        ("/console/users", "/console/roles/"),
+        {"disable": True, "enable": False, "delete": True, _ADD: False, _REMOVE: True},
+        _users,
+    ).page(),
+    Selection(
+        "change-keys", "keys", ("/console/keys",), {"disable": True, "enable": False, "revoke": True}, _keys
+    ).page(),
+)
