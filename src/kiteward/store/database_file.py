@@ -19,8 +19,8 @@ _SHOWN: Final = 5
 """Defects of one kind that are named."""
 
 ENDED_WITH_A_RESTORE: Final = (
-    "replicas",
     "locks",
+    "replicas",
     "secrets_shown",
     "sessions",
     "provider_logouts",

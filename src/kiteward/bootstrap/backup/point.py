@@ -4,8 +4,9 @@ INVARIANT: at the moment of a point nobody writes: neither to the store, whose l
 audit trail, whose lock is held too, nor does the engine run. So a point is what `kill -9` of everything would have left
 at that moment, from which all three recover. What was acknowledged before is in it.
 
-The moment is short: files are opened, not copied. Those that grow are read up to the size that they had; those that are
-replaced keep their content for whoever has opened them; small ones, which may be overwritten, are read at once.
+The moment is short: files are opened, not copied, and most of them before. Those that grow are read up to the size that
+they had; those that are replaced keep their content for whoever has opened them; small ones, which may be overwritten,
+are read at once.
 """
 
 import errno
@@ -13,7 +14,7 @@ import fcntl
 import os
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,6 +41,12 @@ _LEFT_OUT: Final = frozenset({".drafts", ".database-staging"})
 """Directories of the engine with what is not finished, which nobody reads."""
 
 _SOCKETS: Final = "socket-"
+
+_WHOLE: Final = (".parquet", ".idx")
+"""Endings of files of the engine that get their name when they are complete, and are never changed under it.
+
+Most files are such, and are opened before the moment.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,7 @@ def take_point(place: Place, *, paused: AbstractContextManager[None]) -> Iterato
     """
     _allow_all_files()
     with ExitStack() as open_files:
+        before = _opened_before(place, open_files)
         with ExitStack() as held:
             store = held.enter_context(WriterLock(place.store))
             begun = time.monotonic()
@@ -133,7 +141,7 @@ def take_point(place: Place, *, paused: AbstractContextManager[None]) -> Iterato
                 held.enter_context(_locked(place.audit / _TRAIL_LOCK, _TRAIL_WITHIN))
             held.enter_context(paused)
             snapshot = open_files.enter_context(closing(store.snapshot()))
-            files, empty = _held_files(place, open_files)
+            files, empty = _held_files(place, before, open_files)
             made = datetime.now(UTC)
         seconds = time.monotonic() - begun
         yield Point(made, snapshot, files, empty, seconds)
@@ -176,26 +184,49 @@ def _locked(path: Path, seconds: float) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _held_files(place: Place, stack: ExitStack) -> tuple[Sequence[HeldFile], Sequence[str]]:
+def _opened_before(place: Place, stack: ExitStack) -> Mapping[str, tuple[int, HeldFile]]:
+    """Open what is never changed under its name, and return each path with its inode and its file.
+
+    A file that has this inode at the moment of the point is the same one: no other gets an inode that is open.
+    """
+    found: dict[str, tuple[int, HeldFile]] = {}
+    if place.engine is None or not place.engine.is_dir():
+        return found
+    root = str(place.engine)
+    for path, inode in _below(root):
+        if inode is not None and path.endswith(_WHOLE):
+            with suppress(FileNotFoundError):  # it was replaced meanwhile
+                descriptor = _open(path, stack)
+                status = os.fstat(descriptor)
+                found[path] = status.st_ino, HeldFile(f"{ENGINE}{path[len(root) :]}", status.st_size, descriptor)
+    return found
+
+
+def _held_files(
+    place: Place, before: Mapping[str, tuple[int, HeldFile]], stack: ExitStack
+) -> tuple[Sequence[HeldFile], Sequence[str]]:
     """Return all files except the store, and the directories that hold nothing."""
     files: list[HeldFile] = []
     empty: list[str] = []
     if place.factor_key is not None and place.factor_key.exists():
-        files.append(_held(place.factor_key, FACTOR_KEY, stack))
+        files.append(_held(str(place.factor_key), FACTOR_KEY, stack))
     for directory, name in ((place.audit, AUDIT), (place.engine, ENGINE)):
         if directory is None or not directory.is_dir():
             continue
-        for path, is_file in _below(directory):
-            below = f"{name}/{path.relative_to(directory).as_posix()}"
-            if is_file:
-                files.append(_held(path, below, stack))
-            elif path != directory:
-                empty.append(below)
+        root = str(directory)
+        for path, inode in _below(root):
+            known = before.get(path)
+            if inode is None:
+                empty += [f"{name}{path[len(root) :]}"] if path != root else []
+            elif known is not None and known[0] == inode and Path(path).lstat().st_size == known[1].size:
+                files.append(known[1])
+            else:
+                files.append(_held(path, f"{name}{path[len(root) :]}", stack))
     return files, empty
 
 
-def _below(directory: Path) -> Iterator[tuple[Path, bool]]:
-    """Yield the plain files of a directory, and the directories that hold nothing, each with whether it is a file.
+def _below(directory: str) -> Iterator[tuple[str, int | None]]:
+    """Yield the plain files of a directory, each with its inode, and the directories that hold nothing, without one.
 
     Locks and what is not finished are left out.
     """
@@ -203,35 +234,38 @@ def _below(directory: Path) -> Iterator[tuple[Path, bool]]:
         entries = sorted(found, key=lambda each: each.name)
     holds_nothing = True
     for each in entries:
-        path = Path(each.path)
         if each.is_dir(follow_symlinks=False):
             if each.name not in _LEFT_OUT and not each.name.startswith(_SOCKETS):
                 holds_nothing = False
-                yield from _below(path)
+                yield from _below(each.path)
         elif each.is_file(follow_symlinks=False) and each.name not in (_ENGINE_LOCK, _TRAIL_LOCK):
             holds_nothing = False
-            yield path, True
+            yield each.path, each.inode()
     if holds_nothing:
-        yield directory, False
+        yield directory, None
 
 
-def _held(path: Path, name: str, stack: ExitStack) -> HeldFile:
+def _held(path: str, name: str, stack: ExitStack) -> HeldFile:
     """Return a file: a small one with its content, another with its descriptor, which `stack` closes."""
+    with ExitStack() as own:
+        descriptor = _open(path, own)
+        size = os.fstat(descriptor).st_size
+        if size > _SMALL:
+            stack.push(own.pop_all())
+            return HeldFile(name, size, descriptor)
+        content = os.pread(descriptor, _SMALL, 0)
+    return HeldFile(name, len(content), content)
+
+
+def _open(path: str, stack: ExitStack) -> int:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
         if error.errno == errno.EMFILE:
             raise ConfigurationError("there are more files than this process may open: raise `ulimit -n`") from None
         raise
-    size = os.fstat(descriptor).st_size
-    if size > _SMALL:
-        stack.callback(os.close, descriptor)
-        return HeldFile(name, size, descriptor)
-    try:
-        content = os.pread(descriptor, _SMALL, 0)
-    finally:
-        os.close(descriptor)
-    return HeldFile(name, len(content), content)
+    stack.callback(os.close, descriptor)
+    return descriptor
 
 
 def _allow_all_files() -> None:

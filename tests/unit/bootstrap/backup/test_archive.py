@@ -50,7 +50,8 @@ def test_the_file_is_a_tar_that_others_can_read() -> None:
     with tarfile.open(fileobj=io.BytesIO(written())) as tar:
         assert tar.getnames() == ["backup.json", "00000000", "00000001", "00000002", "00000003", "digests.json"]
         content = tar.extractfile("00000003")
-        assert content is not None and content.read() == FILES["engine/collections/a/x"]
+        assert content is not None
+        assert content.read() == FILES["engine/collections/a/x"]
         digests = tar.extractfile("digests.json")
         assert digests is not None
         assert msgspec.json.decode(digests.read()) == [hashlib.sha256(each).hexdigest() for each in FILES.values()]
@@ -147,7 +148,7 @@ def test_a_size_alone_takes_no_memory() -> None:
 
 def test_another_format_is_refused_with_the_version_that_made_it() -> None:
     head = {**msgspec.to_builtins(head_of([("store.db", 0)])), "format": 2, "version": "9.1", "more": "x"}
-    with pytest.raises(BackupInvalid, match="made by Kiteward 9.1 in format 2"):
+    with pytest.raises(BackupInvalid, match=r"made by Kiteward 9\.1 in format 2"):
         ArchiveReader(io.BytesIO(with_head(head)))
 
 
