@@ -200,7 +200,7 @@ class Trial:
         for chain, least, most in zip(self._chains, before, after, strict=True):
             keys = rows[chain.name]
             assert keys == list(range(len(keys))), f"{chain.name}: rows are missing in between"
-            assert len(keys) % BATCH == 0, f"{chain.name}: rows of one request are not all there"
+            assert len(keys) % BATCH == 0, f"{chain.name}: of {len(keys)} rows, those of one request are not all there"
             written, made = len(keys) // BATCH, sum(name.startswith(f"{chain.name}_") for name in roles)
             assert {f"{chain.name}_{number}" for number in range(made)} <= roles
             assert 0 <= written - made <= 1, f"{chain.name}: {written} writes and {made} roles are not of one moment"

@@ -9,7 +9,7 @@ database = open_database(sys.argv[1], "batch")
 found = {}
 for name in database.list_collections():
     collection = database.get_collection(name)
-    rows = collection.query("id >= 0", output_fields=["id"], limit=16384)
+    rows = collection.query("id >= 0", output_fields=["id"])
     found[name] = sorted(int(row["id"]) for row in rows)
 database.close()
 print(json.dumps(found))
