@@ -41,7 +41,7 @@ uv_locked = $(uv) --quiet --require-hashes --python
 environments := $(venv) $(clients) $(milvus) $(envoy) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
-.PHONY: help serve unit test check-deploy fuzz row-policies replicas replica-faults token-rotation audit check format settings-table request-fields stubs bench bench-quick bench-bounds bench-pass-through bench-workers lock clean remake
+.PHONY: help serve unit test check-deploy fuzz row-policies replicas replica-faults backup-faults token-rotation audit check format settings-table request-fields stubs bench bench-quick bench-bounds bench-pass-through bench-workers lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -85,6 +85,12 @@ FAULTS ?= 1000
 
 replica-faults: $(venv)/.dev-ready ## make 1,000 faults of databases, servers, connections and clocks; FAULTS says how many
 	$(bin)/python -m tests.replicas.faults --number $(FAULTS) $(ARGS)
+
+# ARGS='--seed N' repeats what is killed, though not when, and '--directory DIRECTORY' keeps the files.
+BACKUPS ?= 200
+
+backup-faults: $(venv)/.dev-ready ## make 200 backups of a server under writes, and kill both at random; BACKUPS says how many
+	$(bin)/python -m tests.faults.backups --number $(BACKUPS) $(ARGS)
 
 # ARGS='--rotations N --pause SECONDS' makes it longer, '--seed N' repeats which request carries which token.
 token-rotation: $(venv)/.dev-ready ## change the keys of a Keycloak under 1,000 requests a second; about five minutes

@@ -49,7 +49,9 @@ IMPORT_SCOPES = {
         "bcrypt", ("kiteward.authn.hashing",), "hashes imported from Milvus, verified once and replaced"
     ),
     "cryptography": ImportScope(
-        "cryptography", ("kiteward.authn.sealing",), "one place seals what the store must not reveal"
+        "cryptography",
+        ("kiteward.authn.sealing", "kiteward.bootstrap.backup.sealed_file"),
+        "one place seals what the store must not reveal, and one seals whole files, chunk by chunk",
     ),
     "google.protobuf": ImportScope(
         "protobuf",
@@ -76,9 +78,11 @@ IMPORT_SCOPES = {
             "kiteward.iam.policy_files",
             "kiteward.gateway.audit_details",
             "kiteward.audit",
+            "kiteward.bootstrap.backup",
+            "kiteward.cli.backup",
         ),
-        "JSON ends where REST ends; our own operations and policies as code are defined in it, and the audit trail is "
-        "written in it",
+        "JSON ends where REST ends; our own operations and policies as code are defined in it, and the audit trail and "
+        "backups are written in it",
     ),
     "ngh2": ImportScope(
         "ngh2", ("kiteward.net.http2.session",), "alpha: one module holds it, and its tests are the contract"

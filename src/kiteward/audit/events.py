@@ -51,6 +51,8 @@ class Event(Enum):
     WRITABLE_AGAIN = (9009, "system")
     EXPORT_LOST = (9010, "system")
     STORED_EXPIRED = (9011, "system")
+    BACKUP = (9012, "system")
+    RESTORED = (9013, "system")
 
     def __init__(self, code: int, kind: str) -> None:
         self.code = code

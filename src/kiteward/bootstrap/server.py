@@ -18,6 +18,7 @@ from kiteward.authn.sessions import MemorySessions
 from kiteward.authn.shared_throttle import RULES
 from kiteward.authn.stored_sessions import StoredSessions
 from kiteward.bootstrap.activity import services_of_server
+from kiteward.bootstrap.backup.control import listen_for_backups
 from kiteward.bootstrap.components import (
     AccessControl,
     dialect_of,
@@ -280,6 +281,7 @@ async def _start_engine(
     else:
         engine = await RemoteEngine.start(settings.engine)
     stack.push_async_callback(engine.close)
+    await listen_for_backups(stack, settings, engine)
     return InstrumentedEngine(engine, telemetry)
 
 

@@ -1,5 +1,6 @@
 """Reviews the store for the doctor: whether it can be used, and what is unsafe in it. It changes nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,9 @@ from kiteward.config.settings import Settings
 from kiteward.domain.errors import StoreUnavailable
 from kiteward.domain.identity import ROOT
 from kiteward.store.base import Store
+from kiteward.store.database_file import defects_of
 from kiteward.store.postgresql.settings import PostgresqlSettings
+from kiteward.store.revisions import require_known
 from kiteward.store.sql import SqlStore
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ async def review_file(path: Path, settings: Settings) -> Review:
     """
     store = await SqlStore.open(path)
     try:
+        defects = await asyncio.to_thread(defects_of, path)
+        if defects:
+            return Review(faults=tuple(f"{each}: restore a backup" for each in defects))
         return await _review(store, settings)
     finally:
         await store.close()
@@ -44,6 +50,7 @@ async def review_postgresql(database: PostgresqlSettings, settings: Settings) ->
     unsafe = tuple(unsafe_connection(database))
     try:
         facts = await examine(database)
+        require_known(facts.tables)
     except StoreUnavailable as error:
         return Review(faults=(str(error),), unsafe=unsafe)
     tls = "without TLS" if database.tls.mode == "disable" else f"with TLS, sslmode={database.tls.mode}"

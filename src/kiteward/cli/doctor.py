@@ -217,7 +217,7 @@ def _stored_file(settings: Settings) -> Review:
         unsafe.append(f"the data directory {directory} cannot be read to check the password of root: run as its owner")
         return Review(unsafe=tuple(unsafe))
     except (OSError, KitewardError) as error:
-        return Review(unsafe=(*unsafe, f"the password of root cannot be checked: {error}"))
+        return Review(faults=(str(error),), unsafe=tuple(unsafe))
     return replace(review, present=True, unsafe=(*unsafe, *review.unsafe))
 
 

@@ -42,6 +42,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "policy": {"policy": "export, plan and apply the policy as a file"},
         "import_policy": {"import": "import users, roles, grants and groups from a running Milvus"},
         "store": {"store": "move the store to another database"},
+        "backup": {"backup": "back up a data directory while it is served, and restore it"},
         "audit": {"audit": "verify, read and export the audit trail"},
         "access": {
             "explain": "explain whether a user or API key may do something, and why",

@@ -14,7 +14,12 @@ from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
 STORE_FILE: Final = "store.db"
 """The name of the database file of the store, where it is a file."""
 
-_LOCK: Final = "LOCK"
+UNFINISHED: Final = ".restoring"
+"""The name of the folder that a restore fills; while it is there, nothing uses the directory."""
+
+LOCK: Final = "LOCK"
+"""The name of the file by which a directory is held. It stays when the directory is released."""
+
 _DIRECTORY_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
 _PID_BYTES: Final = 32
@@ -38,10 +43,15 @@ class DataDirectory:
         One that was absent or empty is removed again if the `with` block ends with an error before `keep` is called.
 
         Raises:
-            ConfigurationError: it is no directory, belongs to another user, or cannot be created.
+            ConfigurationError: it is no directory, belongs to another user, cannot be created, or is being restored.
             DataDirectoryHeld: another server holds it; the message names the directory and that server's process id.
         """
         held = cls(Path(path).absolute())
+        if (held.path / UNFINISHED).exists():
+            raise ConfigurationError(
+                f"a restore into `{held.path}` is running or was interrupted: wait for it, or empty the directory and "
+                "restore again"
+            )
         try:
             held.path.parent.mkdir(parents=True, exist_ok=True)
             held._new = not held.path.exists() or not any(held.path.iterdir())
@@ -57,7 +67,7 @@ class DataDirectory:
     @staticmethod
     def is_one(path: Path) -> bool:
         """Return whether a directory has been a data directory: a server has held it."""
-        return (path / _LOCK).exists()
+        return (path / LOCK).exists()
 
     @property
     def path(self) -> Path:
@@ -134,7 +144,7 @@ def _take_lock(directory: Path) -> int:
         DataDirectoryHeld: another server holds it.
         OSError: the lock file cannot be written.
     """
-    lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+    lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.fchmod(lock, _FILE_MODE)

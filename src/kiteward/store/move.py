@@ -24,7 +24,7 @@ _CHUNK: Final = 1000
 
 _LARGEST: Final = 2**256
 
-_LEFT: Final = frozenset(
+LEFT: Final = frozenset(
     {
         schema.replicas,
         schema.locks,
@@ -78,7 +78,7 @@ async def move(source: Backend, target: Backend, progress: Progress) -> dict[str
     with translated("moved"):
         async with source.alone() as reading, target.alone() as writing:
             await _require_empty(writing, target.place)
-            tables = [table for table in schema.metadata.sorted_tables if table not in _LEFT]
+            tables = [table for table in schema.metadata.sorted_tables if table not in LEFT]
             moved = {table: await _copy(table, reading, writing, progress) for table in tables}
             await _continue_numbers(writing)
             await _compare(moved, writing)

@@ -1,11 +1,11 @@
 """Brings the tables of a database to the version this program knows, by the Alembic revisions in `versions`."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, Text, column, inspect, select, table
 
 from kiteward.domain.errors import StoreUnavailable
+from kiteward.store.revisions import known, require_known
 from kiteward.store.statements import broken_references
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _AT: Final = table("alembic_version", column("version_num", Text))
 
 def newest() -> str:
     """Return the name of the newest revision, which the tables of a current store are at."""
-    return _known()[-1]
+    return known()[-1]
 
 
 def upgrade(connection: Connection) -> None:
@@ -29,11 +29,7 @@ def upgrade(connection: Connection) -> None:
     present = revision(connection)
     if present == newest():
         return
-    if present is not None and present not in _known():
-        raise StoreUnavailable(
-            f"the store was written by a newer version of Kiteward (tables at `{present}`): "
-            "run that version or restore a backup"
-        )
+    require_known(present)
     _run(connection)
     if broken_references(connection):
         raise StoreUnavailable("migrating the store to this version would leave references broken; nothing was changed")
@@ -59,8 +55,3 @@ def _run(connection: Connection) -> None:
     from alembic import command  # noqa: PLC0415  as above
 
     command.upgrade(config_for(connection), "head")
-
-
-def _known() -> list[str]:
-    """Return the revisions that this program knows, oldest first: the numbers that their files begin with."""
-    return sorted(path.name.partition("_")[0] for path in (Path(__file__).parent / "versions").glob("[0-9]*.py"))

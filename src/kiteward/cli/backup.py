@@ -1,0 +1,241 @@
+"""`kiteward backup`: make backups of a data directory while it is served, verify them, and restore them."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from kiteward.cli.options import add_configuration, exit_status_of, settings_of
+
+if TYPE_CHECKING:
+    from kiteward.domain.identity import Secret
+
+_SECONDS: Final = 1.0
+"""Seconds between two lines about the same work."""
+
+_WARNING: Final = (
+    "users, passwords, second factors, roles, grants and keys are those of {made}: what was revoked, changed or "
+    "deleted later is undone"
+)
+
+
+class _Progress:
+    """Prints on standard error how far the work is: a line for each part when it is done, and one a second before."""
+
+    def __init__(self) -> None:
+        self._printed = time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done < total and now - self._printed >= _SECONDS:
+            self._printed = now
+            print(f"{what}: {done:,} of {total:,}", file=sys.stderr, flush=True)
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the command to the command line."""
+    group = commands.add_parser("backup", help="back up a data directory while it is served, and restore it")
+    group = group.add_subparsers(required=True, metavar="COMMAND")
+    _add_create(group)
+    _add_list(group)
+    _add_verify(group)
+    _add_restore(group)
+    parser = group.add_parser(
+        "key",
+        help="make a key file for sealed backups",
+        description="Write a new random key to a new file, for --key-file. Who has it can read the backups; without "
+        "it, nobody can.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file; must not exist")
+    parser.set_defaults(run=_running(_key))
+
+
+def _add_create(group: Any) -> None:
+    parser = group.add_parser(
+        "create",
+        help="make a backup, while a server runs or not",
+        description="Write store, audit trail and the embedded engine's data, as they are at one moment, to one file. "
+        "Writes wait for a moment.",
+    )
+    parser.add_argument(
+        "--to",
+        required=True,
+        type=Path,
+        metavar="PATH",
+        help="a new file; or a directory, for a file named by its time",
+    )
+    parser.add_argument(
+        "--without-rows",
+        action="store_true",
+        help="where the rows are in a Milvus behind: back up store and audit trail alone",
+    )
+    _add_key(parser)
+    add_configuration(parser)
+    parser.set_defaults(run=_running(_create))
+
+
+def _add_list(group: Any) -> None:
+    parser = group.add_parser(
+        "list",
+        help="list the backups in a directory",
+        description="List the backups in a directory, oldest first, as they describe themselves; `verify` proves it.",
+    )
+    parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="the directory")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_running(_list))
+
+
+def _add_verify(group: Any) -> None:
+    parser = group.add_parser(
+        "verify",
+        help="check that a backup is whole",
+        description="Check every byte against the digests, the store, the references of the engine's data and the "
+        "audit trail's chain. Exit status 1 if anything is wrong.",
+    )
+    parser.add_argument("path", type=Path, metavar="PATH", help="the backup")
+    _add_key(parser)
+    parser.set_defaults(run=_running(_verify))
+
+
+def _add_restore(group: Any) -> None:
+    parser = group.add_parser(
+        "restore",
+        help="restore a backup to a new data directory",
+        description="Restore a backup to a new or empty directory. Sessions, sign-ins in progress and keys from token "
+        "exchange end, and tokens of identity providers issued before now count no longer.",
+    )
+    parser.add_argument("path", type=Path, metavar="PATH", help="the backup")
+    parser.add_argument("--data-dir", required=True, type=Path, metavar="NEW", help="a new or empty directory")
+    parser.add_argument(
+        "--disable-keys", action="store_true", help="disable every API key: one may have been revoked since the backup"
+    )
+    parser.add_argument(
+        "--disable-users",
+        action="store_true",
+        help="disable every user except root: one may have been disabled or deleted since the backup",
+    )
+    _add_key(parser)
+    parser.set_defaults(run=_running(_restore))
+
+
+def _add_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help="the key of a sealed backup, as `kiteward backup key FILE` makes it",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _running(work: Callable[[argparse.Namespace], int | None]) -> Callable[[argparse.Namespace], int]:
+    return lambda arguments: exit_status_of(lambda: work(arguments))
+
+
+def _key_of(arguments: argparse.Namespace) -> "Secret | None":
+    """Return the key that the command line names, None without one.
+
+    Raises:
+        ConfigurationError: the file holds no key.
+    """
+    from kiteward.bootstrap.backup.sealed_file import read_key_file  # noqa: PLC0415  other commands do without
+
+    return None if arguments.key_file is None else read_key_file(arguments.key_file)
+
+
+def _create(arguments: argparse.Namespace) -> None:
+    from kiteward.bootstrap.backup.making import Order, make_backup  # noqa: PLC0415  other commands do without
+
+    order = Order(settings_of(arguments), arguments.to, _key_of(arguments), rows=not arguments.without_rows)
+    made = make_backup(order, _Progress())
+    if arguments.json:
+        return _print_json(made)
+    print(f"{made.file}: {made.bytes:,} bytes, {made.files:,} files, as of {made.made}\nsha256: {made.sha256}")
+    print(f"Writes waited for {made.paused_ms:g} ms.", file=sys.stderr)
+    if not made.sealed:
+        print(
+            "The backup holds password hashes, rows and the key of authenticator apps, and is not sealed: keep it "
+            "where only you may read, or use --key-file.",
+            file=sys.stderr,
+        )
+    return None
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from kiteward.bootstrap.backup.reading import list_backups  # noqa: PLC0415  other commands do without
+
+    found = list_backups(arguments.directory)
+    if arguments.json:
+        return _print_json(found)
+    for each in found:
+        sealed = "  sealed" if each.sealed else ""
+        state = (
+            f"unusable: {each.fault}" if each.fault else f"{each.made}  {each.bytes:,} bytes  Kiteward {each.version}"
+        )
+        print(f"{each.file}  {state}{sealed}")
+    if not found:
+        print("none")
+    return None
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from kiteward.bootstrap.backup.reading import verify_backup  # noqa: PLC0415  other commands do without
+
+    verified = verify_backup(arguments.path, _key_of(arguments), _Progress())
+    if arguments.json:
+        _print_json(verified)
+    else:
+        for finding in verified.findings:
+            print(finding)
+        if not verified.findings:
+            print(
+                f"{verified.file} is whole: {verified.files:,} files, {verified.bytes:,} bytes, as of {verified.made}"
+            )
+    return 1 if verified.findings else 0
+
+
+def _restore(arguments: argparse.Namespace) -> None:
+    from kiteward.bootstrap.backup.restoring import Order, restore_backup  # noqa: PLC0415  other commands do without
+
+    order = Order(
+        arguments.path,
+        arguments.data_dir,
+        _key_of(arguments),
+        disable_keys=arguments.disable_keys,
+        disable_users=arguments.disable_users,
+    )
+    restored = restore_backup(order, _Progress())
+    for finding in restored.findings:
+        print(f"warning: {finding}", file=sys.stderr)
+    print(f"warning: {_WARNING.format(made=restored.made)}", file=sys.stderr)
+    if restored.enabled_keys:
+        print(
+            f"warning: {restored.enabled_keys:,} API keys are enabled, also those that were revoked since; "
+            "--disable-keys disables all",
+            file=sys.stderr,
+        )
+    if arguments.json:
+        return _print_json(restored)
+    print(f"restored to {restored.directory}: {restored.files:,} files, as of {restored.made}")
+    return None
+
+
+def _key(arguments: argparse.Namespace) -> None:
+    from kiteward.bootstrap.backup.sealed_file import make_key_file  # noqa: PLC0415  other commands do without
+    from kiteward.domain.errors import ConfigurationError  # noqa: PLC0415  as above
+
+    try:
+        make_key_file(arguments.file)
+    except FileExistsError:
+        raise ConfigurationError(f"{arguments.file} exists: choose another name") from None
+    print(f"{arguments.file}: keep a copy of this key apart from the backups", file=sys.stderr)
+
+
+def _print_json(value: Any) -> None:
+    import json  # noqa: PLC0415  as above
+
+    import msgspec  # noqa: PLC0415  as above
+
+    print(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False))
