@@ -42,6 +42,8 @@ class KeptForm:
     @classmethod
     def read(cls, text: str) -> Self | None:
         """Return what a browser sends back; None for anything else than `text`."""
+        if not text:
+            return None
         try:
             user, fields = json.loads(text)
             kept = cls(str(user), {str(name): [str(value) for value in values] for name, values in fields.items()})

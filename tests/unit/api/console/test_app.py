@@ -269,7 +269,7 @@ async def test_files_that_pages_load_are_kept_by_browsers_until_they_change() ->
 
 async def test_of_whoever_is_not_known_little_is_read() -> None:
     async with browsing() as browser:
-        assert (await browser.post("sign-in", user="x" * 20_000)).status_code == 413
+        assert (await browser.post("sign-in", user="x" * 70_000)).status_code == 413
         assert (await browser.post("account", csrf="x" * 600_000)).status_code == 303
 
 
