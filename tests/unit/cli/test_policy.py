@@ -162,10 +162,10 @@ def test_a_server_is_planned_and_changed_too_with_what_needs_its_engine(
 
 
 def test_near_what_needs_the_engine_is_refused_with_its_line(ends: Ends, file: Path) -> None:
-    file.write_text("version: 1\nroles:\n  reader:\n    grants: [{privilege: Search, collection: docs}]\n")
+    file.write_text("version: 1\nrowPolicies:\n  - collection: docs\n    enforced: true\n")
     status, _, told = ends("plan", "-f", str(file))
     assert status == 1
-    assert told.endswith(f"{file}:4: roles.reader.grants[0]: there is no engine here{HINT}\n")
+    assert told.endswith(f"{file}:3: rowPolicies[0]: there is no engine here{HINT}\n")
 
 
 def test_the_schema_is_printed(ends: Ends) -> None:
