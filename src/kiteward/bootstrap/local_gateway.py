@@ -80,8 +80,11 @@ def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) 
     if create:
         require_first_password(settings)
     # A running server holds the directory. The store itself serialises writers of several processes.
-    with contextlib.nullcontext() if create else contextlib.suppress(DataDirectoryHeld):
+    try:
         return stack.enter_context(DataDirectory.hold(settings.data_dir))
+    except DataDirectoryHeld:
+        if create:
+            raise
     return DataDirectory(settings.data_dir.absolute())
 
 

@@ -45,8 +45,8 @@ def add_parsers(commands: Any) -> None:
     parser = group.add_parser(
         "key",
         help="make a key file for sealed backups",
-        description="Write a new random key to a new file, for --key-file. Who has it can read the backups; without "
-        "it, nobody can.",
+        description="Write a new random key to a new file, for --key-file. Whoever has it can read the backups; "
+        "without it, nobody can.",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the file; must not exist")
     parser.set_defaults(run=_running(_key))
@@ -140,13 +140,13 @@ def _key_of(arguments: argparse.Namespace) -> "Secret | None":
     Raises:
         ConfigurationError: the file holds no key.
     """
-    from kiteward.bootstrap.backup.sealed_file import read_key_file  # noqa: PLC0415  other commands do without
+    from kiteward.bootstrap.backup.sealed_file import read_key_file  # noqa: PLC0415  other commands do not load it
 
     return None if arguments.key_file is None else read_key_file(arguments.key_file)
 
 
 def _create(arguments: argparse.Namespace) -> None:
-    from kiteward.bootstrap.backup.making import Order, make_backup  # noqa: PLC0415  other commands do without
+    from kiteward.bootstrap.backup.making import Order, make_backup  # noqa: PLC0415  other commands do not load it
 
     order = Order(settings_of(arguments), arguments.to, _key_of(arguments), rows=not arguments.without_rows)
     made = make_backup(order, _Progress())
@@ -164,7 +164,7 @@ def _create(arguments: argparse.Namespace) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    from kiteward.bootstrap.backup.reading import list_backups  # noqa: PLC0415  other commands do without
+    from kiteward.bootstrap.backup.reading import list_backups  # noqa: PLC0415  other commands do not load it
 
     found = list_backups(arguments.directory)
     if arguments.json:
@@ -181,7 +181,7 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from kiteward.bootstrap.backup.reading import verify_backup  # noqa: PLC0415  other commands do without
+    from kiteward.bootstrap.backup.reading import verify_backup  # noqa: PLC0415  other commands do not load it
 
     verified = verify_backup(arguments.path, _key_of(arguments), _Progress())
     if arguments.json:
@@ -197,7 +197,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _restore(arguments: argparse.Namespace) -> None:
-    from kiteward.bootstrap.backup.restoring import Order, restore_backup  # noqa: PLC0415  other commands do without
+    from kiteward.bootstrap.backup.restoring import Order, restore_backup  # noqa: PLC0415  other commands do not load it
 
     order = Order(
         arguments.path,
@@ -223,7 +223,7 @@ def _restore(arguments: argparse.Namespace) -> None:
 
 
 def _key(arguments: argparse.Namespace) -> None:
-    from kiteward.bootstrap.backup.sealed_file import make_key_file  # noqa: PLC0415  other commands do without
+    from kiteward.bootstrap.backup.sealed_file import make_key_file  # noqa: PLC0415  other commands do not load it
     from kiteward.domain.errors import ConfigurationError  # noqa: PLC0415  as above
 
     try:

@@ -1,4 +1,4 @@
-"""HTTP without TLS on a port that takes TLS: such a client is told what to do instead."""
+"""HTTP without TLS on a port that takes TLS: the answer names what to do instead."""
 
 import asyncio
 import contextlib
