@@ -55,7 +55,8 @@ _OWN_ROWS: Final = {
     "-----": """
         ListUserAccounts CreateUserAccount DeleteUserAccount ResetPassword DisableUser EnableUser UnlockUser
         ListCollectionAccess ListMissingAccess ListUnusedAccess SearchAudit ExplainAuditLine ChangeGrants DescribeServer
-        ListServers ViewAsUser ExportPolicy PlanPolicy ApplyPolicy DescribeRole DeleteRole ListGrants DescribeActivity ReviewCredentials ListCollectionSizes
+        ListServers ViewAsUser ExportPolicy PlanPolicy ApplyPolicy DescribeRole DeleteRole ListGrants
+        DescribeActivity ReviewCredentials ListCollectionSizes
         MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
         SetTags DeleteTags ListTaggedUsers PreviewRows
         SetLimits DeleteLimits ListLimits ExchangeToken
