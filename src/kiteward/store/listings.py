@@ -3,7 +3,7 @@
 Texts are searched without regard to the case of ASCII letters, which both databases compare in the same way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -178,9 +178,14 @@ def _users_where(listing: UserListing) -> list[ColumnElement[bool]]:
     return where
 
 
-def keys_of(listing: KeyListing) -> tuple[Executable, Executable]:
-    """Return the statement that reads a part of a list of API keys, for `read_keys`, and one that counts."""
-    blocked = _blocked()
+def keys_of(listing: KeyListing, ended: Collection[str]) -> tuple[Executable, Executable]:
+    """Return the statement that reads a part of a list of API keys, for `read_keys`, and one that counts.
+
+    Args:
+        listing: selects them.
+        ended: the keys that descend from one that has ended, as `descended` returns them.
+    """
+    blocked = _blocked(ended)
     where = _keys_where(listing, blocked)
     chosen = select(_keys.key_id).where(*where)
     order = _order(listing.part, KEY_COLUMNS.get(listing.part.sort, _keys.key_id), _keys.key_id)
@@ -226,14 +231,40 @@ def _state_of(record: KeyRecord, *, blocked: bool, now: float) -> KeyState:
     return KeyState.EXPIRED if record.expires_at is not None and record.expires_at <= now else KeyState.ENABLED
 
 
-def _blocked() -> ColumnElement[bool]:
-    """Return whether a key, or what it descends from, is disabled or belongs to a blocked user, or its service is."""
-    sources = schema.api_keys.alias("sources")
-    ended = or_(not_(sources.c.enabled), sources.c.owner.in_(_BLOCKED_USERS))
-    first = select(sources.c.key_id).where(ended)
+def _blocked(ended: Collection[str]) -> ColumnElement[bool]:
+    """Return whether a key or its service belongs to a blocked user, or descends from what ended."""
     exchanged = schema.exchanged_keys.alias("exchanged").c
     served = exists().where(exchanged.key_id == _keys.key_id, exchanged.actor.in_(_BLOCKED_USERS))
-    return or_(_keys.key_id.in_(keys.with_descendants(_keys.key_id.in_(first), name="blocked")), served)
+    inherited = and_(_keys.made_by_key.is_not(None), _keys.key_id.in_(ended))
+    return or_(_keys.owner.in_(_BLOCKED_USERS), inherited, served)
+
+
+MADE: Final[Select[*tuple[Any, ...]]] = select(_keys.key_id, _keys.made_by_key).where(_keys.made_by_key.is_not(None))
+"""The keys that others were created with, for `descended`: usually few of all."""
+
+ENDED: Final[Select[*tuple[Any, ...]]] = select(_keys.key_id).where(
+    or_(not_(_keys.enabled), _keys.owner.in_(_BLOCKED_USERS)),
+    _keys.key_id.in_(select(schema.api_keys.alias("made").c.made_by_key)),
+)
+"""The keys with which others were created, and which are disabled or belong to a blocked user."""
+
+
+def descended(made: Rows, ended: Rows) -> frozenset[str]:
+    """Return the ids of the keys that descend from one that has ended, from the rows of `MADE` and `ENDED`.
+
+    A database would estimate a recursion at millions of rows, and take seconds to plan for them.
+    """
+    makers: dict[str, str] = dict(map(tuple, made))
+    gone = {key_id for (key_id,) in ended}
+    found: set[str] = set()
+    for key_id in makers:
+        lineage, maker = [key_id], makers.get(key_id)
+        while maker is not None and maker not in gone and maker not in found:
+            lineage.append(maker)
+            maker = makers.get(maker)
+        if maker is not None:
+            found.update(lineage)
+    return frozenset(found)
 
 
 def read_keys(rows: Rows, now: float) -> tuple[tuple[KeyRecord, KeyState], ...]:

@@ -185,7 +185,9 @@ class SqlStore:
         given = (listing.owner or "", listing.root or "", listing.key_id or "", listing.contains, listing.part.after)
         if not all(map(_can_be_stored, given)):
             return ListedKeys((), 0 if listing.part.counted else None)
-        rows, total = await self._listed(listing.part, listings.keys_of(listing))
+        made, ended = await self._reader.rows(listings.MADE, listings.ENDED)
+        statements = listings.keys_of(listing, listings.descended(made, ended))
+        rows, total = await self._listed(listing.part, statements)
         return ListedKeys(listings.read_keys(rows, listing.now), total)
 
     async def _listed(self, part: Slice, statements: tuple[Executable, Executable]) -> tuple[Rows, int | None]:
