@@ -67,8 +67,6 @@ class Change:
     def _form(self, request: ConsoleRequest, place: Place) -> Form:
         text, names = request.text, request.names
         fields = [Field(name, required=True) for name in self.fields]
-        if self.typed:
-            fields.append(Field("confirm", hint=text("explorer.type_name", name=names[self.typed]), required=True))
         return Form(
             text(f"{self.key}.title", **names),
             text(f"{self.key}.button"),
@@ -76,12 +74,13 @@ class Change:
             fields,
             effects=[text(f"{self.key}.effect", **names)],
             dangerous=bool(self.typed),
+            typed=names[self.typed] if self.typed else "",
         )
 
     def _errors(self, request: ConsoleRequest) -> dict[str, Reason]:
         empty = {name: request.complaint("field.needed") for name in self.fields if not request.form_text(name)}
-        if self.typed and request.form_text("confirm") != request.names[self.typed]:
-            return {**empty, "confirm": request.complaint("explorer.name_differs")}
+        if self.typed and request.form_text("typed_name") != request.names[self.typed]:
+            return {**empty, "typed_name": request.complaint("typed_name.differs")}
         return empty
 
 

@@ -112,8 +112,8 @@ async def drop(request: ConsoleRequest) -> Response:
     """Drop a database."""
     await _require_droppable(request)
     name = request.names["database"]
-    if request.form_text("confirm") != name:
-        return show(request, _dropping(request), {"confirm": request.complaint("explorer.name_differs")})
+    if request.form_text("typed_name") != name:
+        return show(request, _dropping(request), {"typed_name": request.complaint("typed_name.differs")})
     try:
         await request.client.call(messages.DropDatabaseRequest(db_name=name))
     except RequestRefused as error:
@@ -135,9 +135,9 @@ def _dropping(request: ConsoleRequest) -> Form:
         text("explorer_drop_database.title", name=name),
         text("explorer_drop_database.button"),
         path_below("collections"),
-        [Field("confirm", hint=text("explorer.type_name", name=name), required=True)],
         effects=[text("explorer_drop_database.effect")],
         dangerous=True,
+        typed=name,
     )
 
 

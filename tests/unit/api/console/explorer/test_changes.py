@@ -22,7 +22,7 @@ SENT: tuple[Sent, ...] = (
     ("new-partition", {"partition_name": "p"}, "CreatePartition", {"partition_name": "p"}, "explorer_new_partition"),
     ("partitions/p/load", {}, "LoadPartitions", {"partition_names": ["p"]}, "explorer_partition_load"),
     ("partitions/p/release", {}, "ReleasePartitions", {"partition_names": ["p"]}, "explorer_partition_release"),
-    ("partitions/p/drop", {"confirm": "p"}, "DropPartition", {"partition_name": "p"}, "explorer_partition_drop"),
+    ("partitions/p/drop", {"typed_name": "p"}, "DropPartition", {"partition_name": "p"}, "explorer_partition_drop"),
 )
 
 
@@ -39,7 +39,7 @@ async def test_every_change_sends_its_request_and_says_what_was_done() -> None:
         answer = await browser.send(f"{HERE}/rename", new_name="books")
         assert answer.headers["location"] == "/console/collections/default/books?done=explorer_rename"
         assert browser.harness.engine.databases["default"].collections == ["books"]
-        answer = await browser.send("collections/default/books/drop", confirm="books")
+        answer = await browser.send("collections/default/books/drop", typed_name="books")
         assert answer.headers["location"] == "/console/collections?done=explorer_drop&database=default"
         assert browser.harness.engine.databases["default"].collections == []
     covered = {operation for _, _, operation, _, _ in SENT} | {"RenameCollection", "DropCollection"}
@@ -50,8 +50,8 @@ async def test_what_is_lost_wants_its_name_typed() -> None:
     async with exploring() as browser:
         for path, name, operation in (("drop", "docs", "DropCollection"), ("partitions/p/drop", "p", "DropPartition")):
             for typed in ("", "other", name.upper()):
-                answer = await browser.send(f"{HERE}/{path}", confirm=typed)
-                assert (answer.status_code, "This is not the name." in answer.text) == (422, True)
+                answer = await browser.send(f"{HERE}/{path}", typed_name=typed)
+                assert (answer.status_code, 'id="typed_name-error"' in answer.text) == (422, True)
             assert not browser.harness.engine.called(operation)
 
 

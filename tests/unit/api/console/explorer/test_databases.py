@@ -49,9 +49,9 @@ async def test_a_database_is_created_and_dropped_when_its_name_is_typed() -> Non
         answer = await browser.send("new-database", database_name="fresh")
         assert answer.headers["location"] == "/console/collections?done=explorer_new_database&database=fresh"
         assert "/console/databases/fresh/drop" in (await browser.open("collections?database=fresh")).text
-        assert (await browser.send("databases/fresh/drop", confirm="other")).status_code == 422
+        assert (await browser.send("databases/fresh/drop", typed_name="other")).status_code == 422
         assert "fresh" in databases
-        assert (await browser.send("databases/fresh/drop", confirm="fresh")).status_code == 303
+        assert (await browser.send("databases/fresh/drop", typed_name="fresh")).status_code == 303
         assert "fresh" not in databases
         assert (await browser.open("databases/fresh/drop")).status_code == 404
 
@@ -59,5 +59,5 @@ async def test_a_database_is_created_and_dropped_when_its_name_is_typed() -> Non
 async def test_a_database_with_collections_is_kept_and_the_reason_is_shown() -> None:
     async with exploring() as browser:
         await research(browser, "papers")
-        answer = await browser.send("databases/research/drop", confirm="research")
+        answer = await browser.send("databases/research/drop", typed_name="research")
         assert (answer.status_code, "is not empty" in answer.text) == (422, True)

@@ -8,7 +8,7 @@ from kiteward.milvus import messages
 from kiteward.milvus.messages import milvus_pb2
 
 NAMES = {"{alias}": "other", "{partition}": "_default"}
-FORMS = {"new_name": "a", "alias": "a", "target": "a", "partition_name": "a", "confirm": "docs", "data": '{"id": 1}'}
+FORMS = {"new_name": "a", "alias": "a", "target": "a", "partition_name": "a", "typed_name": "docs", "data": '{"id": 1}'}
 
 
 def filled(path: str) -> str:
@@ -88,8 +88,8 @@ async def test_what_may_not_be_seen_is_not_found_like_what_is_not_there() -> Non
             for path in ("", "/rows", "/row?key=1", "/search", *(f"/{change.path}" for change in CHANGES)):
                 answer = await browser.open(f"collections/{collection}{path}")
                 assert answer.status_code == 404, (collection, path)
-                assert "secret" not in answer.text
-        assert (await browser.send("collections/default/secret/drop", confirm="secret")).status_code == 404
+                assert "secret" not in shown(answer.text)
+        assert (await browser.send("collections/default/secret/drop", typed_name="secret")).status_code == 404
         assert not browser.harness.engine.called("DropCollection")
 
 
@@ -99,7 +99,7 @@ async def test_creating_and_dropping_databases_and_collections_needs_the_privile
         for path in ("new-collection", "new-database", "databases/default/drop"):
             assert f"/console/{path}" not in page
             assert (await browser.open(path)).status_code == 403, path
-            form = {"collection_name": "a", "database": "default", "database_name": "a", "confirm": "default"}
+            form = {"collection_name": "a", "database": "default", "database_name": "a", "typed_name": "default"}
             sent = await browser.send(path, **form)
             assert sent.status_code == 403, path
         for operation in ("CreateCollection", "CreateDatabase", "DropDatabase"):
