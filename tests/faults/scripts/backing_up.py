@@ -1,4 +1,4 @@
-"""Makes a backup when it is told to: the imports, which take longest, are done by then.
+"""Makes a backup when a line comes: the imports, which take longest, are done by then.
 
 Prints `ready`, waits for a line, and runs `kiteward` with its arguments.
 """
