@@ -24,6 +24,11 @@ from kiteward.store.sql import SqlStore
 NEW_KEYS = "INSERT INTO api_keys VALUES"
 
 
+def key(key_id: str, *, enabled: int = 1) -> str:
+    """Return the row of an API key of emma."""
+    return f"('{key_id}', 'emma', '', '', 0, '', NULL, 0, '', {enabled}, {', '.join(['NULL'] * 7)})"
+
+
 def execute(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         for statement in statements:
@@ -96,7 +101,7 @@ def test_what_ended_since_does_not_come_back(settings: Settings, tmp_path: Path)
         "INSERT INTO sign_in_tickets VALUES ('digest', 'emma', '', '', '', '', 9e9)",
         "INSERT INTO federated_identities VALUES ('emma', 'https://id.example', 'sub', 0, '{}')",
         "INSERT INTO token_cutoffs VALUES ('https://other.example', '', 5), ('https://id.example', 'emma', 7)",
-        f"{NEW_KEYS} ('kept', 'emma', '', '', 0, '', NULL, 0, '', 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL), ('exchanged', 'emma', '', '', 0, '', NULL, 0, '', 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+        f"{NEW_KEYS} {key('kept')}, {key('exchanged')}",
         "INSERT INTO exchanged_keys (key_id, actor, kept_tags) VALUES ('exchanged', 'root', '{}')",
     )
     backed_up(settings, tmp_path / "b")
@@ -115,7 +120,7 @@ def test_what_ended_since_does_not_come_back(settings: Settings, tmp_path: Path)
 def test_keys_and_users_are_disabled_where_that_is_wanted(settings: Settings, tmp_path: Path) -> None:
     execute(
         settings.data_dir / "store.db",
-        f"{NEW_KEYS} ('one', 'emma', '', '', 0, '', NULL, 0, '', 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL), ('two', 'emma', '', '', 0, '', NULL, 0, '', 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+        f"{NEW_KEYS} {key('one')}, {key('two', enabled=0)}",
     )
     backed_up(settings, tmp_path / "b")
     done = restored(tmp_path / "b", tmp_path / "new", disable_keys=True, disable_users=True)
