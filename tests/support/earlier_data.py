@@ -2,7 +2,7 @@
 
 It runs the server of that version from its commit, in this environment, and packs what the server leaves. Done once for
 each released version; what it packs is kept in the repository, so that a test needs neither the commit nor its server.
-All passwords in it are made up for it, and its API key is accepted nowhere else.
+All passwords in it are made up for it, and its API key is accepted by nothing else.
 """
 
 import json
@@ -143,7 +143,7 @@ def _environment(tree: Path) -> dict[str, str]:
 
 
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Return a member without names of this machine; None for sockets and locks."""
+    """Return a member without what describes this machine; None for sockets and locks."""
     if not (member.isfile() or member.isdir()) or "/socket-" in member.name:
         return None
     member.uid = member.gid = 0

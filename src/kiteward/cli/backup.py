@@ -2,36 +2,21 @@
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kiteward.cli.options import add_configuration, exit_status_of, settings_of
+from kiteward.cli.output import print_json
+from kiteward.cli.progress import Progress, add_progress
 
 if TYPE_CHECKING:
     from kiteward.domain.identity import Secret
-
-_SECONDS: Final = 1.0
-"""Seconds between two lines about the same work."""
 
 _WARNING: Final = (
     "users, passwords, second factors, roles, grants and keys are those of {made}: what was revoked, changed or "
     "deleted later is undone"
 )
-
-
-class _Progress:
-    """Prints on standard error how far the work is: a line for each part when it is done, and one a second before."""
-
-    def __init__(self) -> None:
-        self._printed = time.monotonic()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if done < total and now - self._printed >= _SECONDS:
-            self._printed = now
-            print(f"{what}: {done:,} of {total:,}", file=sys.stderr, flush=True)
 
 
 def add_parsers(commands: Any) -> None:
@@ -128,6 +113,7 @@ def _add_key(parser: argparse.ArgumentParser) -> None:
         help="the key of a sealed backup, as `kiteward backup key FILE` makes it",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_progress(parser)
 
 
 def _running(work: Callable[[argparse.Namespace], int | None]) -> Callable[[argparse.Namespace], int]:
@@ -149,7 +135,7 @@ def _create(arguments: argparse.Namespace) -> None:
     from kiteward.bootstrap.backup.making import Order, make_backup  # noqa: PLC0415  other commands do not load it
 
     order = Order(settings_of(arguments), arguments.to, _key_of(arguments), rows=not arguments.without_rows)
-    made = make_backup(order, _Progress())
+    made = make_backup(order, Progress(asked=arguments.progress))
     if arguments.json:
         return _print_json(made)
     print(f"{made.file}: {made.bytes:,} bytes, {made.files:,} files, as of {made.made}\nsha256: {made.sha256}")
@@ -183,7 +169,7 @@ def _list(arguments: argparse.Namespace) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     from kiteward.bootstrap.backup.reading import verify_backup  # noqa: PLC0415  other commands do not load it
 
-    verified = verify_backup(arguments.path, _key_of(arguments), _Progress())
+    verified = verify_backup(arguments.path, _key_of(arguments), Progress(asked=arguments.progress))
     if arguments.json:
         _print_json(verified)
     else:
@@ -206,7 +192,7 @@ def _restore(arguments: argparse.Namespace) -> None:
         disable_keys=arguments.disable_keys,
         disable_users=arguments.disable_users,
     )
-    restored = restore_backup(order, _Progress())
+    restored = restore_backup(order, Progress(asked=arguments.progress))
     for finding in restored.findings:
         print(f"warning: {finding}", file=sys.stderr)
     print(f"warning: {_WARNING.format(made=restored.made)}", file=sys.stderr)
@@ -234,8 +220,6 @@ def _key(arguments: argparse.Namespace) -> None:
 
 
 def _print_json(value: Any) -> None:
-    import json  # noqa: PLC0415  as above
-
     import msgspec  # noqa: PLC0415  as above
 
-    print(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False))
+    print_json(msgspec.to_builtins(value))

@@ -92,7 +92,7 @@ class WriterLock:
         self._path = path
 
     def __enter__(self) -> Self:
-        """Wait until no transaction writes, and start none.
+        """Wait until no transaction writes, and keep others from writing.
 
         Raises:
             StoreUnavailable: the file cannot be locked.

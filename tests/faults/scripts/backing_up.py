@@ -1,4 +1,4 @@
-"""Makes a backup on demand: the imports, which take longest, are done by then.
+"""Makes a backup when a line comes: the imports, which take longest, are done by then.
 
 Prints `ready`, waits for a line, and runs `kiteward` with its arguments.
 """

@@ -21,8 +21,12 @@ from kiteward.domain.errors import ConfigurationError, StoreUnavailable
 from kiteward.store.data_directory import UNFINISHED, DataDirectory
 from kiteward.store.sql import SqlStore
 
-COLUMNS = "key_id, owner, digest, description, created_at, created_by, narrowed, networks, enabled"
-NEW_KEYS = f"INSERT INTO api_keys ({COLUMNS}) VALUES"
+NEW_KEYS = "INSERT INTO api_keys VALUES"
+
+
+def key(key_id: str, *, enabled: int = 1) -> str:
+    """Return the row of an API key of emma."""
+    return f"('{key_id}', 'emma', '', '', 0, '', NULL, 0, '', {enabled}, {', '.join(['NULL'] * 7)})"
 
 
 def execute(path: Path, *statements: str) -> None:
@@ -97,7 +101,7 @@ def test_what_ended_since_does_not_come_back(settings: Settings, tmp_path: Path)
         "INSERT INTO sign_in_tickets VALUES ('digest', 'emma', '', '', '', '', 9e9)",
         "INSERT INTO federated_identities VALUES ('emma', 'https://id.example', 'sub', 0, '{}')",
         "INSERT INTO token_cutoffs VALUES ('https://other.example', '', 5), ('https://id.example', 'emma', 7)",
-        f"{NEW_KEYS} ('kept', 'emma', '', '', 0, '', 0, '', 1), ('exchanged', 'emma', '', '', 0, '', 0, '', 1)",
+        f"{NEW_KEYS} {key('kept')}, {key('exchanged')}",
         "INSERT INTO exchanged_keys (key_id, actor, kept_tags) VALUES ('exchanged', 'root', '{}')",
     )
     backed_up(settings, tmp_path / "b")
@@ -116,7 +120,7 @@ def test_what_ended_since_does_not_come_back(settings: Settings, tmp_path: Path)
 def test_keys_and_users_are_disabled_where_that_is_wanted(settings: Settings, tmp_path: Path) -> None:
     execute(
         settings.data_dir / "store.db",
-        f"{NEW_KEYS} ('one', 'emma', '', '', 0, '', 0, '', 1), ('two', 'emma', '', '', 0, '', 0, '', 0)",
+        f"{NEW_KEYS} {key('one')}, {key('two', enabled=0)}",
     )
     backed_up(settings, tmp_path / "b")
     done = restored(tmp_path / "b", tmp_path / "new", disable_keys=True, disable_users=True)
