@@ -22,6 +22,7 @@ from kiteward.domain.identity import CredentialReach
 from kiteward.domain.naming import NamingRules
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.engine.base import Engine
+from kiteward.iam.first_steps import FirstSteps
 from kiteward.iam.scim.settings import ScimSettings
 from kiteward.iam.settings import ExchangeRules, KeyRules, Limits
 from kiteward.store.base import Store
@@ -265,6 +266,7 @@ class Services:
         audit: reports the state of the audit trail.
         servers: returns the servers that work with the store.
         issuers: the identity providers whose tokens are accepted, by name.
+        first_steps: what is left to do on a new server.
     """
 
     store: Store
@@ -291,6 +293,7 @@ class Services:
     audit: Callable[[], AuditState] = AuditState
     servers: Callable[[], Awaitable[Servers]] = unknown_servers
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
+    first_steps: FirstSteps = field(default_factory=FirstSteps)
 
     @property
     def principals(self) -> PrincipalLookup:
