@@ -8,7 +8,7 @@
 - `sharing.py`: what concerns other servers on the same store.
 - `local_gateway.py`: a gateway on the store alone, for the command line; `policy_import.py` imports into it.
 - `store.py`, `store_move.py`: opens the store that the settings name, and moves one to another database.
-- `review.py`, `*_review.py`: what the doctor says about the store, a remote engine and identity providers.
+- `review.py`, `store_review.py`, `engine_review.py`, `issuer_review.py`, `sign_in_review.py`: what the doctor says.
 - `first_start.py`: what a first start creates. `start_checks.py`: checks of the first password and of the address.
 
 The only folder that builds the whole graph of objects. It handles no requests and makes no decisions.

@@ -79,13 +79,13 @@ def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) 
         raise ConfigurationError(f"{settings.data_dir} is not a data directory: give --data-dir")
     if create:
         require_first_password(settings)
-    # A running server holds the directory. The store itself serialises writers of several processes.
     try:
+        # The store itself serialises writers of several processes.
         return stack.enter_context(DataDirectory.hold(settings.data_dir))
-    except DataDirectoryHeld:
+    except DataDirectoryHeld:  # by a running server
         if create:
             raise
-    return DataDirectory(settings.data_dir.absolute())
+        return DataDirectory(settings.data_dir.absolute())
 
 
 async def _open_access_control(

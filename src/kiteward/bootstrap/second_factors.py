@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,9 @@ def open_factors(settings: Settings, store: Store) -> SecondFactors:
     Raises:
         ConfigurationError: the key in the data directory cannot be read or written.
     """
+    if settings.console.factors.passkeys is not None:
+        # Loaded now: in the first request that needs it, it would delay all others.
+        import_module("kiteward.authn.second_factor.passkeys")
     throttle = Throttle(alone=not store.shared)
     return SecondFactors(
         store,

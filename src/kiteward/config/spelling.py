@@ -1,7 +1,7 @@
 """Suggestions for misspelt keys."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 _MOST: Final = 2
 """Letters that may be wrong: put in, left out, replaced, or swapped with their neighbour."""
@@ -23,7 +23,7 @@ def closest(given: str, known: Iterable[str]) -> str | None:
     return ranked[0][1] if ranked and ranked[0][0] <= most else None
 
 
-def misspelt(document: Mapping[str, object], known: frozenset[str], sections: frozenset[str]) -> Mapping[str, str]:
+def misspelt(document: Mapping[Any, object], known: frozenset[str], sections: frozenset[str]) -> Mapping[str, str]:
     """Return the keys of Milvus's sections that are probably misspellings of keys that are read, and of which.
 
     Most keys of a `milvus.yaml` are not read here, so that an unknown one is no error.

@@ -23,6 +23,7 @@ from kiteward.domain.identity import CredentialReach
 from kiteward.domain.naming import NamingRules
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.engine.base import Engine
+from kiteward.iam.first_steps import FirstSteps
 from kiteward.iam.scim.settings import ScimSettings
 from kiteward.iam.settings import ExchangeRules, KeyRules, Limits
 from kiteward.store.base import Store
@@ -295,6 +296,7 @@ class Services:
         issuers: the identity providers whose tokens are accepted, by name.
         activity: what this process did in the last hour and day.
         refusals: whose requests it refused.
+        first_steps: what is left to do on a new server.
     """
 
     store: Store
@@ -324,6 +326,7 @@ class Services:
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
     activity: Activity = field(default_factory=Activity)
     refusals: RefusalCounts = field(default_factory=RefusalCounts)
+    first_steps: FirstSteps = field(default_factory=FirstSteps)
 
     @property
     def principals(self) -> PrincipalLookup:

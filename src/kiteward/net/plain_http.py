@@ -51,7 +51,12 @@ async def _first_byte(accepted: socket.socket) -> bytes:
     """Return the first byte that a client sends, and leave it to be read again; empty if it sends none."""
     loop = asyncio.get_running_loop()
     readable = loop.create_future()
-    loop.add_reader(accepted.fileno(), lambda: readable.done() or readable.set_result(None))
+
+    def note() -> None:
+        if not readable.done():
+            readable.set_result(None)
+
+    loop.add_reader(accepted.fileno(), note)
     try:
         await readable
     finally:

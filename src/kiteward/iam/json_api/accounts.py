@@ -13,6 +13,7 @@ from kiteward.domain.identity import CredentialReach, Secret, SignInStep
 from kiteward.iam import passwords, users
 from kiteward.iam.access import grants_of
 from kiteward.iam.caller import is_administrator
+from kiteward.iam.first_steps import FirstStep
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
 from kiteward.iam.json_api.listing import ListArguments, next_of, part_of, state_of
 from kiteward.iam.json_api.shapes import HeldGrant, moment
@@ -26,6 +27,8 @@ class Me(Outcome):
 
     `enrolmentDue` says that a second factor for the console must be enrolled before anything else.
     `actor` is the service that acts for the user with the key of a token exchange; null for any other credential.
+    `firstSteps` says to administrators what is left to do on a new server: `rootPassword` while `root` has the default
+    password, `user` while there is no other user.
     """
 
     user_name: str
@@ -35,6 +38,7 @@ class Me(Outcome):
     administrator: bool
     roles: list[str]
     grants: list[HeldGrant]
+    first_steps: list[FirstStep]
     key_id: str | None = None
     expires_at: datetime | None = None
     actor: str | None = None
@@ -138,17 +142,19 @@ class IssuedPassword(Outcome):
     old_password_valid_until: datetime | None = None
 
 
-async def who_am_i(_services: Services, request: Request, _arguments: Arguments) -> Me:
+async def who_am_i(services: Services, request: Request, _arguments: Arguments) -> Me:
     """Return who the caller is and what it holds."""
-    principal, key = request.principal, request.principal.key
+    principal, key, administrator = request.principal, request.principal.key, is_administrator(request)
+    left = await services.first_steps.left(services.store, services.hasher) if administrator else ()
     return Me(
         user_name=principal.user_name,
         credential="password" if principal.credential.startswith("password:") else principal.credential,
         one_time_password=principal.one_time,
         enrolment_due=principal.step is SignInStep.ENROLMENT,
-        administrator=is_administrator(request),
+        administrator=administrator,
         roles=sorted(principal.roles),
         grants=[HeldGrant.of(grant) for grant in grants_of(principal, request.snapshot)],
+        first_steps=list(left),
         key_id=key.key_id if key else None,
         expires_at=moment(key.expires_at) if key else None,
         actor=principal.actor or None,
