@@ -191,7 +191,7 @@ class BackupSocket:
                 writer.write(msgspec.json.encode(answer) + b"\n")
                 await writer.drain()
         except (OSError, ValueError):
-            pass  # it is gone, or has sent anything that is not a line
+            pass  # it is gone, or has sent bytes that are not a line
         finally:
             self._pause.end(owner)
             self._connections.discard(writer)
