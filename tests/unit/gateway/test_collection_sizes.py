@@ -8,7 +8,7 @@ from kiteward.domain.errors import EngineUnavailable
 from kiteward.gateway.collection_sizes import CollectionSizes
 from kiteward.iam.services import CollectionSize
 from kiteward.milvus import messages
-from kiteward.milvus.messages import milvus_pb2, schema_pb2
+from kiteward.milvus.messages import common_pb2, milvus_pb2, schema_pb2
 
 DOCS = ("default", "docs")
 
@@ -23,14 +23,16 @@ class Clock:
 
 def vector(kind: str, dimension: str) -> schema_pb2.FieldSchema:
     return schema_pb2.FieldSchema(
-        data_type=schema_pb2.DataType.Value(kind), type_params=[{"key": "dim", "value": dimension}]
+        data_type=schema_pb2.DataType.Value(kind), type_params=[common_pb2.KeyValuePair(key="dim", value=dimension)]
     )
 
 
 def engine(rows: str, *fields: schema_pb2.FieldSchema) -> FakeEngine:
     fake = FakeEngine()
     fake.create("docs")
-    statistics = milvus_pb2.GetCollectionStatisticsResponse(stats=[{"key": "row_count", "value": rows}])
+    statistics = milvus_pb2.GetCollectionStatisticsResponse(
+        stats=[common_pb2.KeyValuePair(key="row_count", value=rows)]
+    )
     fake.answers["GetCollectionStatistics"] = statistics.SerializeToString()
     described = messages.DescribeCollectionResponse(schema=schema_pb2.CollectionSchema(fields=fields))
     fake.answers["DescribeCollection"] = described.SerializeToString()
@@ -50,7 +52,7 @@ async def test_engine_that_fails_or_does_not_say_is_left_out() -> None:
     assert await CollectionSizes(fake).of([DOCS], within=5.0) == {}
     fake = engine("10")
     fake.answers["GetCollectionStatistics"] = milvus_pb2.GetCollectionStatisticsResponse(
-        status={"code": 100}
+        status=common_pb2.Status(code=100)
     ).SerializeToString()
     assert await CollectionSizes(fake).of([DOCS], within=5.0) == {}
 

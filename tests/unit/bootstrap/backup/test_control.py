@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -166,7 +167,7 @@ async def test_socket_in_a_long_path_can_be_used(tmp_path: Path) -> None:
 def test_without_a_server_there_is_none(tmp_path: Path) -> None:
     with ExitStack() as stack:
         assert RunningServer.connect(stack, tmp_path) is None
-        with contextlib.closing(control.socket.socket(control.socket.AF_UNIX)) as dead:
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as dead:
             dead.bind(os.fspath(tmp_path / SOCKET))
         assert RunningServer.connect(stack, tmp_path) is None
 

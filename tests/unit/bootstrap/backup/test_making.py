@@ -13,7 +13,7 @@ import pytest
 from tests.unit.bootstrap.backup.directories import DATA_FILE, backed_up, quiet, restored
 
 from kiteward.audit.reader import AuditQuery, AuditReader
-from kiteward.audit.writer import AuditSettings
+from kiteward.audit.settings import AuditSettings
 from kiteward.bootstrap.backup import point
 from kiteward.bootstrap.backup.drafts import draft_of
 from kiteward.bootstrap.backup.making import SUFFIX, Order, make_backup
@@ -159,7 +159,7 @@ def test_directory_without_a_store_is_refused(tmp_path: Path) -> None:
 
 
 def test_half_a_backup_is_refused_with_what_to_use(settings: Settings, tmp_path: Path) -> None:
-    database = PostgresqlSettings.parse("postgresql://k@localhost/k", password=None)  # type: ignore[arg-type]
+    database = PostgresqlSettings.parse("postgresql://k@localhost/k", password=None)
     with pytest.raises(ConfigurationError, match="pg_dump"):
         backed_up(replace(settings, store=database), tmp_path / "b")
     remote = replace(settings, engine=RemoteEngineSettings(Address.parse("grpc://localhost:1")))

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.engine import FakeEngine
@@ -10,8 +11,7 @@ from tests.support.gateway import opened, presented
 from tests.unit.iam.json_api.conftest import Own
 
 from kiteward.domain.errors import AccessDenied, EngineUnavailable, InvalidArgument, LimitReached, PasswordRejected
-from kiteward.iam.json_api import overview
-from kiteward.milvus.messages import milvus_pb2
+from kiteward.milvus.messages import common_pb2, milvus_pb2
 from kiteward.store.records import LastUsed
 from kiteward.telemetry.activity import Activity, numbers_of
 
@@ -23,7 +23,7 @@ async def busy(store_path: Path) -> AsyncIterator[Own]:
     """A server with two collections, whose activity is sampled as in a server."""
     engine = FakeEngine()
     engine.create("docs", "logs")
-    statistics = milvus_pb2.GetCollectionStatisticsResponse(stats=[{"key": "row_count", "value": "7"}])
+    statistics = milvus_pb2.GetCollectionStatisticsResponse(stats=[common_pb2.KeyValuePair(key="row_count", value="7")])
     engine.answers["GetCollectionStatistics"] = statistics.SerializeToString()
     async with opened(store_path, engine) as harness:
         telemetry, counts = harness.gateway.telemetry, harness.authenticator.counts
@@ -93,7 +93,7 @@ async def test_users_and_keys_that_nobody_has_used_for_long_are_listed(
     await harness.store.record_last_used(LastUsed({"busy": last, "root": last}, {used["keyId"]: last}))
     fresh = await busy("ReviewCredentials")
     assert (fresh["unusedUsers"]["count"], fresh["unusedKeys"]["count"]) == (0, 0)
-    monkeypatch.setattr(overview.time, "time", lambda: later)
+    monkeypatch.setattr("kiteward.iam.json_api.overview.time.time", lambda: later)
     found = await busy("ReviewCredentials")
     assert [each["userName"] for each in found["unusedUsers"]["first"]] == ["idle"]
     assert [each["keyId"] for each in found["unusedKeys"]["first"]] == [idle["keyId"]]
@@ -111,8 +111,9 @@ async def test_rows_that_policies_keep_from_everybody_are_kept_from_administrato
 @pytest.mark.parametrize("field", ["expiringWithinDays", "unusedForDays"])
 @pytest.mark.parametrize("days", [0, 3651])
 async def test_days_beyond_the_limits_are_refused_at_their_field(busy: Own, field: str, days: int) -> None:
+    asked: dict[str, Any] = {field: days}
     with pytest.raises(InvalidArgument, match="must be from 1 to 3650") as refused:
-        await busy("ReviewCredentials", **{field: days})
+        await busy("ReviewCredentials", **asked)
     assert refused.value.field == field
 
 
