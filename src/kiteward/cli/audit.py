@@ -61,24 +61,7 @@ def add_parsers(commands: Any) -> None:
     """Add the command to the command line."""
     group = commands.add_parser("audit", help="verify, read and export the audit trail")
     group = group.add_subparsers(required=True, metavar="COMMAND")
-    parser = group.add_parser(
-        "verify",
-        help="find changed, missing and reordered lines",
-        description="Verify chains: those of the given directories, or that of the configuration; and that of the "
-        "store, where replicas share it. Exit status 1 if anything is wrong.",
-    )
-    parser.add_argument("directories", nargs="*", type=Path, metavar="DIR", help="the audit directory of a replica")
-    parser.add_argument(
-        "--noted",
-        action="append",
-        default=[],
-        metavar="SEQ:CHAIN",
-        help="output of an earlier verification, to compare; may be repeated",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    add_progress(parser)
-    add_configuration(parser)
-    parser.set_defaults(run=lambda arguments: exit_status_of(lambda: _verify(arguments)))
+    _add_verify(group)
     add_command(group, SHOW)
     parser = group.add_parser("tail", help="print the newest lines")
     parser.add_argument("-n", "--lines", type=whole(0), default=20, metavar="N", help="how many (default: 20)")
@@ -100,6 +83,27 @@ def add_parsers(commands: Any) -> None:
     _add_filters(parser)
     add_progress(parser)
     _finish(parser, _reading(_export))
+
+
+def _add_verify(group: Any) -> None:
+    parser = group.add_parser(
+        "verify",
+        help="find changed, missing and reordered lines",
+        description="Verify chains: those of the given directories, or that of the configuration; and that of the "
+        "store, where replicas share it. Exit status 1 if anything is wrong.",
+    )
+    parser.add_argument("directories", nargs="*", type=Path, metavar="DIR", help="the audit directory of a replica")
+    parser.add_argument(
+        "--noted",
+        action="append",
+        default=[],
+        metavar="SEQ:CHAIN",
+        help="output of an earlier verification, to compare; may be repeated",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_progress(parser)
+    add_configuration(parser)
+    parser.set_defaults(run=lambda arguments: exit_status_of(lambda: _verify(arguments)))
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:

@@ -27,6 +27,9 @@ _LONGEST_NUMBER: Final = 64
 
 _WIDTH: Final = 120
 
+_BREAKS: Final = frozenset("\x85\u2028\u2029")
+"""Characters that end a line of YAML, but not one of JSON: they are written as escapes."""
+
 # The parser in C is ten times as fast, and has the same results. It is missing where libyaml is.
 _Loader: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -96,7 +99,8 @@ class _Dumper(yaml.SafeDumper):
 
     def represent_text(self, text: str) -> yaml.Node:
         """Quote what `read` would take for something else."""
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style="'" if _is_special(text) else None)
+        style = '"' if _BREAKS.intersection(text) else "'" if _is_special(text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     def represent_number(self, number: float) -> yaml.Node:
         """Write whole numbers without a point."""

@@ -1,4 +1,4 @@
-"""How client addresses are written, for every protocol, and which addresses count as one source."""
+"""How client addresses are written, for every protocol, which addresses count as one source, and networks."""
 
 import ipaddress
 from typing import Final
@@ -36,3 +36,12 @@ def source_of(host: str) -> str:
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(ipaddress.IPv6Network((address, _NETWORK_BITS), strict=False))
+
+
+def is_covered(network: str, by: tuple[str, ...]) -> bool:
+    """Return whether a network is within one of others, all in CIDR form."""
+    inner = ipaddress.ip_network(network)
+    return any(
+        inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.network_address in outer
+        for outer in map(ipaddress.ip_network, by)
+    )

@@ -13,6 +13,7 @@ from typing import Final
 from kiteward.authn import api_keys
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE
 from kiteward.authz.policy import decide_administrator
+from kiteward.domain.addresses import is_covered
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, InvalidArgument, LimitReached, NotFound
 from kiteward.domain.identity import ROOT, KeyScope, Secret
@@ -391,12 +392,3 @@ def _networks(given: Sequence[str]) -> tuple[str, ...]:
             ErrorDetail(ErrorCode.NETWORK_INVALID),
             field="networks",
         ) from None
-
-
-def is_covered(network: str, by: tuple[str, ...]) -> bool:
-    """Return whether a network is within one of others, all in CIDR form."""
-    inner = ipaddress.ip_network(network)
-    return any(
-        inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.network_address in outer
-        for outer in map(ipaddress.ip_network, by)
-    )

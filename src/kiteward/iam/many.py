@@ -99,13 +99,7 @@ async def change_users(
 
 
 async def change_members(
-    services: Services,
-    caller: Caller,
-    role: str,
-    *,
-    add: Sequence[str],
-    remove: Sequence[str],
-    dry_run: bool,
+    services: Services, caller: Caller, role: str, *, add: Sequence[str], remove: Sequence[str], dry_run: bool
 ) -> Sequence[RowChange]:
     """Bind a role to users and unbind it from others, all of it or nothing.
 
@@ -132,20 +126,16 @@ async def change_members(
         check_binding_names(services, name, role)
         await require_role(transaction, role)
         held = role in (await require_user(transaction, name)).roles
-        if name in added:
-            return not held
-        if role == ADMIN_ROLE and held:
+        if held and name not in added and role == ADMIN_ROLE:
             _require_other(caller, name)
             await require_another_administrator(services, transaction, name)
-        return held
+        return held is not (name in added)
 
     async def apply(transaction: Transaction, name: str) -> None:
-        if name in added:
-            await transaction.roles.bind(name, role)
-            return
-        if role == ADMIN_ROLE:
+        if name not in added and role == ADMIN_ROLE:
             await require_another_administrator(services, transaction, name)
-        await transaction.roles.unbind(name, role)
+        change = transaction.roles.bind if name in added else transaction.roles.unbind
+        await change(name, role)
 
     return await _changed(caller, [*add, *remove], examine, apply, dry_run=dry_run)
 

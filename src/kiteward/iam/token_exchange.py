@@ -14,6 +14,7 @@ from kiteward.authn import api_keys
 from kiteward.authn.exchanges import Accepted
 from kiteward.authn.user_cache import fingerprint
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE
+from kiteward.domain.addresses import is_covered
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, AuthenticationError, InvalidArgument, LimitReached
 from kiteward.domain.identity import (
@@ -24,7 +25,6 @@ from kiteward.domain.identity import (
     TokenCredential,
     without_colon,
 )
-from kiteward.iam.api_keys import is_covered
 from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_role, require_user
 from kiteward.iam.services import Services

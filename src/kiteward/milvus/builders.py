@@ -11,7 +11,7 @@ functions of this module are therefore called in an executor.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from kiteward.domain.errors import InvalidArgument
 from kiteward.milvus import messages
@@ -112,6 +112,10 @@ def delete(
     return request
 
 
+_IN_KEY_ORDER: Final = {"iterator": "True", "reduce_stop_for_best": True}
+"""What the iterators of SDKs ask for."""
+
+
 def query(
     *,
     collection: str,
@@ -134,26 +138,19 @@ def query(
         partitions: names, none for all.
         limit: most rows to return, or None.
         offset: rows to skip, or None.
-        order_by: what the rows are sorted by, where the engine has it.
-        in_key_order: whether the rows with the least primary keys are returned, sorted by them, as SDKs' iterators ask.
+        order_by: the order, where the engine has it.
+        in_key_order: whether the rows with the least primary keys are returned, sorted by them.
         consistency: the level, None for the collection's own.
         values: template values of the expression.
 
     Raises:
         InvalidArgument: a template value has no type, or an order cannot be read.
     """
+    options = {"limit": limit, "offset": offset, "order_by_fields": list(order_by) or None, **_consistency(consistency)}
+    options |= _IN_KEY_ORDER if in_key_order else {}
     with _refusals():
         request: messages.QueryRequest = _sdk().Prepare.query_request(
-            collection,
-            expression,
-            list(output_fields),
-            list(partitions),
-            limit=limit,
-            offset=offset,
-            order_by_fields=list(order_by) or None,
-            **({"iterator": "True", "reduce_stop_for_best": True} if in_key_order else {}),
-            expr_params=dict(values or {}),
-            **_consistency(consistency),
+            collection, expression, list(output_fields), list(partitions), expr_params=dict(values or {}), **options
         )
     return request
 

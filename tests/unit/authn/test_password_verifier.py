@@ -87,10 +87,10 @@ async def entrance(empty_path: Path) -> AsyncIterator[Entrance]:
 
 
 def test_passwords_are_verified_nowhere_else() -> None:
-    """But at the start, where root's stored password is compared with the default one and nobody presents any."""
+    """But where root's stored password is compared with the default one and nobody presents any."""
     asks = re.compile(r"hasher\.(find|verify)\(")
     places = {path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if asks.search(path.read_text())}
-    assert places == {"authn/password_verifier.py", "bootstrap/first_start.py"}
+    assert places == {"authn/password_verifier.py", "bootstrap/start_checks.py", "iam/first_steps.py"}
 
 
 # Waits apply to cached passwords too

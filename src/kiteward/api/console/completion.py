@@ -1,4 +1,4 @@
-"""Names for fields that take one: what the signed-in user may see, as JSON for `lists.js`."""
+"""Names for fields that take one: what the signed-in user may see, as JSON for `static/lists.js`."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final

@@ -10,7 +10,7 @@ class Link:
 
     Attributes:
         page: the name of a page, which is its path below `/console/` and, after `nav.`, the key of its text.
-        icon: the name of its icon in `icons.html`.
+        icon: the name of its icon in `templates/icons.html`.
         administrators: whether only administrators get it.
         also: the first parts of other paths, below `/console/`, at which it is the current entry.
     """

@@ -54,6 +54,8 @@ ELSEWHERE: Final = {
     "milvus/builders.py": "builds the requests of REST",
     "gateway/outbound.py": "the console sends no functions and no parameters of the engine",
     "gateway/resolve.py": "the console sends no sub-requests, and neither drops nor renames collections",
+    "iam/policy_files/": "the console applies no files",
+    "milvus/json_codec.py": "the data explorer quotes what is said about rows as JSON",
     "iam/milvus_rpc/": "refuses messages whose parts are missing; the console fills them in",
     "iam/policy_backup.py": "the console restores no backup",
     "store/data_directory.py": "before the console is served",

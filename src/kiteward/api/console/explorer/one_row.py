@@ -9,6 +9,7 @@ from kiteward.api.console.explorer.place import Place, open_place
 from kiteward.api.console.explorer.rows import query
 from kiteward.api.console.forms import Form, show
 from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound, RequestRefused
 from kiteward.milvus import json_codec, messages
 from kiteward.milvus.messages import common_pb2
@@ -53,7 +54,7 @@ async def stored_row(request: ConsoleRequest, place: Place, key: str, *fields: s
 
 
 def _missing(key: str) -> NotFound:
-    return NotFound(f"no such row: {key[:100]}", field="key")
+    return NotFound(f"no such row: {key[:100]}", ErrorDetail(ErrorCode.ROW_NOT_FOUND), field="key")
 
 
 async def row(request: ConsoleRequest) -> Response:
