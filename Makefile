@@ -86,7 +86,8 @@ FAULTS ?= 1000
 replica-faults: $(venv)/.dev-ready ## make 1,000 faults of databases, servers, connections and clocks; FAULTS says how many
 	$(bin)/python -m tests.replicas.faults --number $(FAULTS) $(ARGS)
 
-# ARGS='--seed N' repeats what is killed, though not when, and '--directory DIRECTORY' keeps the files.
+# ARGS='--seed N' repeats what is killed, though not when; '--rows 20000' begins with large collections, and
+# '--directory DIRECTORY' keeps the files.
 BACKUPS ?= 200
 
 backup-faults: $(venv)/.dev-ready ## make 200 backups of a server under writes, and kill both at random; BACKUPS says how many

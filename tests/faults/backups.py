@@ -5,11 +5,16 @@ So of a backup that shows one moment, store and engine are at most one change ap
 acknowledged before the backup began.
 
     python -m tests.faults.backups --number 200 --seed 7
+    python -m tests.faults.backups --number 50 --rows 20000
+
+A query of Milvus returns at most 16,384 rows. With `--rows`, collections hold more from the beginning, so that a limit
+in what checks the backups shows itself.
 """
 
 import argparse
 import contextlib
 import json
+import math
 import os
 import random
 import shutil
@@ -40,6 +45,7 @@ BATCH: Final = 20
 DIMENSION: Final = 4
 _SCRIPTS: Final = Path(__file__).parent / "scripts"
 _ROOT: Final = Path(__file__).parents[2]
+_AT_ONCE: Final = 5_000
 _GOES_ON_WITHIN: Final = 60.0
 _CONFIG: Final = "kiteward: {metrics: {enabled: false}}"
 
@@ -63,11 +69,13 @@ class Chain:
 
     Attributes:
         name: of its collection, and before the names of its roles.
+        first: how many rows its collection holds before it begins.
         begun: how many steps were sent.
         done: how many were acknowledged.
     """
 
     name: str
+    first: int = 0
     begun: int = 0
     done: int = 0
     faults: list[str] = field(default_factory=list)
@@ -92,10 +100,13 @@ class Chain:
         if step % 2:
             body: dict[str, Any] = {"roleName": f"{self.name}_{number}"}
         else:
-            ids = range(number * BATCH, (number + 1) * BATCH)
-            rows = [{"id": each, "vector": [number, each, 0, 1], "text": f"{number}"} for each in ids]
-            body = {"collectionName": self.name, "data": rows}
+            begin = self.first + number * BATCH
+            body = {"collectionName": self.name, "data": _rows(range(begin, begin + BATCH))}
         return client.post(f"/v2/vectordb/{'roles/create' if step % 2 else 'entities/upsert'}", json=body).json()
+
+
+def _rows(ids: range) -> list[dict[str, Any]]:
+    return [{"id": each, "vector": [each % 7, each, 0, 1], "text": f"{each}"} for each in ids]
 
 
 @dataclass(slots=True)
@@ -105,31 +116,42 @@ class Trial:
     Attributes:
         directory: everything is in it.
         randomness: decides what is killed, and when: within the time that a backup took when nothing was.
+        rows: how many rows each collection holds before the writers begin.
         outcomes: how often what happened.
         longest: for how many milliseconds writes waited at most.
     """
 
     directory: Path
     randomness: random.Random
+    rows: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     longest: float = 0.0
-    _chains: list[Chain] = field(default_factory=lambda: [Chain(f"w{number}") for number in range(WRITERS)])
+    _chains: list[Chain] = field(default_factory=list)
     _server: server.RunningServer | None = None
     _killed: int = 0
     _usual: float = 1.0
     _threads: list[threading.Thread] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, rounds: int) -> None:
-        """Make so many backups, and check each; raises AssertionError if one is not what it should be."""
+    def run(self, rounds: int, *, seconds: float = math.inf) -> None:
+        """Make so many backups, and check each; raises AssertionError if one is not what it should be.
+
+        Args:
+            rounds: how many at most.
+            seconds: after which no further one is begun.
+        """
+        deadline = time.monotonic() + seconds
         make_key_file(self.directory / "key")
         (self.directory / "backups").mkdir()
+        self._chains = [Chain(f"w{number}", self.rows) for number in range(WRITERS)]
         self._begin()
         for chain in self._chains:
             self._create(chain.name)
         try:
             self._write()
             for number in range(rounds):
+                if time.monotonic() >= deadline:
+                    break
                 kill = Kill.NOTHING if number == 0 else self.randomness.choice(list(Kill))
                 self._round(number, kill)
         finally:
@@ -200,8 +222,9 @@ class Trial:
         for chain, least, most in zip(self._chains, before, after, strict=True):
             keys = rows[chain.name]
             assert keys == list(range(len(keys))), f"{chain.name}: rows are missing in between"
-            assert len(keys) % BATCH == 0, f"{chain.name}: of {len(keys)} rows, those of one request are not all there"
-            written, made = len(keys) // BATCH, sum(name.startswith(f"{chain.name}_") for name in roles)
+            written, torn = divmod(len(keys) - chain.first, BATCH)
+            assert torn == 0, f"{chain.name}: of {len(keys)} rows, those of one request are not all there"
+            made = sum(name.startswith(f"{chain.name}_") for name in roles)
             assert {f"{chain.name}_{number}" for number in range(made)} <= roles
             assert 0 <= written - made <= 1, f"{chain.name}: {written} writes and {made} roles are not of one moment"
             assert least <= written + made <= most, f"{chain.name}: {written + made} is not in {least} to {most}"
@@ -254,13 +277,15 @@ class Trial:
             time.sleep(0.01)
 
     def _create(self, collection: str) -> None:
+        self._ask("collections/create", {"collectionName": collection, "dimension": DIMENSION})
+        for begin in range(0, self.rows, _AT_ONCE):
+            rows = _rows(range(begin, min(begin + _AT_ONCE, self.rows)))
+            self._ask("entities/upsert", {"collectionName": collection, "data": rows})
+
+    def _ask(self, path: str, body: dict[str, Any]) -> None:
         assert self._server is not None
-        answer = httpx.post(
-            f"{self._server.uri}/v2/vectordb/collections/create",
-            headers={"Authorization": f"Bearer {server.ROOT_TOKEN}"},
-            json={"collectionName": collection, "dimension": DIMENSION},
-            timeout=60,
-        ).json()
+        headers = {"Authorization": f"Bearer {server.ROOT_TOKEN}"}
+        answer = httpx.post(f"{self._server.uri}/v2/vectordb/{path}", headers=headers, json=body, timeout=60).json()
         assert answer["code"] == 0, answer
 
 
@@ -302,14 +327,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Kill backups and servers at random moments, and check what was made.")
     parser.add_argument("--number", type=int, default=200, help="how many backups (default: 200)")
     parser.add_argument("--seed", type=int, default=None, help="decides what is killed; when, also the machine decides")
+    parser.add_argument("--rows", type=int, default=0, help="how many rows each collection has at first (default: 0)")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="after which no further backup is begun")
     parser.add_argument("--directory", type=Path, default=None, help="a new directory that stays")
     arguments = parser.parse_args()
     seed = time.time_ns() if arguments.seed is None else arguments.seed
     print(f"seed {seed}", flush=True)
     with _workplace(arguments.directory) as directory:
-        trial = Trial(directory, random.Random(seed))
+        trial = Trial(directory, random.Random(seed), arguments.rows)
         begun = time.monotonic()
-        trial.run(arguments.number)
+        trial.run(arguments.number, seconds=arguments.seconds)
     for outcome, number in sorted(trial.outcomes.items()):
         print(f"{outcome}: {number}")
     print(f"{time.monotonic() - begun:.0f} s; writes waited for {trial.longest:g} ms at most")

@@ -198,7 +198,7 @@ def _restore(arguments: argparse.Namespace) -> None:
     print(f"warning: {_WARNING.format(made=restored.made)}", file=sys.stderr)
     if restored.enabled_keys:
         print(
-            f"warning: {restored.enabled_keys:,} API keys are enabled, also those that were revoked since; "
+            f"warning: API keys that are enabled: {restored.enabled_keys:,}, also those that were revoked since; "
             "--disable-keys disables all",
             file=sys.stderr,
         )

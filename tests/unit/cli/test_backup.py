@@ -76,6 +76,32 @@ def test_sealed_backup_needs_its_key_file(data: Path, tmp_path: Path, capsys: py
     assert run(capsys, "verify", file, "--key-file", key)[0] == 0
 
 
+def test_what_cannot_be_used_is_refused_with_what_to_do(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backups, key, other = tmp_path / "backups", tmp_path / "key", tmp_path / "other"
+    backups.mkdir()
+    run(capsys, "key", key)
+    run(capsys, "key", other)
+    run(capsys, "create", "--data-dir", data, "--to", backups / "b")
+    run(capsys, "create", "--data-dir", data, "--to", backups / "sealed", "--key-file", key)
+    content = (backups / "b").read_bytes()
+    (tmp_path / "cut").write_bytes(content[: len(content) // 2])
+    (tmp_path / "flipped").write_bytes(content.replace(b"v" * 1000, b"v" * 999 + b"w", 1))
+    (tmp_path / "short").write_bytes(b"a note")
+    for words, why in (
+        ((tmp_path / "cut",), "it ends too early; use another backup"),
+        ((tmp_path / "flipped",), "has changed since the backup was made; use another backup"),
+        ((tmp_path / "short",), "it is not a backup of Kiteward: it is too short"),
+        ((backups,), f"name a backup in it (kiteward backup list {backups})"),
+        ((backups / "sealed", "--key-file", other), "give the key file that it was sealed with"),
+        ((backups / "sealed", "--key-file", tmp_path / "absent"), "cannot be read: No such file or directory"),
+    ):
+        status, out, err = run(capsys, "restore", *words, "--data-dir", tmp_path / "new")
+        assert (status, out, err.count("\n"), why in err) == (1, "", 1, True), err
+        assert not (tmp_path / "new").exists()
+
+
 def test_findings_end_with_status_1(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(data, copy)

@@ -37,6 +37,14 @@ class BackupInvalid(ConfigurationError):
     """A file is no backup, is damaged, or cannot be read with the key that was given."""
 
 
+class BackupDamaged(BackupInvalid):
+    """A backup is not as it was made."""
+
+    def __init__(self, how: str) -> None:
+        """Say how it is damaged, and what would be right."""
+        super().__init__(f"it is damaged: {how}; use another backup")
+
+
 class Input(Protocol):
     """What a backup is read from."""
 
@@ -140,7 +148,10 @@ class ArchiveReader:
             BackupInvalid: it is no backup, or one of another format, or names what no backup holds.
         """
         self._source = source
-        name, size = self._next_header()
+        try:
+            name, size = self._next_header()
+        except BackupDamaged:
+            raise BackupInvalid("it is not a backup of Kiteward: it is too short") from None
         if name != HEAD or size > _LARGEST_HEAD:
             raise BackupInvalid("it is not a backup of Kiteward")
         self.head = _head_of(self._content(size))
@@ -154,7 +165,7 @@ class ArchiveReader:
         """
         for number, entry in enumerate(self.head.files):
             if self._next_header() != (_number(number), entry.size):
-                raise BackupInvalid(f"it is damaged: `{entry.path}` is not where it should be")
+                raise BackupDamaged(f"`{entry.path}` is not where it should be")
             yield entry, self._pieces(entry)
             if len(self._digests) != number + 1:
                 raise RuntimeError("a file was not read")
@@ -173,18 +184,18 @@ class ArchiveReader:
     def _finish(self) -> None:
         name, size = self._next_header()
         if name != _DIGESTS or size > _LARGEST_HEAD:
-            raise BackupInvalid("it is damaged: its digests are missing")
+            raise BackupDamaged("its digests are missing")
         try:
             expected = msgspec.json.decode(self._content(size), type=list[str])
         except msgspec.DecodeError:
-            raise BackupInvalid("it is damaged: its digests cannot be read") from None
+            raise BackupDamaged("its digests cannot be read") from None
         if len(expected) != len(self._digests):
-            raise BackupInvalid("it is damaged: digests are missing")
+            raise BackupDamaged("digests are missing")
         for entry, digest, found in zip(self.head.files, expected, self._digests, strict=True):
             if digest != found:
-                raise BackupInvalid(f"it is damaged: `{entry.path}` has changed since the backup was made")
+                raise BackupDamaged(f"`{entry.path}` has changed since the backup was made")
         if self._exactly(len(_END)) != _END or self._source.read(1):
-            raise BackupInvalid("it is damaged: it does not end where it should")
+            raise BackupDamaged("it does not end where it should")
 
     def _next_header(self) -> tuple[str, int]:
         block = self._exactly(BLOCK)
@@ -193,7 +204,7 @@ class ArchiveReader:
         except (tarfile.HeaderError, UnicodeError, ValueError):
             raise BackupInvalid("it is not a backup of Kiteward, or is damaged") from None
         if header.type != tarfile.REGTYPE or header.size < 0:
-            raise BackupInvalid("it is damaged: it has a member that is no plain file")
+            raise BackupDamaged("it has a member that is no plain file")
         return header.name, header.size
 
     def _content(self, size: int) -> bytes:
@@ -207,7 +218,7 @@ class ArchiveReader:
         while size:
             piece = self._source.read(min(size, _PIECE))
             if not piece:
-                raise BackupInvalid("it is damaged: it ends too early")
+                raise BackupDamaged("it ends too early")
             pieces.append(piece)
             size -= len(piece)
         return b"".join(pieces)
@@ -223,7 +234,7 @@ def _head_of(content: bytes) -> Head:
             )
         head = msgspec.json.decode(content, type=Head)
     except msgspec.DecodeError:
-        raise BackupInvalid("it is damaged: its head cannot be read") from None
+        raise BackupDamaged("its head cannot be read") from None
     _require_paths(head)
     return head
 

@@ -80,6 +80,8 @@ def open_backup(path: Path, key: Secret | None) -> Iterator[ArchiveReader]:
     """
     try:
         file = path.open("rb")
+    except IsADirectoryError as error:
+        raise ConfigurationError(f"{path} is a directory: name a backup in it (kiteward backup list {path})") from error
     except OSError as error:
         raise ConfigurationError(f"the backup {path} cannot be read: {error.strerror}") from error
     with file:

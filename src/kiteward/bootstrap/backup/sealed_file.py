@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from kiteward.bootstrap.backup.archive import BackupInvalid, Output
+from kiteward.bootstrap.backup.archive import BackupDamaged, BackupInvalid, Output
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 
@@ -69,8 +69,10 @@ def read_key_file(path: Path) -> Secret:
     """
     try:
         text = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the key file {path} cannot be read") from error
+    except OSError as error:
+        raise ConfigurationError(f"the key file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        text = ""
     if not _TEXT.fullmatch(text):
         raise ConfigurationError(
             f"the key file {path} holds no key: it is 64 hexadecimal digits, as `kiteward backup key {path}` makes it"
@@ -145,8 +147,12 @@ class SealedReader:
         try:
             self._opened += self._cipher.decrypt(_nonce(self._number, last=self._ended), chunk, self._head)
         except (InvalidTag, ValueError):
-            why = "the key is another one, or it was changed" if self._number == 0 else "it was changed or cut off"
-            raise BackupInvalid(f"it cannot be opened: {why}") from None
+            if self._number == 0:
+                raise BackupInvalid(
+                    "the key is another one, or the file was changed: give the key file that it was sealed with, or "
+                    "use another backup"
+                ) from None
+            raise BackupDamaged("it was changed or cut off") from None
         self._number += 1
 
 
@@ -168,14 +174,14 @@ def _head(source: BinaryIO) -> tuple[SealedHead, bytes]:
     try:
         return msgspec.json.decode(encoded, type=SealedHead), magic + length + encoded
     except msgspec.DecodeError:
-        raise BackupInvalid("it is damaged: its head cannot be read") from None
+        raise BackupDamaged("its head cannot be read") from None
 
 
 def _cipher(key: Secret, head: SealedHead) -> AESGCM:
     try:
         salt = bytes.fromhex(head.salt)
     except ValueError:
-        raise BackupInvalid("it is damaged: its head cannot be read") from None
+        raise BackupDamaged("its head cannot be read") from None
     return AESGCM(HKDF(SHA256(), _KEY, salt, _PURPOSE).derive(bytes.fromhex(key.reveal())))
 
 
