@@ -25,6 +25,9 @@ _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _LONGEST_NUMBER: Final = 64
 """Most characters of a number."""
 
+_FOLDED: Final = re.compile("[\x85\u2028\u2029]")
+"""Line breaks that the writer keeps as they are and the reader takes for spaces; within double quotes it escapes them."""
+
 _WIDTH: Final = 120
 
 # The parser in C is ten times as fast, and has the same results. It is missing where libyaml is.
@@ -96,7 +99,8 @@ class _Dumper(yaml.SafeDumper):
 
     def represent_text(self, text: str) -> yaml.Node:
         """Quote what `read` would take for something else."""
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style="'" if _is_special(text) else None)
+        style = '"' if _FOLDED.search(text) else "'" if _is_special(text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     def represent_number(self, number: float) -> yaml.Node:
         """Write whole numbers without a point."""
