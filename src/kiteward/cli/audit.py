@@ -113,9 +113,8 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="TIME", help="before this time")
     parser.add_argument(
         "--scope",
-        type=Scope,
-        choices=tuple(Scope),
-        default=Scope.ALL,
+        choices=tuple(map(str, Scope)),
+        default=str(Scope.ALL),
         help="where replicas share a store. all: changes, refusals and server events of all of them (the default); "
         "replica: every line of the trail on this machine",
     )
@@ -139,11 +138,11 @@ def _reading(work: Callable[[argparse.Namespace, Lines], int]) -> Callable[[argp
 
     def run(arguments: argparse.Namespace) -> int:
         _require_operation(arguments.operation)
-        server = server_of(arguments)
+        server, scope = server_of(arguments), Scope(arguments.scope)
         if server is not None:
-            return work(arguments, ServerLines(server, arguments.scope))
+            return work(arguments, ServerLines(server, scope))
         settings = settings_of(arguments)
-        if arguments.scope is Scope.REPLICA or settings.store is None:
+        if scope is Scope.REPLICA or settings.store is None:
             return work(arguments, FileLines(_place(settings)))
         if arguments.kind in NOT_SHARED:
             raise ConfigurationError(

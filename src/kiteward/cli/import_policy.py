@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kiteward.cli.options import add_configuration, exit_status_of, read_secret, settings_of
+from kiteward.cli.options import add_configuration, exit_status_of, read_secret, refuse_token, settings_of
 from kiteward.cli.output import print_json
 from kiteward.cli.password_files import deliver, reserved
 from kiteward.cli.progress import Progress, add_progress
@@ -27,9 +27,12 @@ def add_parsers(commands: Any) -> None:
         description="Import what does not exist here yet. Existing objects and the source are not changed.",
     )
     parser.add_argument("--from", dest="source", required=True, metavar="URI", help="for example http://milvus:19530")
-    token = parser.add_mutually_exclusive_group()
-    token.add_argument("--token-file", metavar="FILE", help="user:password of an administrator there, or - ")
-    token.add_argument("--token", help="the same; other users of this machine can see it while the command runs")
+    parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="user:password of an administrator there: first line of FILE, or - for standard input; else it is asked for",
+    )
+    refuse_token(parser)
     parser.add_argument("--dry-run", action="store_true", help="print what would be imported, and change nothing")
     parser.add_argument(
         "--passwords-file", type=Path, metavar="FILE", help="write new passwords to this file instead of printing them"
@@ -67,10 +70,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _token(arguments: argparse.Namespace) -> str:
-    if arguments.token is not None:
-        return str(arguments.token)
     if arguments.token_file is not None:
-        return read_secret(arguments.token_file)
+        return read_secret(arguments.token_file, what="credential")
     if not sys.stdin.isatty():
         raise ConfigurationError(
             "there is no terminal to prompt for the credential: give --token-file FILE, or - for standard input"

@@ -46,6 +46,9 @@ class Remote:
         self.where = server.rstrip("/")
         self._token = token
         handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
+        if parts.hostname in _LOOPBACK:
+            # A proxy of the environment is another machine, which would get the credential without TLS.
+            handlers.append(urllib.request.ProxyHandler({}))
         if parts.scheme == "https" or ca_file is not None:
             handlers.append(urllib.request.HTTPSHandler(context=_context(ca_file)))
         self._opener = urllib.request.build_opener(*handlers)

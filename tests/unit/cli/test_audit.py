@@ -159,6 +159,13 @@ def test_filter_that_nothing_can_fit_is_refused(run: Run, words: tuple[str, ...]
     assert (status, told in printed) == (2, True)
 
 
+def test_a_scope_that_is_none_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["audit", "tail", "--scope", "everything"])
+    assert ended.value.code == 2
+    assert "'everything' (choose from 'all', 'replica')" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("command", "flag", "given"), [("tail", "-n", "-5"), ("search", "--limit", "0")])
 def test_number_of_lines_that_makes_no_sense_is_refused(
     run: Run, capsys: pytest.CaptureFixture[str], command: str, flag: str, given: str

@@ -169,6 +169,16 @@ def test_a_wrong_credential_is_said_and_not_shown(
     assert credential not in told
 
 
+def test_no_proxy_gets_the_credential_for_this_machine(
+    run: Run, served: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    status, _, told = run("users", "list", "--server", served.url, "--token-file", served.token)
+    assert (status, told) == (0, "")
+
+
 def test_a_credential_with_control_characters_is_not_shown(run: Run, served: SimpleNamespace, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("root:hid\tden")

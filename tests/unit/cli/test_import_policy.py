@@ -82,3 +82,24 @@ def test_where_nobody_can_be_asked_for_a_token_the_option_is_named(
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert main(["import", "--from", "http://milvus:19530", "--data-dir", str(tmp_path / "data")]) == 1
     assert "--token-file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["import", "--from", "http://milvus:19530"], ["users", "list"], ["login", "http://localhost:1"]]
+)
+@pytest.mark.parametrize("given", [["--token", "root:Secret-7"], ["--token=root:Secret-7"]])
+def test_a_credential_is_no_argument_and_no_error_repeats_it(
+    source: Source, capsys: pytest.CaptureFixture[str], words: list[str], given: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, *given])
+    assert ended.value.code == 2
+    captured = capsys.readouterr()
+    assert "--token-file" in captured.err
+    assert "Secret-7" not in captured.out + captured.err
+    assert not source.brought
+
+
+def test_a_credential_file_that_is_missing_is_called_so(source: Source, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "--from", "http://milvus:19530", "--token-file", "missing"]) == 1
+    assert "the credential file missing cannot be read" in capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kiteward.cli import policy_yaml
@@ -67,6 +67,7 @@ VALUES = st.recursive(
 )
 
 
+@example(values={"no": {"\x85": False, "a\u2028b": "a\u2029\x85 b"}})
 @given(values=st.dictionaries(st.sampled_from(["no", "1", "1e3", "a b", "null", "ü"]), VALUES, min_size=1))
 def test_what_is_written_is_read_as_the_same(values: dict[str, object]) -> None:
     file = read(write(values))
