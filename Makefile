@@ -41,7 +41,7 @@ uv_locked = $(uv) --quiet --require-hashes --python
 environments := $(venv) $(clients) $(milvus) $(envoy) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
-.PHONY: help serve unit test check-deploy fuzz row-policies replicas replica-faults backup-faults token-rotation audit check format settings-table request-fields stubs bench bench-quick bench-bounds bench-pass-through bench-workers lock clean remake
+.PHONY: help serve unit test check-deploy fuzz row-policies replicas replica-faults backup-faults token-rotation audit check format settings-table request-fields pictures stubs bench bench-quick bench-bounds bench-pass-through bench-workers lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -118,6 +118,9 @@ settings-table: $(venv)/.dev-ready ## write the table of settings in docs/config
 
 request-fields: $(venv)/.dev-ready ## write docs/request-fields.md from the operation table
 	$(bin)/python -m tests.docs.request_fields_page
+
+pictures: $(venv)/.dev-ready ## take the pictures of docs/walkthrough.md, and write what they show; needs chromium-headless-shell
+	$(bin)/python -m tests.console.pictures
 
 stubs: $(venv)/.dev-ready ## write stubs/, the types of the protocol's messages, from the pinned pymilvus
 	$(bin)/python .ci/protocol_stubs.py

@@ -31,6 +31,8 @@ QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
     "explain": ("", "?user=reader&privilege=Search&collection=docs", "?user=reader&privilege=Insert&collection=docs"),
     "audit": ("", "?outcome=refused"),
     "sign-in": ("", "?why=ended"),
+    "overview": ("", "?period=day"),
+    "users": ("", "?state=disabled", "?q=nobody"),
     "tagged-users": ("?key=team&value=blue",),
     "users/{name}/tags/delete": ("?key=team",),
     "keys/{key_id}/tags/delete": ("?key=team",),
@@ -44,8 +46,9 @@ QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
 LEFT_OUT: Final = re.compile(
     r"sign-in/.*|sign-out.*|second-step|once/.*|connect/.*|matrix/preview|second-factors/.+|providers/.+"
     r"|users/\{name\}/(unbind|cut-off|end-old-password|reset-factors)|preferences/.*"
+    r"|.+\.csv|audit/export|names/.+|change-.+"
 )
-"""Pages that only lead on, or need an identity provider, a second factor or a ticket."""
+"""Pages that only lead on, need an identity provider, a second factor or a ticket, or are files."""
 
 
 def main() -> int:
@@ -115,6 +118,7 @@ def fill(server: RunningServer) -> dict[str, dict[str, str]]:
             "alias": "documents",
             "partition": "_default",
         },
+        "audit": {"seq": "1"},
         "databases": {"database": "default", "name": "default"},
         "sessions": {"session": "0123456789abcdef"},
     }

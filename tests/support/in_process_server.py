@@ -10,22 +10,29 @@ from tests.support.listeners import connected, ended
 
 from kiteward.api.health_settings import HealthSettings
 from kiteward.authn.hashing import TESTING
-from kiteward.bootstrap.server import Server
+from kiteward.bootstrap.server import Server, StartEngine
 from kiteward.config.settings import Settings
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    tmp_path: Path, metrics: HealthSettings | None = None, **more: Any
+    tmp_path: Path, metrics: HealthSettings | None = None, *, start_engine: StartEngine | None = None, **more: Any
 ) -> AsyncIterator[tuple[Server, FakeEngine]]:
-    """Start a server on ports of the system's choice, and stop it at the end; `more` are further settings."""
+    """Start a server on ports of the system's choice, and stop it at the end.
+
+    Args:
+        tmp_path: where its data directory is made.
+        metrics: its port for health and metrics.
+        start_engine: starts another engine than the fake one.
+        more: further settings.
+    """
     engine = FakeEngine()
 
     async def start(_: object) -> FakeEngine:
         return engine
 
     settings = Settings(data_dir=tmp_path / "data", port=0, metrics=metrics or HealthSettings(), **more)
-    server = await Server.start(settings, hashing=TESTING, start_engine=start)
+    server = await Server.start(settings, hashing=TESTING, start_engine=start_engine or start)
     try:
         yield server, engine
     finally:
