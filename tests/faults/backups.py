@@ -116,7 +116,7 @@ class Trial:
     Attributes:
         directory: everything is in it.
         randomness: decides what is killed, and when: within the time that a backup took when nothing was.
-        rows: how many rows each collection holds before the writers begin.
+        rows: how many rows each collection holds before anything is written to it.
         outcomes: how often what happened.
         longest: for how many milliseconds writes waited at most.
     """
