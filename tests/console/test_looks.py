@@ -150,7 +150,7 @@ def test_pages_speak_the_browsers_language(console: Console) -> None:
         expect(page.locator("html")).to_have_attribute("lang", "zh-Hans")
         for path in EVERY_PAGE:
             page.goto(f"{console.address}{path}")
-            assert re.search(r"[\u4e00-\u9fff]", page.locator("nav").inner_text()), path
+            assert re.search(r"[\u4e00-\u9fff]", page.locator("nav.side").inner_text()), path
         expect(page.get_by_role("heading", level=1)).to_have_text("页面不存在")
 
 
