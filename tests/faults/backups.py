@@ -69,7 +69,7 @@ class Chain:
 
     Attributes:
         name: of its collection, and before the names of its roles.
-        first: how many rows its collection holds before it begins.
+        first: how many rows its collection holds at first.
         begun: how many steps were sent.
         done: how many were acknowledged.
     """
@@ -116,7 +116,7 @@ class Trial:
     Attributes:
         directory: everything is in it.
         randomness: decides what is killed, and when: within the time that a backup took when nothing was.
-        rows: how many rows each collection holds before anything is written to it.
+        rows: how many rows each collection holds at first.
         outcomes: how often what happened.
         longest: for how many milliseconds writes waited at most.
     """
@@ -166,6 +166,8 @@ class Trial:
         after = [chain.begun for chain in self._chains]
         self.outcomes[f"{kill.name.lower()}, {'made' if made else 'not made'}"] += 1
         assert made or kill is not Kill.NOTHING, "a backup failed though nothing was killed"
+        # Writers that go on while a backup is checked would only take time from it.
+        self._pause_writers()
         if kill in (Kill.SERVER, Kill.BOTH):
             self._restart()
         if path.exists():
@@ -174,6 +176,7 @@ class Trial:
         else:
             assert not made
             self.outcomes["no file"] += 1
+        self._write()
 
     def _back_up(self, path: Path, kill: Kill, *, sealed: bool) -> bool:
         """Run the command, kill what is to be killed, and return whether the command has said that it is made."""
@@ -240,11 +243,9 @@ class Trial:
         self._server = server.start(self.directory / "data", config=_CONFIG)
 
     def _restart(self) -> None:
-        self._pause_writers()
         if self._server is not None:
             self._server.process.wait()
         self._begin()
-        self._write()
 
     def _end(self) -> None:
         self._pause_writers()

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 from tests.faults.backups import Trial
 
-ROUNDS: Final = 4
+ROUNDS: Final = 3
 
 
 @pytest.mark.timeout(900)
