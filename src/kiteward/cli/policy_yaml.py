@@ -26,7 +26,7 @@ _LONGEST_NUMBER: Final = 64
 """Most characters of a number."""
 
 _FOLDED: Final = re.compile("[\x85\u2028\u2029]")
-"""Line breaks that the writer keeps as they are and the reader takes for spaces; within double quotes it escapes them."""
+"""Line breaks that the reader takes for spaces, unless the writer escapes them within double quotes."""
 
 _WIDTH: Final = 120
 
