@@ -30,8 +30,7 @@ def add_parsers(commands: Any) -> None:
     parser.add_argument(
         "--token-file",
         metavar="FILE",
-        help="user:password of an administrator there: the first line of FILE, or - for standard input; without it, "
-        "it is asked for",
+        help="user:password of an administrator there, in a file or from - (default: asked for)",
     )
     refuse_token(parser)
     parser.add_argument("--dry-run", action="store_true", help="print what would be imported, and change nothing")

@@ -3,6 +3,7 @@
 import re
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -169,7 +170,9 @@ def own_page(path: str) -> str:
 
 def is_own(path: str) -> bool:
     """Return whether a path, with its query string, can only be that of a page of the console."""
-    return _OUR_PAGE.fullmatch(path) is not None and "//" not in path
+    # Browsers resolve `..` before they ask, which may lead out of the console to whatever else has this origin.
+    leads_elsewhere = {".", ".."} & {*unquote(path.partition("?")[0]).split("/")}
+    return _OUR_PAGE.fullmatch(path) is not None and "//" not in path and not leads_elsewhere
 
 
 def browser_of(http_request: Request) -> str:

@@ -81,7 +81,11 @@ async def test_a_choice_that_does_not_exist_is_refused_at_its_field(wrong: dict[
 
 
 @pytest.mark.parametrize(
-    "wanted", ["https://evil.example/", "//evil.example", "/console/sign-in/company/callback?code=1"]
+    "wanted",
+    [
+        *("https://evil.example/", "//evil.example", "/console/sign-in/company/callback?code=1"),
+        *("/console/../elsewhere", "/console/%2E%2e/x", "/console/.."),
+    ],
 )
 async def test_a_choice_leads_back_to_pages_of_the_console_alone(wanted: str) -> None:
     async with browsing() as browser:
