@@ -21,7 +21,7 @@ def refuse(console: Console, user: str, collection: str) -> None:
 def test_refusal_is_found_in_the_trail_and_explained_from_there(console: Console, who: str) -> None:
     refuse(console, "reader", "docs")
     with console.signed_in(who) as page:
-        page.get_by_role("link", name="Audit trail").click()
+        page.get_by_role("link", name="Audit trail", exact=True).click()
         page.get_by_label("User", exact=True).fill("reader")
         page.get_by_label("Outcome").select_option("Refused")
         page.get_by_role("button", name="Search").click()
@@ -150,6 +150,6 @@ def test_everybody_may_ask_about_themselves_and_about_nobody_else(console: Conso
         page.get_by_label("Collection or user").fill("docs")
         page.get_by_role("button", name="Explain").click()
         expect(page.get_by_role("region")).to_contain_text("The privilege Insert is missing in the database default.")
-        expect(page.get_by_role("link", name="Audit trail")).to_have_count(0)
+        expect(page.get_by_role("link", name="Audit trail", exact=True)).to_have_count(0)
         for path in ("audit", "explain?user=boss&privilege=Search"):
             assert page.goto(f"{console.address}{path}").status == 403  # type: ignore[union-attr]  # there is an answer

@@ -18,6 +18,7 @@ from kiteward.domain.errors import RequestRefused
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
 from kiteward.iam.json_api.listing import matches
+from kiteward.iam.json_api.roles import RoleList, RoleListing
 from kiteward.milvus import messages
 
 _SEPARATOR: Final = "|"
@@ -85,6 +86,8 @@ async def matrix(request: ConsoleRequest) -> Response:
         "columns": (),
         "list": Shown(asked, 0),
     }
+    # Whom the gateway does not let list roles is refused here too, whether or not a role was named.
+    await request.client.invoke("ListRoles", RoleListing(limit=1), RoleList)
     if role and await _exists(request, role):
         groups = await all_groups(request)
         columns, held = _columns(groups, columns_of), await _held(request, role)

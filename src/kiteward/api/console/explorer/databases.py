@@ -41,9 +41,9 @@ async def _chosen(request: ConsoleRequest, databases: Sequence[str]) -> str:
     Raises:
         NotFound: the user may not see it.
     """
-    database = request.query_value("database") or (
-        DEFAULT_DATABASE if DEFAULT_DATABASE in databases or not databases else databases[0]
-    )
+    database = request.query_value("database")
+    if not database:  # who may see no database gets an empty list
+        return DEFAULT_DATABASE if DEFAULT_DATABASE in databases or not databases else databases[0]
     if database not in databases:
         raise _missing(database)
     return database
