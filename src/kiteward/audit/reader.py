@@ -245,8 +245,10 @@ class AuditReader:
             looked_at += 1
             entry = read(raw) if all(needle in raw for needle in needles) else None
             if entry is not None and question.fits(entry):
+                if len(found) == limit:
+                    return newer_page(question, found, found[-1]["seq"])
                 found.append(entry)
-            if len(found) == limit or looked_at == MOST_LOOKED_AT:
+            if looked_at == MOST_LOOKED_AT:
                 return newer_page(question, found, seq)
         return newer_page(question, found, None)
 

@@ -58,8 +58,8 @@ async def _newer(store: Store, question: AuditQuery, after: int, limit: int) -> 
     while first <= newest:
         last = min(first + _WINDOW - 1, newest)
         for entry in await matching(store, question, LineRange(first, last)):
-            found.append(entry)
             if len(found) == limit:
-                return newer_page(question, found, entry["seq"])
+                return newer_page(question, found, found[-1]["seq"])
+            found.append(entry)
         first = last + 1
     return newer_page(question, found, newest if newest < head.seq else None)

@@ -143,6 +143,8 @@ def test_newer_lines_are_the_next_ones_and_lead_on_in_both_directions(tmp_path: 
     assert ([entry["seq"] for entry in newer.entries], newer.before, newer.after) == ([9, 8, 7], 7, 9)
     last = reader.search(AuditQuery(after=newer.after), limit=3)
     assert ([entry["seq"] for entry in last.entries], last.before, last.after) == ([10], 10, None)
+    full = reader.search(AuditQuery(after=7), limit=3)
+    assert (len(full.entries), full.after) == (3, None)
     assert reader.search(AuditQuery(after=10), limit=3).entries == ()
     assert [entry["seq"] for entry in reader.search(AuditQuery(after=2, request_id="4"), limit=3).entries] == [4]
 
