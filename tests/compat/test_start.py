@@ -33,7 +33,7 @@ def refused_here(
         raise AssertionError("the server was started")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("kiteward.cli.serve.serve", serve)
+    monkeypatch.setattr("kiteward.bootstrap.serving.serve", serve)
 
     def refused_here(*arguments: str) -> tuple[int, str]:
         try:
