@@ -35,7 +35,7 @@ def run_import(tmp_path: Path) -> Import:
                 capture_output=True,
             )
         done = subprocess.run(
-            [*KITEWARD, "import", "--from", uri, "--token-file", "-", *options, "--data-dir", str(data)],
+            [*KITEWARD, "import", "--verbose", "--from", uri, "--token-file", "-", *options, "--data-dir", str(data)],
             input=token + "\n",
             capture_output=True,
             text=True,

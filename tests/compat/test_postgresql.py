@@ -129,7 +129,10 @@ def test_users_roles_keys_and_row_policies_are_there_again_after_a_restart(
 def test_store_of_a_data_directory_is_moved_with_the_command_and_served(
     config: Path, tmp_path: Path, cluster: Cluster, database: str
 ) -> None:
-    data, moving = tmp_path / "data", ("store", "migrate", "--config", str(config), "--from", "sqlite:data")
+    data, moving = (
+        tmp_path / "data",
+        ("store", "migrate", "--progress", "--config", str(config), "--from", "sqlite:data"),
+    )
     with servers.running(data, config="kiteward: {metrics: {enabled: false}}") as server:
         furnish(server)
         made = succeeded(tmp_path, "keys", "create", "reader", "--json", "--data-dir", "data")
