@@ -46,6 +46,6 @@ def test_a_provider_creates_the_user_whom_the_document_names_with_the_key_that_i
         shell.run(groups.text)
         root.create_user("bob", "Some-password-1")
         shell.run("kiteward scim hand-over bob --scim-user-name bob@corp.example --config kiteward.yaml")
-        assert "bob@corp.example" in shell.run("kiteward users list")
+        assert "bob@corp.example" in shell.run("kiteward users list --wide")
         assert shell.run("kiteward scim take-back bob") == "done\n"
         root.close()
