@@ -28,8 +28,8 @@ def test_browser_gets_the_console_over_tls_with_a_cookie_of_this_host_alone(cons
         assert page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "http/1.1"
         page.locator("#user").fill("root")
         page.locator("#password").fill(PASSWORDS["root"])
-        page.locator("button.main").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("My account")
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
         (cookie,) = context.cookies()
         assert (cookie["name"], cookie["secure"], cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (
             "__Host-kiteward",
