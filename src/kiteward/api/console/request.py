@@ -18,7 +18,7 @@ from kiteward.api.console import security
 from kiteward.api.console.display import Display
 from kiteward.api.console.language import NAMES, Language
 from kiteward.api.console.navigation import groups
-from kiteward.api.console.sign_in_options import SignInOptions
+from kiteward.api.console.sign_in_options import CALLBACK, SignInOptions
 from kiteward.api.console.tickets import Tickets
 from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.identity import Secret
@@ -117,10 +117,11 @@ class ConsoleRequest:
         return Reason(self.text(key))
 
     def here(self) -> str:
-        """Return the address of the page, with the query string of one that was not sent as a form."""
+        """Return the address of the page, with its query string unless it was sent as a form or by a provider."""
         path = quote(self.http_request.url.path)
         query = self.http_request.url.query
-        return f"{path}?{query}" if query and self.http_request.method != "POST" else path
+        sent = self.http_request.method == "POST" or path.endswith(f"/{CALLBACK}")
+        return f"{path}?{query}" if query and not sent else path
 
     def page(self, template: str, *, status: int = HTTPStatus.OK, **values: Any) -> Response:
         """Return a page, rendered from a template.
