@@ -15,6 +15,7 @@ from tests.unit.api.console.test_identity_providers import Company, shown
 
 from kiteward.api.console.lists import Asked, cell
 from kiteward.iam.json_api.base import plain
+from kiteward.store.records import KeyRecord
 
 
 @asynccontextmanager
@@ -233,6 +234,20 @@ async def test_keys_show_whether_they_are_accepted_and_many_are_revoked(monkeypa
         assert "Nothing matches." in await browser.text("keys?ends=7")
         assert (await selected(browser, "change-keys", made, change="revoke", apply="1"))[0] == 303
         assert "No API keys." in await browser.text("keys")
+
+
+@pytest.mark.parametrize("page", ["keys", "account"])
+async def test_a_key_has_the_same_state_and_actions_wherever_it_is_listed(
+    monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    async with listing(monkeypatch) as browser:
+        ended = KeyRecord("k1", "root", "0" * 64, "ended", 0.0, "root", expires_at=1.0)
+        async with browser.harness.policy_cache.change() as transaction:
+            await transaction.keys.add(ended)
+        shown_key = (await browser.open(page)).text.partition("<code>k1</code>")[2].partition("</tr>")[0]
+        assert "Expired" in shown_key
+        for action in ("description", "tags", "rotate", "disable", "revoke"):
+            assert f'href="/console/keys/k1/{action}"' in shown_key, action
 
 
 # Members of a role, badges, wording
