@@ -36,7 +36,7 @@ def _changed_grants(answer: Any) -> str:
         for each in answer[done]
     ]
     if answer["users"]:
-        lines.append(f"concerns {len(answer['users'])} users: {', '.join(answer['users'])}")
+        lines.append(f"users whom this concerns: {', '.join(answer['users'])}")
     return "\n".join(lines) or "nothing changes"
 
 

@@ -1,42 +1,13 @@
 """Near and far: the same commands, answers, errors and exit statuses on a data directory and on a running server."""
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.support.server_in_thread import running
+from tests.unit.cli.conftest import Run
 
 from kiteward.cli.kept_login import login_file
-from kiteward.cli.main import main
-
-Run = Callable[..., tuple[int, str, str]]
-"""Runs a command, and returns its status and what it printed on standard output and as errors."""
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    """A server, its data directory, and a file with the credential of root."""
-    directory = tmp_path_factory.mktemp("served")
-    token = directory / "token"
-    token.write_text("root:Milvus\n")
-    with running(directory) as (url, _engine):
-        yield SimpleNamespace(url=url, data=str(directory / "data"), token=str(token))
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(*words: str) -> tuple[int, str, str]:
-        try:
-            status = main(words)
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return command
-
 
 ALIKE = [
     (0, ["users", "list"]),

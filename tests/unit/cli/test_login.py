@@ -1,37 +1,14 @@
 """`kiteward login`, `logout` and `whoami`: what is kept, for how long, and what is left when it ends."""
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.support.server_in_thread import running
+from tests.unit.cli.conftest import Run
 
 from kiteward.cli.kept_login import login_file
-from kiteward.cli.main import main
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    directory = tmp_path_factory.mktemp("served")
-    token = directory / "token"
-    token.write_text("root:Milvus\n")
-    with running(directory) as (url, _engine):
-        yield SimpleNamespace(url=url, data=str(directory / "data"), token=str(token))
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(*words: str) -> tuple[int, str, str]:
-        status = main(words)
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return command
 
 
 def keys(run: Run, served: SimpleNamespace) -> set[str]:
