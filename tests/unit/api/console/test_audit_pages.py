@@ -83,7 +83,7 @@ async def test_filters_select_lines(browser: Browser) -> None:
     [
         ("since=yesterday", "Give a time such as 2026-11-29 10:30."),
         ("since=2026-11-28&until=2026-11-27", "the end must be after the start"),
-        ("after=-1", "A whole number is required"),
+        ("after=-1", "Enter a whole number, 0 or more."),
     ],
 )
 async def test_filter_that_cannot_be_is_refused_and_kept(browser: Browser, asked: str, told: str) -> None:
