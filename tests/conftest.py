@@ -11,7 +11,7 @@ from tests.support import postgresql
 settings.register_profile("default", deadline=None, max_examples=100)
 settings.register_profile("ci", deadline=None, max_examples=200, derandomize=True, print_blob=True)
 settings.register_profile("long", deadline=None, max_examples=20_000, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile(os.environ.get("KITEWARD_HYPOTHESIS_PROFILE", "default"))
+settings.load_profile(os.environ.get("TESTS_HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +64,7 @@ class OmissionsAreFailures:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Report what was left out, and why."""
         if self._omitted:
-            terminalreporter.section("skipped or deselected, which fails this run (KITEWARD_CI=1)", red=True)
+            terminalreporter.section("skipped or deselected, which fails this run (TESTS_CI=1)", red=True)
         for nodeid, reason in sorted(self._omitted.items()):
             terminalreporter.line(f"{nodeid}: {reason}")
 
@@ -75,5 +75,5 @@ class OmissionsAreFailures:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Count what is left out where the environment is known to be complete."""
-    if os.environ.get("KITEWARD_CI") == "1":
+    if os.environ.get("TESTS_CI") == "1":
         config.pluginmanager.register(OmissionsAreFailures(), "omissions-are-failures")

@@ -36,11 +36,11 @@ _DENIED_TO_NOBODY: Final = {
 
 
 def _calls() -> int:
-    return int(os.environ.get("KITEWARD_EQUIVALENCE_CALLS", "3120"))
+    return int(os.environ.get("TESTS_EQUIVALENCE_CALLS", "3120"))
 
 
 def _seed() -> int:
-    return int(os.environ.get("KITEWARD_EQUIVALENCE_SEED", "20261121"))
+    return int(os.environ.get("TESTS_EQUIVALENCE_SEED", "20261121"))
 
 
 @pytest.fixture

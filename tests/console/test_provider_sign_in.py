@@ -140,7 +140,7 @@ def test_administrators_have_a_password_for_the_day_on_which_the_provider_is_awa
             page.get_by_label("User").fill("root")
             page.get_by_label("Password").fill(PASSWORDS["root"])
             page.get_by_role("button", name="Sign in").click()
-            expect(page.get_by_role("heading", level=1)).to_have_text("My account")
+            expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
         finally:
             pages.idp.issuer.failing = False
 

@@ -13,8 +13,8 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def documents() -> Path:
-    """The directory of the documents: beside the repository, or where KITEWARD_DOCUMENTS says."""
-    directory = Path(os.environ.get("KITEWARD_DOCUMENTS") or _REPOSITORY.parent / "shared" / "documents")
+    """The directory of the documents: beside the repository, or where TESTS_DOCUMENTS says."""
+    directory = Path(os.environ.get("TESTS_DOCUMENTS") or _REPOSITORY.parent / "shared" / "documents")
     if not directory.is_dir():
-        pytest.skip(f"the users' documents are not at {directory}; KITEWARD_DOCUMENTS can name another place")
+        pytest.skip(f"the users' documents are not at {directory}; TESTS_DOCUMENTS can name another place")
     return directory

@@ -17,8 +17,8 @@ ROUNDS: Final = 3
 
 @pytest.mark.timeout(900)
 def test_backup_that_was_made_has_all_that_was_acknowledged_and_nothing_torn_whatever_is_killed(tmp_path: Path) -> None:
-    seed = os.environ.get("KITEWARD_BACKUPS_SEED", str(time.time_ns()))
-    print(f"KITEWARD_BACKUPS_SEED={seed}")
+    seed = os.environ.get("TESTS_BACKUPS_SEED", str(time.time_ns()))
+    print(f"TESTS_BACKUPS_SEED={seed}")
     trial = Trial(tmp_path, random.Random(seed))
     trial.run(ROUNDS)
     print(sorted(trial.outcomes.items()))

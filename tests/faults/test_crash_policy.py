@@ -24,7 +24,7 @@ from kiteward.audit.reader import AuditQuery, AuditReader
 from kiteward.audit.verify import verify
 from kiteward.milvus import messages
 
-ROUNDS: Final = max(100, int(os.environ.get("KITEWARD_CRASH_ROUNDS", "0")))
+ROUNDS: Final = max(100, int(os.environ.get("TESTS_CRASH_ROUNDS", "0")))
 FULL_ROUNDS: Final = 5
 CLIENTS: Final = "abc"
 SCRIPT: Final = Path(__file__).parent / "scripts/forking_server.py"
@@ -251,8 +251,8 @@ def _acknowledged(clients: list[Client]) -> int:
 
 
 def _a_seed() -> str:
-    seed = os.environ.get("KITEWARD_CRASH_SEED", str(time.time_ns()))
-    print(f"KITEWARD_CRASH_SEED={seed}")
+    seed = os.environ.get("TESTS_CRASH_SEED", str(time.time_ns()))
+    print(f"TESTS_CRASH_SEED={seed}")
     return seed
 
 

@@ -19,7 +19,7 @@ from kiteward.api.rest.endpoints import OWN_PREFIX
 from kiteward.milvus import messages
 from kiteward.net.asgi import Receive, Scope, Send
 
-_SEED: Final = int(os.environ.get("KITEWARD_FUZZ_SEED", "20261128"))
+_SEED: Final = int(os.environ.get("TESTS_FUZZ_SEED", "20261128"))
 _REQUESTS: Final = 6_000
 _FEW: Final = 300
 

@@ -13,7 +13,7 @@ from kiteward.gateway.row_access.locks import CollectionLocks
 from kiteward.gateway.row_access.reading import FilteredRead
 from kiteward.gateway.row_access.write_checks import WriteCheck
 
-_SEED: Final = int(os.environ.get("KITEWARD_ROW_POLICIES_SEED", "20261129"))
+_SEED: Final = int(os.environ.get("TESTS_ROW_POLICIES_SEED", "20261129"))
 _OPERATIONS: Final = 8_000
 _WITHOUT_POLICIES: Final = 2_000
 _FEW: Final = 300

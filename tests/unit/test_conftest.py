@@ -1,4 +1,4 @@
-"""With KITEWARD_CI=1 a skipped or deselected test fails the run; an expected failure does not."""
+"""With TESTS_CI=1 a skipped or deselected test fails the run; an expected failure does not."""
 
 import os
 import shutil
@@ -47,7 +47,7 @@ def run_pytest(directory: Path, test: str, *arguments: str, ci: bool) -> subproc
     (directory / "pytest.ini").write_text("[pytest]\nmarkers = slow\n", "utf-8")
     (directory / "test_it.py").write_text(test, "utf-8")
     plugins = {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # loading all of them takes seconds
-    of_ours = {"KITEWARD_CI": "1" if ci else "0", "PYTHONPATH": str(CONFTEST.parents[1])}
+    of_ours = {"TESTS_CI": "1" if ci else "0", "PYTHONPATH": str(CONFTEST.parents[1])}
     environment = os.environ | plugins | of_ours
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "xdist.plugin", *arguments]
     return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)

@@ -24,7 +24,7 @@ from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVI
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY
 
-CASES: Final = int(os.environ.get("KITEWARD_EXPLAIN_CASES", "100000"))
+CASES: Final = int(os.environ.get("TESTS_EXPLAIN_CASES", "100000"))
 _POLICIES: Final = 400
 _ROLES: Final = ("reader", "writer", "keeper", ADMIN_ROLE, PUBLIC_ROLE)
 _DATABASES: Final = ("default", "other", ANY)
@@ -70,8 +70,8 @@ def _condition(chance: random.Random) -> Condition:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_explanations_agree_with_decisions() -> None:
-    seed = os.environ.get("KITEWARD_EXPLAIN_SEED", str(random.randrange(2**32)))
-    print(f"KITEWARD_EXPLAIN_SEED={seed}")
+    seed = os.environ.get("TESTS_EXPLAIN_SEED", str(random.randrange(2**32)))
+    print(f"TESTS_EXPLAIN_SEED={seed}")
     chance = random.Random(seed)
     allowed = by_grant = remedied = 0
     for _ in range(_POLICIES):

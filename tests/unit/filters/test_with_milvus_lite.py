@@ -16,7 +16,7 @@ from kiteward.domain.errors import FilterSyntaxError
 from kiteward.engine.embedded import filters as engine
 from kiteward.filters import Dialect, Expression, conjoin, parse, write
 
-FILTERS: Final = int(os.environ.get("KITEWARD_FILTERS", "800"))
+FILTERS: Final = int(os.environ.get("TESTS_FILTERS", "800"))
 """How many filters of each seed are tried."""
 
 POLICIES: Final = (

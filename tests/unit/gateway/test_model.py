@@ -17,12 +17,12 @@ _DENIED_TO_NOBODY = ("Connect", "DescribeCollection", "HasCollection", "ListData
 
 
 def _operations() -> int:
-    thorough = os.environ.get("KITEWARD_HYPOTHESIS_PROFILE") == "long"
-    return int(os.environ.get("KITEWARD_MODEL_OPERATIONS", "20000" if thorough else "4000"))
+    thorough = os.environ.get("TESTS_HYPOTHESIS_PROFILE") == "long"
+    return int(os.environ.get("TESTS_MODEL_OPERATIONS", "20000" if thorough else "4000"))
 
 
 def _seed() -> int:
-    return int(os.environ.get("KITEWARD_MODEL_SEED", "20260821"))
+    return int(os.environ.get("TESTS_MODEL_SEED", "20260821"))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from kiteward.gateway import upstream_catalog
 from kiteward.gateway.upstream_catalog import UpstreamCatalog
 
 AGE: Final = 10.0
-_SEED: Final = int(os.environ.get("KITEWARD_MODEL_SEED", "20260821"))
+_SEED: Final = int(os.environ.get("TESTS_MODEL_SEED", "20260821"))
 _ROUNDS: Final = 1_000
 
 

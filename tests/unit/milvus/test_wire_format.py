@@ -14,7 +14,7 @@ from kiteward.domain.errors import PayloadMalformed
 from kiteward.milvus.messages import METHODS, MessageType, SearchRequest, descriptor_of
 from kiteward.milvus.wire_format import encode_varint, top_level, without_fields
 
-EXAMPLES = int(os.environ.get("KITEWARD_PROPERTY_EXAMPLES", "2000"))
+EXAMPLES = int(os.environ.get("TESTS_PROPERTY_EXAMPLES", "2000"))
 NQ = SearchRequest.DESCRIPTOR.fields_by_name["nq"].number
 
 

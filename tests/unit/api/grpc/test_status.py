@@ -1,9 +1,12 @@
 """The table from errors to what a client sees: complete, and nothing that SDKs would retry without an end."""
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 
 import pytest
 
+import kiteward
 from kiteward.api.grpc.status import STATUSES, GrpcStatus, MilvusStatus, failure_of
 from kiteward.domain import errors
 from kiteward.domain.errors import KitewardError
@@ -20,6 +23,13 @@ RETRIED = {
 """What some SDK tries again, up to 75 times (contract 1.7)."""
 
 
+def modules() -> Iterator[str]:
+    """Name the modules of the product that can be imported."""
+    for module in pkgutil.walk_packages(kiteward.__path__, "kiteward."):
+        if not module.name.endswith(".__main__") and not module.name.startswith("kiteward.store.migrations."):
+            yield module.name
+
+
 def tree(kind: type[KitewardError] = KitewardError) -> Iterator[type[KitewardError]]:
     """Walk the error classes of the product."""
     yield kind
@@ -28,7 +38,7 @@ def tree(kind: type[KitewardError] = KitewardError) -> Iterator[type[KitewardErr
             yield from tree(below)
 
 
-ERRORS = sorted(set(tree()), key=lambda kind: kind.__name__)
+ERRORS = sorted((kind for kind in set(tree()) if kind.__module__ == errors.__name__), key=lambda kind: kind.__name__)
 REFUSALS = [kind for kind in ERRORS if issubclass(kind, errors.RequestRefused)]
 
 
@@ -44,6 +54,14 @@ def reported(operation: str, error: KitewardError) -> messages.Status:
 
 def test_every_error_has_a_row_and_every_row_an_error() -> None:
     assert set(STATUSES) == set(ERRORS)
+
+
+def test_errors_that_are_defined_elsewhere_are_those_of_commands() -> None:
+    for module in modules():
+        importlib.import_module(module)
+    elsewhere = set(tree()) - set(ERRORS)
+    assert {kind.__name__ for kind in elsewhere} == {"BackupInvalid", "BackupDamaged"}
+    assert all(issubclass(kind, errors.ConfigurationError) for kind in elsewhere)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ERRORS if issubclass(kind, errors.AuthenticationError)])
