@@ -14,6 +14,10 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
+# uv leaves compiling to the first process that imports a module, which has to keep the result: tests start hundreds of
+# processes, and each would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Test files run side by side in so many processes; JOBS=0 runs them one after another, as a debugger wants them. Two cores
 # are the measure. A third of the time, a process of `make test` waits for a lease, a deadline or a server: a third process uses that.
 JOBS ?= $(if $(filter test,$(MAKECMDGOALS)),3,2)
