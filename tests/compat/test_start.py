@@ -92,7 +92,9 @@ def test_unknown_argument_is_refused_with_the_status_of_a_wrong_command_line(tmp
     assert "--no-such-thing" in message
 
 
-def test_port_in_use_is_named(server: RunningServer, tmp_path: Path) -> None:
+def test_port_in_use_is_named(server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # That of metrics is tried first, and the default may be another server's.
+    monkeypatch.setenv("KITEWARD_METRICS_PORT", "0")
     status, message = refused(tmp_path, "--port", str(server.port))
     assert status == 1
     assert f"127.0.0.1:{server.port}" in message

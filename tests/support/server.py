@@ -82,6 +82,8 @@ def start(
         file = data_dir.with_name(f"{data_dir.name}.yaml")
         file.write_text(config, encoding="utf-8")
         arguments = ("--config", str(file), *arguments)
+    # A server with a port of its own choice would take the default one for metrics, which only one can have.
+    metrics = {"KITEWARD_METRICS_PORT": "0"} if "--port" in arguments else {}
     log_path = data_dir.with_name(f"{data_dir.name}.{time.monotonic_ns()}.log")
     with log_path.open("wb") as log:
         process = subprocess.Popen(
@@ -90,7 +92,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **metrics, **(environment or {})},
         )
     deadline = time.monotonic() + START_WITHIN
     while time.monotonic() < deadline and process.poll() is None:
