@@ -21,7 +21,7 @@ from kiteward.cli.commands import Command, add_command
 from kiteward.cli.connection import add_connection, server_of
 from kiteward.cli.option_rows import whole
 from kiteward.cli.options import UsageError, add_configuration, exit_status_of, settings_of
-from kiteward.cli.output import print_json, printable
+from kiteward.cli.output import note, print_json, printable
 from kiteward.cli.progress import Progress, add_progress
 from kiteward.domain.errors import ConfigurationError, InvalidArgument
 
@@ -137,7 +137,7 @@ def _reading(work: Callable[[argparse.Namespace, Lines], int]) -> Callable[[argp
     """Return a command that opens the lines that it reads."""
 
     def run(arguments: argparse.Namespace) -> int:
-        _require_operation(arguments.operation)
+        _note_unknown(arguments.operation)
         server, scope = server_of(arguments), Scope(arguments.scope)
         if server is not None:
             return work(arguments, ServerLines(server, scope))
@@ -280,11 +280,10 @@ def _query(arguments: argparse.Namespace) -> AuditQuery:
         raise UsageError(f"--{error.field}: {error}") from None
 
 
-def _require_operation(name: str) -> None:
-    """Refuse the name of an operation that is none.
+def _note_unknown(name: str) -> None:
+    """Say which operations are written like a name that no operation of this server has.
 
-    Raises:
-        UsageError: there is no such operation; the message names those that are written alike.
+    It may be in the trail all the same: starts and stops have lines, and so have calls of what does not exist.
     """
     if not name:
         return
@@ -292,10 +291,9 @@ def _require_operation(name: str) -> None:
     from kiteward.iam.json_api import ADMIN_OPERATIONS  # noqa: PLC0415
 
     known = {*OPERATIONS, *ADMIN_OPERATIONS}
-    if name not in known:
-        alike = difflib.get_close_matches(name, sorted(known), n=3)
-        hint = f"; did you mean {' or '.join(alike)}?" if alike else ""
-        raise UsageError(f"--operation: there is no operation {printable(name)}{hint}")
+    alike = difflib.get_close_matches(name, sorted(known), n=3)
+    if name not in known and alike:
+        note(f"--operation: there is no operation {printable(name)}; did you mean {' or '.join(alike)}?")
 
 
 def _time(flag: str, given: str | None) -> float | None:

@@ -138,19 +138,34 @@ def test_a_value_that_cannot_be_is_refused_with_what_would_be_right(
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["--operation", "Serch"], "--operation: there is no operation Serch; did you mean Search"),
-        (["--since", "2026-11-27", "--until", "2026-11-27"], "--until must be later than --since"),
-    ],
-)
-def test_filters_of_the_trail_that_match_nothing_are_refused(
-    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_period_of_the_trail_in_which_nothing_can_be_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "audit").mkdir()
+    words = ["--since", "2026-11-27", "--until", "2026-11-27"]
     assert main(["audit", "search", *words, "--data-dir", str(tmp_path)]) == 2
-    assert told in capsys.readouterr().err
+    assert "--until must be later than --since" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Serch", "--operation: there is no operation Serch; did you mean Search"),
+        # What has lines without being an operation: starts and stops, and calls of what does not exist.
+        ("Stop", ""),
+        ("Bootstrap", ""),
+        ("NobodyKnowsIt", ""),
+    ],
+)
+def test_any_name_is_searched_for_and_one_that_is_mistyped_is_told(
+    name: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "audit").mkdir()
+    assert main(["audit", "search", "--operation", name, "--data-dir", str(tmp_path)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert told in shown.err
+    assert bool(shown.err) == bool(told)
 
 
 def test_a_table_on_a_terminal_is_as_wide_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
