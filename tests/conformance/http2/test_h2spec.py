@@ -27,7 +27,7 @@ STRICTER: Final = "Sends multiple WINDOW_UPDATE frames increasing the flow contr
 RFC 9113, 5.4 allows it: "an endpoint MAY choose to treat a stream error as a connection error".
 """
 
-PATIENCE: Final = 2
+PATIENCE: Final = 6
 """Seconds after which h2spec takes it that nothing more comes: it waits so long in cases that end in silence."""
 
 WITHIN: Final = 200
