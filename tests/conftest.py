@@ -9,7 +9,7 @@ from tests.support import postgresql
 
 # No example has a deadline: machines that run several things at once would fail it by chance. pytest-timeout guards.
 settings.register_profile("default", deadline=None, max_examples=100)
-settings.register_profile("ci", deadline=None, max_examples=200, derandomize=True, print_blob=True)
+settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True, print_blob=True)
 settings.register_profile("long", deadline=None, max_examples=20_000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("TESTS_HYPOTHESIS_PROFILE", "default"))
 
