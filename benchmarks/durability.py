@@ -17,7 +17,7 @@ from benchmarks.frames import COLLECTION, DIMENSION
 from benchmarks.report import paired, table
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
 from kiteward.engine.embedded.sync_mode import SyncMode
-from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway.operations.engine_rpcs import ENGINE_RPCS
 
 _MODES: Final[tuple[SyncMode, ...]] = ("batch", "close", "none")
 _BATCHES: Final = {1: 200, 100: 50, 1_000: 20}

@@ -19,7 +19,7 @@ from benchmarks import filling, report
 from benchmarks.frames import COLLECTION, DIMENSION, INDEX, recorded
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
-from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway.operations.engine_rpcs import ENGINE_RPCS
 
 _CALLS: Final = {"HasCollection": 6000, "Search": 1500}
 _METADATA: Final = {"dbname": "default", "kiteward-request-id": "0123456789abcdef"}

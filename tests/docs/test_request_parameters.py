@@ -12,7 +12,8 @@ from kiteward.engine.embedded import parameters
 from kiteward.engine.embedded.operations import served_rpcs
 from kiteward.engine.embedded.servicer import EngineServicer
 from kiteward.gateway import outbound
-from kiteward.gateway.operations import ENGINE_RPCS, OPERATIONS
+from kiteward.gateway.operations import OPERATIONS
+from kiteward.gateway.operations.engine_rpcs import ENGINE_RPCS
 from kiteward.gateway.operations.field_use import FieldUse, uses_of
 from kiteward.gateway.operations.message_fields import MESSAGES as INNER
 from kiteward.gateway.unheeded import NEVER, RULES

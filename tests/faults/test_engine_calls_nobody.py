@@ -24,7 +24,7 @@ from tests.unit.engine import samples
 from kiteward.domain.errors import EngineError
 from kiteward.engine.base import Access
 from kiteward.engine.embedded.supervisor import EmbeddedEngine
-from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway.operations.engine_rpcs import ENGINE_RPCS
 from kiteward.milvus import messages
 
 READS: Final = sorted(name for name, access in ENGINE_RPCS.items() if access is Access.READ)

@@ -179,7 +179,7 @@ async def test_death_of_the_server_ends_the_child_and_frees_the_data(tmp_path: P
         """
         import asyncio, pathlib, sys
         from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
-        from kiteward.gateway.operations import ENGINE_RPCS
+        from kiteward.gateway.operations.engine_rpcs import ENGINE_RPCS
 
         async def serve():
             engine = await EmbeddedEngine.start(EmbeddedEngineSettings(pathlib.Path(sys.argv[1]), ENGINE_RPCS))

@@ -120,7 +120,14 @@ class PasswordHasher:
         self.workers = profile.workers
         self._pool = ThreadPoolExecutor(profile.workers, thread_name_prefix="kiteward-hashing", initializer=_give_way)
         self._own = _Kind((profile.memory_kib, profile.passes, profile.lanes))
-        self._nobody = {self._own: self._own.of_nobody()}
+        self._nobody: dict[_Kind, str] = {}
+
+    async def prepare(self) -> None:
+        """Compute what the passwords of unknown users are compared with, so that the first takes no longer than others.
+
+        Whoever verifies passwords of callers awaits this before the first.
+        """
+        await self._run(functools.partial(self._of_nobody, self._own))
 
     async def hash(self, password: Secret) -> str:
         """Return a self-describing hash with a fresh salt."""

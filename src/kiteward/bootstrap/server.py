@@ -50,7 +50,7 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.instrumentation import InstrumentedEngine
-from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway.operations.engine_rpcs import ENGINE_RPCS
 from kiteward.gateway.replicas.membership import Membership
 from kiteward.gateway.request_entry import RequestEntry
 from kiteward.gateway.request_limiter import RequestLimiter
@@ -227,6 +227,7 @@ async def _open_access_control(
     recorder, export = _start_recorder(stack, settings, store, exporters, place=place)
     hasher = PasswordHasher(hashing)
     stack.callback(hasher.close)
+    await hasher.prepare()
     if not settings.authorization:
         require_loopback_without_authorization(settings.host)
         _log.warning("common.security.authorizationEnabled is false: everybody on this machine may do everything")

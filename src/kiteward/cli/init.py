@@ -3,15 +3,15 @@
 import argparse
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kiteward.cli.near import near
 from kiteward.cli.options import add_configuration, exit_status_of, settings_of
 from kiteward.cli.output import note, print_json
-from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
-from kiteward.iam.passwords import generated_password
+
+if TYPE_CHECKING:  # the store is opened when the command runs, not to print its help
+    from kiteward.config.settings import Settings
 
 
 def add_parsers(commands: Any) -> None:
@@ -27,7 +27,10 @@ def _init(arguments: argparse.Namespace) -> int:
     return exit_status_of(lambda: asyncio.run(_create(arguments.admin, settings_of(arguments), as_json=arguments.json)))
 
 
-async def _create(admin: str, settings: Settings, *, as_json: bool) -> None:
+async def _create(admin: str, settings: "Settings", *, as_json: bool) -> None:
+    from kiteward.cli.near import near  # noqa: PLC0415  as above
+    from kiteward.iam.passwords import generated_password  # noqa: PLC0415  as above
+
     # Checked before anything is created: a failure later would leave a directory without its administrator.
     settings.naming.check_user_name(admin)
     if admin == ROOT:

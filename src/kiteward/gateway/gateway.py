@@ -34,7 +34,7 @@ from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.gateway.row_access.locks import CollectionLocks
 from kiteward.gateway.row_access.reading import FilteredReads
 from kiteward.gateway.row_access.writing import RowWrites
-from kiteward.gateway.rows import ROWS, row_of
+from kiteward.gateway.rows import row_named, row_of
 from kiteward.iam import readiness
 from kiteward.iam.json_api.base import Arguments
 from kiteward.iam.json_api.base import Outcome as Returned
@@ -152,7 +152,7 @@ class Gateway:
             AuthenticationError, AccessDenied, StoreError: as of `handle`, and recorded in the same way.
         """
         logs.bind_request_id(call.request_id)
-        recording = Recording(call, ROWS.get(call.operation))
+        recording = Recording(call, row_named(call.operation))
         try:
             return await self._authorizer.authenticate(recording)
         except BaseException as error:
@@ -171,7 +171,7 @@ class Gateway:
             AuthenticationError, AccessDenied, NotReady, StoreError: as of `handle`, and recorded in the same way.
         """
         logs.bind_request_id(call.request_id)
-        recording = Recording(call, ROWS[call.operation])
+        recording = Recording(call, row_named(call.operation))
 
         async def work() -> _T:
             return read()

@@ -1,9 +1,5 @@
 """All operations by name: the RPCs of the protocol and our own; and which row a request belongs to."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Final
-
 from kiteward.gateway.call import AnyCall
 from kiteward.gateway.operations import OPERATIONS, Operation
 from kiteward.iam.json_api import ADMIN_OPERATIONS
@@ -11,8 +7,13 @@ from kiteward.iam.json_api.base import AdminOperation
 
 Row = Operation | AdminOperation
 
-ROWS: Final[Mapping[str, Row]] = MappingProxyType({**OPERATIONS, **ADMIN_OPERATIONS})
-"""Operations without a row are refused."""
+
+def row_named(name: str) -> Row | None:
+    """Return the row of an operation; None if there is none, and requests for it are refused.
+
+    Our own are looked for first: the command line calls no others, and the table of the RPCs takes long to make.
+    """
+    return ADMIN_OPERATIONS.get(name) or OPERATIONS.get(name)
 
 
 def row_of(call: AnyCall) -> Row | None:
@@ -24,6 +25,6 @@ def row_of(call: AnyCall) -> Row | None:
     Returns:
         The row; None if there is no such operation.
     """
-    row, payload = ROWS.get(call.operation), call.payload
+    row, payload = row_named(call.operation), call.payload
     matches = type(payload) is row.arguments if isinstance(row, AdminOperation) else isinstance(payload, bytes)
     return row if matches else None

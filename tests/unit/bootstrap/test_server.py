@@ -29,7 +29,7 @@ from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld, EngineUnavailable, StoreUnavailable
 from kiteward.domain.identity import Secret
 from kiteward.engine.embedded.supervisor import EmbeddedEngineSettings
-from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway.operations.engine_rpcs import ENGINE_RPCS
 from kiteward.store.sql import SqlStore
 
 BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"

@@ -12,7 +12,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
 from kiteward.engine.base import Access, Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
-from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway.operations.engine_rpcs import ENGINE_RPCS
 
 DIMENSION = 4
 SUCCESS = 0

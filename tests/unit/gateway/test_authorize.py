@@ -27,7 +27,7 @@ from kiteward.gateway.call import Call, rpc_call
 from kiteward.gateway.gateway import hidden_response
 from kiteward.gateway.operations import OPERATIONS, Operation
 from kiteward.gateway.recording import Recording
-from kiteward.gateway.rows import ROWS
+from kiteward.gateway.rows import row_named
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import AdminOperation, Arguments
 from kiteward.milvus import messages
@@ -49,7 +49,7 @@ def recording(operation: str, by: Any = "alice", payload: bytes | Arguments | No
         payload = least_arguments(operation)
     elif payload is None:
         payload = messages.METHODS[operation].request(**fields).SerializeToString()
-    return Recording(Call(operation, payload, presented(by) if isinstance(by, str) else by), ROWS.get(operation))
+    return Recording(Call(operation, payload, presented(by) if isinstance(by, str) else by), row_named(operation))
 
 
 def authorizer_of(harness: GatewayHarness) -> Authorizer:
@@ -147,7 +147,7 @@ async def test_denied_request_has_no_proof_and_the_decision_is_reported(peopled:
 
 
 async def test_nothing_is_resolved_or_decided_of_who_is_not_authenticated(peopled: GatewayHarness) -> None:
-    for operation in ROWS:
+    for operation in (*OPERATIONS, *ADMIN_OPERATIONS):
         asked = recording(operation, CredentialMissing("nothing"), payload=b"\xff")
         with pytest.raises(AuthenticationError):
             await authorizer_of(peopled).authorize(asked)

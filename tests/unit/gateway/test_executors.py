@@ -18,7 +18,7 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.object_ids import Owner
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.gateway.recording import Recording
-from kiteward.gateway.rows import ROWS
+from kiteward.gateway.rows import row_named
 from kiteward.iam import milvus_rpc
 from kiteward.iam.json_api.base import Arguments
 from kiteward.iam.milvus_rpc.base import Request
@@ -33,7 +33,7 @@ CLASSES = [
 
 def recording(operation: str, payload: bytes | Arguments = b"", **fields: Any) -> Recording:
     payload = payload or messages.METHODS[operation].request(**fields).SerializeToString()
-    return Recording(Call(operation, payload, presented("root")), ROWS[operation])
+    return Recording(Call(operation, payload, presented("root")), row_named(operation))
 
 
 def every_executor(harness: GatewayHarness) -> list[Any]:

@@ -3,6 +3,7 @@
 - `row.py`: what a row holds; `declare.py`: how rows are declared.
 - `collections.py`, `databases.py`, `data.py`, `cluster.py`, `identity.py`: the rows by subject.
 - `closed.py`: RPCs that are not offered, each with the reason.
+- `engine_rpcs.py`: the RPCs that an engine executes.
 - `message_fields.py`: what happens to the fields of the messages inside requests; `field_use.py`: the class of every
   field, by the rows and that table.
 
@@ -19,33 +20,30 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kiteward.engine.base import Access
-from kiteward.gateway.operations import closed, cluster, collections, data, databases, identity
-from kiteward.gateway.operations.field_use import with_readers
+from kiteward.domain.deferred import Deferred
 from kiteward.gateway.operations.row import Executor, Operation, RowUse
 from kiteward.milvus import messages
 
-__all__ = ["ENGINE_RPCS", "OPERATIONS", "Executor", "Operation", "RowUse", "missing_operations"]
+__all__ = ["OPERATIONS", "Executor", "Operation", "RowUse", "missing_operations"]
 
 
-def _table(rows: Iterable[Operation]) -> Mapping[str, Operation]:
+def _table() -> Mapping[str, Operation]:
+    # What the rows name, and the types that read requests, take longer to make than most commands of the command line,
+    # which call operations of our own only.
+    from kiteward.gateway.operations import closed, cluster, collections, data, databases, identity  # noqa: PLC0415
+    from kiteward.gateway.operations.field_use import with_readers  # noqa: PLC0415
+
+    subjects = (collections, databases, data, cluster, identity, closed)
     table: dict[str, Operation] = {}
-    for row in rows:
+    for row in with_readers(row for subject in subjects for row in subject.ROWS):
         if row.name in table:
             raise ValueError(f"operation `{row.name}` is in the table twice")
         table[row.name] = row
     return MappingProxyType(table)
 
 
-OPERATIONS: Final[Mapping[str, Operation]] = _table(
-    with_readers((*collections.ROWS, *databases.ROWS, *data.ROWS, *cluster.ROWS, *identity.ROWS, *closed.ROWS))
-)
+OPERATIONS: Final[Mapping[str, Operation]] = Deferred(_table)
 """Every operation by RPC name."""
-
-ENGINE_RPCS: Final[Mapping[str, Access]] = MappingProxyType(
-    {row.name: row.access for row in OPERATIONS.values() if row.by_engine}
-)
-"""The RPCs that the gateway sends to an engine -> what each does to stored data."""
 
 
 def missing_operations(table: Iterable[str] = OPERATIONS) -> frozenset[str]:

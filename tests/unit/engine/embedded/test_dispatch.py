@@ -24,7 +24,7 @@ from kiteward.engine.embedded.dispatch import Dispatcher, current_request
 from kiteward.engine.embedded.operations import Rpc, served_rpcs
 from kiteward.engine.embedded.server import EngineServer
 from kiteward.engine.embedded.servicer import EngineServicer
-from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway.operations.engine_rpcs import ENGINE_RPCS
 
 Execute = Callable[[Any, CallContext], Message]
 

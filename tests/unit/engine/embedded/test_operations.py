@@ -10,7 +10,8 @@ from kiteward.engine.base import Access
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.operations import Execution, LockKey, Rpc, executed, served_rpcs
 from kiteward.engine.embedded.servicer import EngineServicer
-from kiteward.gateway.operations import ENGINE_RPCS, OPERATIONS
+from kiteward.gateway.operations import OPERATIONS
+from kiteward.gateway.operations.engine_rpcs import ENGINE_RPCS
 
 RPCS: Final[Mapping[str, Rpc]] = {rpc.name: rpc for rpc in served_rpcs(EngineServicer, ENGINE_RPCS)}
 METHODS: Final = milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"].methods_by_name

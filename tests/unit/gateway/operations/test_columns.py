@@ -9,7 +9,8 @@ import pytest
 from kiteward.audit.events import DETAILS_LIMIT, Event
 from kiteward.engine.base import Access
 from kiteward.gateway.object_ids import KINDS
-from kiteward.gateway.operations import ENGINE_RPCS, OPERATIONS, Executor, Operation
+from kiteward.gateway.operations import OPERATIONS, Executor, Operation
+from kiteward.gateway.operations.engine_rpcs import ENGINE_RPCS
 from kiteward.milvus import messages
 from kiteward.store.intent_records import IntentKind
 
