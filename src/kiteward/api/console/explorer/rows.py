@@ -52,7 +52,8 @@ async def rows(request: ConsoleRequest) -> Response:
     except CollectionNotFound:
         raise
     except RequestRefused as error:
-        return request.page_with_errors(_TEMPLATE, refusal(request, error, filtered=asked.filter), **values)
+        errors = refusal(request, error, "filter" if asked.filter else "")
+        return request.page_with_errors(_TEMPLATE, errors, **values)
     if request.query_value("count"):
         partitions = [asked.partition] if asked.partition else []
         values["counted"] = await count_rows(request, place, asked.filter, partitions)
@@ -64,17 +65,17 @@ async def rows(request: ConsoleRequest) -> Response:
     return request.page(_TEMPLATE, **values)
 
 
-def refusal(request: ConsoleRequest, error: RequestRefused, *, filtered: str) -> dict[str, Reason]:
+def refusal(request: ConsoleRequest, error: RequestRefused, field: str) -> dict[str, Reason]:
     """Return why rows cannot be read, by the field of the form that it concerns.
 
     Args:
         request: the request.
         error: the refusal.
-        filtered: the filter, which is at fault if there is one and the collection is loaded.
+        field: the field that is most likely at fault if the collection is loaded, or empty.
     """
     if isinstance(error, ResponseFailed) and error.status == _NOT_LOADED:
         return {"": request.complaint("explorer.load_first")}
-    return {"filter" if filtered else "": request.reason(error.details)}
+    return {field: request.reason(error.details)}
 
 
 async def _preview(

@@ -152,7 +152,10 @@ async def _found(request: ConsoleRequest, place: Place, wanted: Wanted, indexes:
     except CollectionNotFound:
         raise
     except RequestRefused as error:
-        return request.page_with_errors(_TEMPLATE, refusal(request, error, filtered=wanted.filter), **values)
+        suspect = "filter" if wanted.filter else ""
+        if wanted.metric and index and wanted.metric != index.metric:
+            suspect = "metric"
+        return request.page_with_errors(_TEMPLATE, refusal(request, error, suspect), **values)
     values |= {"hits": await _hits(request, place, wanted, found), "metric": metric, "nearer": _nearer(metric)}
     return request.page(_TEMPLATE, **values)
 
