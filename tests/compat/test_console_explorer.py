@@ -91,7 +91,9 @@ def create(visitor: Visitor) -> None:
         {"id": key, "vector": [key, 1], "owner": OWNERS[key % 3], "stars": (key * 7) % COUNT, "more": key}
         for key in range(COUNT)
     ]
-    assert visitor.send(f"{HERE}/insert", data=json.dumps(rows)).endswith("?done=explorer_insert")
+    for part in range(3):  # each becomes a segment of its own
+        assert visitor.send(f"{HERE}/insert", data=json.dumps(rows[part::3])).endswith("?done=explorer_insert")
+        assert visitor.send(f"{HERE}/flush").endswith("?done=explorer_flush")
 
 
 def test_rows_are_read_in_pages_forwards_and_back_filtered_sorted_and_counted(visitor: Visitor) -> None:

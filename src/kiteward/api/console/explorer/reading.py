@@ -5,7 +5,8 @@ it, rows are read by primary key, and only those of a page are sorted.
 """
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ MOST_SORTED: Final = 10_000
 _MOST_BYTES: Final = 32 * 2**20
 _LONGEST: Final = 65_535
 _WIDTH_OF_NUMBER: Final = 8
-_MOST_READS: Final = 40
+_MOST_READS: Final = 60
 
 Row = dict[str, Any]
 
@@ -72,14 +73,7 @@ async def _part(request: ConsoleRequest, place: Place, asked: Asked, keys: Seque
     shown = keys[last - asked.size : last]
     if key is None or not shown:
         return Rows((), "", len(keys))
-    found = await query(
-        request,
-        place,
-        json_codec.among(key, shown),
-        output_fields=asked.columns,
-        limit=len(shown),
-        partitions=_in(asked),
-    )
+    found = await query(request, place, json_codec.among(key, shown), output_fields=asked.columns, limit=len(shown))
     by_key = {row[key.name]: row for row in found}  # a row that is deleted meanwhile is not shown
     rows = [by_key[each] for each in shown if each in by_key]
     return Rows(rows, asked.query(number=asked.number + 1) if last < len(keys) else "", len(keys))
@@ -91,25 +85,18 @@ async def _sorted_keys(request: ConsoleRequest, place: Place, asked: Asked, key:
     limit = min(MOST_SORTED + 1, _MOST_BYTES // sum(_width(place, name) for name in {by, key.name}))
     keys: list[Any] = []
     values: list[Any] = []
-    read_bytes = 0
-    for _ in range(_MOST_READS):
-        found = await query(
-            request,
-            place,
-            _behind(asked.filter, key, keys[-1]) if keys else asked.filter,
-            output_fields=list(dict.fromkeys((key.name, by))),
-            limit=limit,
-            partitions=_in(asked),
-        )
-        keys += [row[key.name] for row in found]
-        values += [row.get(by) for row in found]
-        read_bytes += sum(len(value) for row in found for value in row.values() if isinstance(value, str))
-        if len(keys) > MOST_SORTED or read_bytes > _MOST_BYTES:
-            return None
-        if len(found) < limit:
-            order = await asyncio.to_thread(ranked, values, descending=asked.descending)
-            return [keys[position] for position in order]
-    return None
+    read_bytes = made = 0
+    reads = _in_key_order(request, place, asked, [key.name, by], limit)
+    async with contextlib.aclosing(reads):
+        async for found in reads:
+            keys += [row[key.name] for row in found]
+            values += [row.get(by) for row in found]
+            read_bytes += sum(len(value) for row in found for value in row.values() if isinstance(value, str))
+            made += 1
+            if len(keys) > MOST_SORTED or read_bytes > _MOST_BYTES or made > _MOST_READS:
+                return None
+    order = await asyncio.to_thread(ranked, values, descending=asked.descending)
+    return [keys[position] for position in order]
 
 
 def _width(place: Place, name: str) -> int:
@@ -122,24 +109,47 @@ def _width(place: Place, name: str) -> int:
 
 
 async def _by_key(request: ConsoleRequest, place: Place, asked: Asked) -> list[Row]:
-    """Return the rows of a page by primary key, and one more, if there is one."""
+    """Return the rows of a page by primary key, and at least one more, if there is one."""
+    rows: list[Row] = []
+    reads = _in_key_order(request, place, asked, asked.columns, asked.size + 1)
+    async with contextlib.aclosing(reads):
+        async for found in reads:
+            rows += found
+            if len(rows) > asked.size:
+                break
+    return rows
+
+
+async def _in_key_order(
+    request: ConsoleRequest, place: Place, asked: Asked, output_fields: Sequence[str], limit: int
+) -> AsyncGenerator[list[Row], None]:
+    """Read what the filter matches behind the key of the page before, until there is no more.
+
+    An engine may answer with more rows than it was asked for, or with fewer although there are more: with those that
+    are certain to be next. Only an answer without rows is the end, as for the iterators of the SDKs.
+    """
     key = place.shape.primary
-    expression = asked.filter
-    if asked.after is not None and key is not None:
-        (last,) = json_codec.primary_keys(asked.after, key)
-        expression = _behind(expression, key, last)
-    return await query(
-        request, place, expression, output_fields=asked.columns, limit=asked.size + 1, partitions=_in(asked)
-    )
-
-
-def _behind(expression: str, key: Field, last: Any) -> str:
-    beyond = json_codec.beyond(key, last)
-    return f"({expression}) and {beyond}" if expression else beyond
-
-
-def _in(asked: Asked) -> Sequence[str]:
-    return [asked.partition] if asked.partition else ()
+    last = json_codec.primary_keys(asked.after, key)[0] if asked.after is not None and key is not None else None
+    while True:
+        expression = asked.filter
+        if key is not None and last is not None:
+            beyond = json_codec.beyond(key, last)
+            expression = f"({expression}) and {beyond}" if expression else beyond
+        found = await query(
+            request,
+            place,
+            expression,
+            output_fields=list(dict.fromkeys(output_fields)),
+            partitions=[asked.partition] if asked.partition else (),
+            limit=limit,
+            in_key_order=True,
+        )
+        if not found:
+            return
+        yield found
+        if key is None:
+            return
+        last = found[-1][key.name]
 
 
 async def query(
@@ -150,8 +160,19 @@ async def query(
     output_fields: Sequence[str],
     limit: int,
     partitions: Sequence[str] = (),
+    in_key_order: bool = False,
 ) -> list[Row]:
-    """Return the rows that a filter matches, with the least primary keys first.
+    """Return rows that a filter matches.
+
+    Args:
+        request: the request.
+        place: the collection.
+        expression: the filter, or empty.
+        output_fields: names of fields to read.
+        limit: most rows to read.
+        partitions: names, none for all.
+        in_key_order: whether rows with the least primary keys are returned, sorted by them, perhaps more or fewer than
+            the limit.
 
     Raises:
         KitewardError: as `GatewayClient.call`.
@@ -163,7 +184,7 @@ async def query(
         output_fields=output_fields,
         partitions=partitions,
         limit=limit,
-        in_key_order=True,
+        in_key_order=in_key_order,
         consistency=common_pb2.ConsistencyLevel.Strong,
     )
     asked.db_name = place.database

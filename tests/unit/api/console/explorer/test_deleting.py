@@ -20,7 +20,7 @@ async def test_a_row_is_deleted_by_its_key_alone() -> None:
 
 
 async def test_selected_rows_are_shown_with_their_number_and_deleted_by_one_request() -> None:
-    keys = ["a\nb", 'q"\\', "<b>"]
+    keys = ["<b>", "a\nb", 'q"\\']
     answers = {"DescribeCollection": schema("VarChar"), "Query": rows(keys)}
     async with exploring("Query", "Delete", answers=lambda held: held.update(answers)) as browser:
         engine = browser.harness.engine
@@ -38,7 +38,7 @@ async def test_selected_rows_are_shown_with_their_number_and_deleted_by_one_requ
         back = f"/console/{HERE}/rows?sort=title&column=id&column=title&done=explorer_delete_rows"
         assert answer.headers["location"] == back
         (call,) = engine.called("Delete")
-        assert call.request.expr == r'id in ["a\nb", "q\"\\", "<b>"]'
+        assert call.request.expr == r'id in ["<b>", "a\nb", "q\"\\"]'
 
 
 async def test_rows_that_are_still_there_and_refusals_are_said() -> None:
