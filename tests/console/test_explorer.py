@@ -12,7 +12,7 @@ from tests.console.test_administrators import said
 from tests.console.test_looks import looks_wrong
 from tests.support.server import ROOT_TOKEN
 
-from kiteward.api.console.explorer.rows import PAGE
+from kiteward.api.console.explorer.asked import PAGE
 
 BOOKS = "collections/default/books"
 HOSTILE = "<script>document.title = 'stolen'</script>"

@@ -58,6 +58,7 @@ class FakeEngine:
         databases: what it has; tests may change it directly, as somebody around us would.
         calls: every call in the order they came.
         answers: method -> response bytes to give instead of the usual answer.
+        acts: method -> makes the response to a call, before `answers` is looked at.
         failures: method -> error to raise instead of acting, until removed.
         failures_after: method -> error to raise after having acted, as a lost answer does.
         gates: method -> event that a call waits for before it acts.
@@ -67,6 +68,7 @@ class FakeEngine:
         self.databases: dict[str, Database] = {DEFAULT_DATABASE: Database()}
         self.calls: list[EngineCall] = []
         self.answers: dict[str, bytes] = {}
+        self.acts: dict[str, Callable[[EngineCall], bytes]] = {}
         self.failures: dict[str, Exception] = {}
         self.failures_after: dict[str, Exception] = {}
         self.gates: dict[str, asyncio.Event] = {}
@@ -129,6 +131,8 @@ class FakeEngine:
             request = messages.decode(called.method, called.payload)
         except PayloadMalformed:
             raise EngineRejected(f"the engine cannot read this `{called.method}` request") from None
+        if called.method in self.acts:
+            return self.acts[called.method](called)
         if called.method in self.answers:
             return self.answers[called.method]
         if messages.method_of(called.method).streaming:

@@ -139,7 +139,8 @@ def query(
         limit: most rows to return, or None.
         offset: rows to skip, or None.
         order_by: the order, where the engine has it.
-        in_key_order: whether the rows with the least primary keys are returned, sorted by them.
+        in_key_order: whether the rows with the least primary keys are returned, sorted by them: those that are certain
+            to be next, perhaps more or fewer than the limit. Only an answer without rows is the end.
         consistency: the level, None for the collection's own.
         values: template values of the expression.
 

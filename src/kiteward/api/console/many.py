@@ -47,7 +47,7 @@ class Selection:
     async def act(self, request: ConsoleRequest) -> Response:
         """Show what a change does to each row; with `apply`, make it."""
         change, names = request.form_text("change"), list(dict.fromkeys(request.form_values("selected")))
-        back = self._back(request)
+        back = address_before(request, self.back)
         missing = self._missing(request, change, names)
         if missing:
             return self._page(request, (change, back), (), {"": request.complaint(missing)})
@@ -55,7 +55,7 @@ class Selection:
         if request.form_text("apply"):
             try:
                 await self.run(request, change, names, False)
-                return request.redirect(back[0], done=f"many_{change}", **back[1])
+                return request.redirect(back, done=f"many_{change}")
             except RequestRefused as error:
                 errors = {"": request.reason(error.details)}
         try:
@@ -75,16 +75,16 @@ class Selection:
     def _page(
         self,
         request: ConsoleRequest,
-        what: tuple[str, tuple[str, dict[str, str]]],
+        what: tuple[str, str],
         rows: Sequence[Row],
         errors: Mapping[str, Reason],
     ) -> Response:
-        change, (path, query) = what
+        change, back = what
         values: dict[str, Any] = {
             "key": self.key,
             "change": change if change in self.changes else "",
             "dangerous": self.changes.get(change, False),
-            "path_back": f"{path}?{urlencode(query)}" if query else path,
+            "path_back": back,
             "here": f"/console/{self.path}",
             "rows": rows,
             "role": request.form_text("role"),
@@ -95,15 +95,22 @@ class Selection:
             request.page_with_errors("many.html", errors, **values) if errors else request.page("many.html", **values)
         )
 
-    def _back(self, request: ConsoleRequest) -> tuple[str, dict[str, str]]:
-        """Return the path and the query of the page that the selection was made in: one of ours, or the list."""
-        try:
-            given = urlsplit(request.form_text("back"))
-        except ValueError:
-            return self.back[0], {}
-        if given.scheme or given.netloc or not given.path.startswith(self.back):
-            return self.back[0], {}
-        return given.path, {name: value for name, value in parse_qsl(given.query) if name != "done"}
+
+def address_before(request: ConsoleRequest, pages: Sequence[str]) -> str:
+    """Return the address of the page that a selection was made in, which the form has as `back`.
+
+    Args:
+        request: the request.
+        pages: what the paths of such pages begin with; the first is the page for anything else.
+    """
+    try:
+        given = urlsplit(request.form_text("back"))
+    except ValueError:
+        return pages[0]
+    if given.scheme or given.netloc or not given.path.startswith(tuple(pages)):
+        return pages[0]
+    query = urlencode([pair for pair in parse_qsl(given.query, keep_blank_values=True) if pair[0] != "done"])
+    return f"{given.path}?{query}" if query else given.path
 
 
 async def _users(request: ConsoleRequest, change: str, names: Sequence[str], dry_run: bool) -> Rows:

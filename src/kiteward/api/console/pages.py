@@ -29,7 +29,17 @@ from kiteward.api.console import (
     unused,
     users,
 )
-from kiteward.api.console.explorer import changes, create, databases, insert, one_row, rows, schema, search
+from kiteward.api.console.explorer import (
+    changes,
+    create,
+    databases,
+    deleting,
+    insert,
+    one_row,
+    rows,
+    schema,
+    search,
+)
 
 PAGES: Final = (
     *sign_in.PAGES,
@@ -51,6 +61,7 @@ PAGES: Final = (
     *schema.PAGES,
     *rows.PAGES,
     *one_row.PAGES,
+    *deleting.PAGES,
     *search.PAGES,
     *insert.PAGES,
     *changes.PAGES,

@@ -158,12 +158,13 @@ class ConsoleRequest:
         """Redirect the browser to another page.
 
         Args:
-            path: the path of the page.
+            path: the path of the page, perhaps with a query string.
             done: the key, below `done.`, of the text that the page shows about what was done.
             query: parameters of its query string.
         """
         arguments = urlencode({**({"done": done} if done else {}), **query})
-        return RedirectResponse(f"{path}?{arguments}" if arguments else path, HTTPStatus.SEE_OTHER)
+        joined = f"{path}{'&' if '?' in path else '?'}{arguments}" if arguments else path
+        return RedirectResponse(joined, HTTPStatus.SEE_OTHER)
 
 
 Handler = Callable[[ConsoleRequest], Awaitable[Response]]

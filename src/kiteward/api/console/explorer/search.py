@@ -4,31 +4,44 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as field_of_class
 from typing import Any, Final
 
 from starlette.responses import Response
 
+from kiteward.api.console.explorer.asked import chosen_columns
 from kiteward.api.console.explorer.cells import as_text, columns, usual_columns
 from kiteward.api.console.explorer.one_row import stored_row
 from kiteward.api.console.explorer.place import Place, open_place, require
-from kiteward.api.console.explorer.rows import Line, chosen_columns, line_cells, refusal
-from kiteward.api.console.explorer.schema import indexes_of, partition_names
+from kiteward.api.console.explorer.rows import Line, line_cells, refusal
+from kiteward.api.console.explorer.schema import IndexRow, indexes_of, partition_names
+from kiteward.api.console.explorer.search_parameters import (
+    DISTANCES,
+    OF_INDEX,
+    RADIUS,
+    RANGE_FILTER,
+    Unfit,
+    offered,
+    score_range,
+    tuning,
+)
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
-from kiteward.domain.errors import CollectionNotFound, InvalidArgument, RequestRefused
+from kiteward.domain.errors import CollectionNotFound, InvalidArgument, NotFound, RequestRefused
 from kiteward.milvus import builders, json_codec, json_rows, messages
 from kiteward.milvus.collection_fields import DataType, Field
 from kiteward.milvus.messages import common_pb2
 
-MOST_HITS: Final = 50
+MOST_HITS: Final = 200
 _USUAL_HITS: Final = 10
+_TEMPLATE: Final = "explorer/search.html"
 _METRICS: Final = ("COSINE", "IP", "L2", "HAMMING", "JACCARD", "BM25")
-_DISTANCES: Final = ("L2", "HAMMING", "JACCARD")
-"""The metrics by which a smaller number is nearer."""
-
 _SIMILARITIES: Final = ("COSINE", "IP")
-"""Those by which a larger one is."""
+"""The metrics by which a larger number is nearer."""
 
 _SCORE: Final = "distance"
+
+
+_NAMES: Final = frozenset(each.name for parameters in OF_INDEX.values() for each in parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,52 +51,37 @@ class Wanted:
     Attributes:
         field: the vector field.
         vector: the vector or the text.
+        columns: the columns of the hits.
+        like: the primary key of the stored row whose vector is searched with, or empty.
         metric: a metric, or empty for that of the index.
         filter: an expression of Milvus, or empty.
         limit: how many hits, as text.
         partition: the only partition to search, or empty.
-        columns: the columns of the hits.
+        bounds: the range of scores, by the name of the parameter, as text.
+        parameters: parameters of the index by name, as text; empty for the usual value.
     """
 
     field: str
     vector: str
-    metric: str
-    filter: str
-    limit: str
-    partition: str
     columns: Sequence[str]
-
-
-class _Unfit(Exception):
-    """A field of the form has a value that cannot be searched with; it has the name of the field and the reason."""
-
-    def __init__(self, field: str, reason: Reason) -> None:
-        super().__init__(field)
-        self.field = field
-        self.reason = reason
+    like: str = ""
+    metric: str = ""
+    filter: str = ""
+    limit: str = str(_USUAL_HITS)
+    partition: str = ""
+    bounds: Mapping[str, str] = field_of_class(default_factory=dict)
+    parameters: Mapping[str, str] = field_of_class(default_factory=dict)
 
 
 async def search_form(request: ConsoleRequest) -> Response:
     """Show the form; with `like`, the primary key of a row, also the rows nearest to that one."""
     place = await open_place(request, "Search")
-    wanted = Wanted(
-        request.query_value("field") or next((field.name for field in place.shape.vectors), ""),
-        "",
-        "",
-        "",
-        str(_USUAL_HITS),
-        "",
-        usual_columns(place.shape),
-    )
-    like = request.query_value("like")
-    if not like:
-        return request.page("explorer/search.html", **await _values(request, place, wanted))
-    if not place.may("Query"):
-        await require(request, "Query", database=place.database, collection=place.name)
-    field = place.shape.fields.get(wanted.field)
-    row = await stored_row(request, place, like, wanted.field) if field in place.shape.vectors else {}
-    vector = as_text(row.get(wanted.field, ""), field)
-    return await _found(request, place, replace(wanted, vector=vector))
+    field = request.query_value("field") or next((each.name for each in place.shape.vectors), "")
+    wanted = Wanted(field, "", usual_columns(place.shape), like=request.query_value("like"))
+    indexes = await indexes_of(request, place)
+    if wanted.like:
+        return await _found(request, place, wanted, indexes)
+    return request.page(_TEMPLATE, **await _values(request, place, wanted, indexes))
 
 
 async def search(request: ConsoleRequest) -> Response:
@@ -93,22 +91,29 @@ async def search(request: ConsoleRequest) -> Response:
     wanted = Wanted(
         given("field"),
         given("vector"),
-        given("metric"),
-        given("filter"),
-        given("limit"),
-        given("partition"),
         chosen_columns(request.form_values("column"), place),
+        like=request.form_raw("like"),
+        metric=given("metric"),
+        filter=given("filter"),
+        limit=given("limit"),
+        partition=given("partition"),
+        bounds={name: given(name) for name in (RADIUS, RANGE_FILTER)},
+        parameters={name: given(name) for name in _NAMES},
     )
-    return await _found(request, place, wanted)
+    return await _found(request, place, wanted, await indexes_of(request, place))
 
 
-async def _values(request: ConsoleRequest, place: Place, wanted: Wanted) -> dict[str, Any]:
+async def _values(
+    request: ConsoleRequest, place: Place, wanted: Wanted, indexes: Mapping[str, IndexRow]
+) -> dict[str, Any]:
     """Return the variables of the template, without hits."""
     return {
         **place.values(),
         "wanted": wanted,
         "vector_fields": place.shape.vectors,
+        "indexes": indexes,
         "metrics": _METRICS,
+        "offered": offered({each.name: indexes[each.name] for each in place.shape.vectors if each.name in indexes}),
         "every_column": columns(place.shape),
         "partitions": await partition_names(request, place),
         "most": MOST_HITS,
@@ -117,11 +122,16 @@ async def _values(request: ConsoleRequest, place: Place, wanted: Wanted) -> dict
     }
 
 
-async def _found(request: ConsoleRequest, place: Place, wanted: Wanted) -> Response:
+async def _found(request: ConsoleRequest, place: Place, wanted: Wanted, indexes: Mapping[str, IndexRow]) -> Response:
     """Return the page with the hits, or with what is wrong with the form."""
-    values = await _values(request, place, wanted)
+    values = await _values(request, place, wanted, indexes)
     try:
         field = _field(request, place, wanted)
+        index = indexes.get(field.name)
+        metric = wanted.metric or (index.metric if index else "")
+        if wanted.like:
+            wanted = replace(wanted, vector=await _vector_of_row(request, place, wanted.like, field))
+            values["wanted"] = wanted
         message = await asyncio.to_thread(
             builders.search,
             collection=place.name,
@@ -132,33 +142,56 @@ async def _found(request: ConsoleRequest, place: Place, wanted: Wanted) -> Respo
             expression=wanted.filter,
             output_fields=wanted.columns,
             partitions=[wanted.partition] if wanted.partition else (),
-            parameters={**({"metric_type": wanted.metric} if wanted.metric else {}), "params": {}},
+            parameters=_parameters(request, wanted, index, metric),
             consistency=common_pb2.ConsistencyLevel.Strong,
         )
         message.db_name = place.database
         found = await request.client.call(message, messages.SearchResults)
-    except _Unfit as unfit:
-        return request.page_with_errors("explorer/search.html", {unfit.field: unfit.reason}, **values)
+    except Unfit as unfit:
+        return request.page_with_errors(_TEMPLATE, {unfit.field: unfit.reason}, **values)
     except CollectionNotFound:
         raise
     except RequestRefused as error:
-        errors = refusal(request, error, filtered=wanted.filter)
-        return request.page_with_errors("explorer/search.html", errors, **values)
-    metric = wanted.metric or await _metric(request, place, field)
+        suspect = "filter" if wanted.filter else ""
+        if wanted.metric and index and wanted.metric != index.metric:
+            suspect = "metric"
+        return request.page_with_errors(_TEMPLATE, refusal(request, error, suspect), **values)
     values |= {"hits": await _hits(request, place, wanted, found), "metric": metric, "nearer": _nearer(metric)}
-    return request.page("explorer/search.html", **values)
+    return request.page(_TEMPLATE, **values)
+
+
+def _parameters(request: ConsoleRequest, wanted: Wanted, index: IndexRow | None, metric: str) -> dict[str, Any]:
+    """Return the parameters of the request. Raises `Unfit`."""
+    told = {**tuning(request, wanted.parameters, index), **score_range(request, wanted.bounds, metric)}
+    return {**({"metric_type": wanted.metric} if wanted.metric else {}), "params": told}
+
+
+async def _vector_of_row(request: ConsoleRequest, place: Place, key: str, field: Field) -> str:
+    """Return the vector of a stored row as text.
+
+    Raises:
+        Unfit: there is no such row, or none that the user may see, or it has no vector.
+        AccessDenied: the user may not read rows.
+        KitewardError: as `GatewayClient.call`.
+    """
+    if not place.may("Query"):
+        await require(request, "Query", database=place.database, collection=place.name)
+    if field.text:
+        raise Unfit("like", request.complaint("explorer.text_needed"))
+    try:
+        row = await stored_row(request, place, key, field.name)
+    except NotFound as error:
+        raise Unfit("like", request.reason(error.details)) from None
+    if not row.get(field.name):
+        raise Unfit("like", request.complaint("explorer.no_vector"))
+    return as_text(row[field.name], field)
 
 
 def _nearer(metric: str) -> str:
     """Return the key of the text about scores of a metric. Engines give those of BM25 different signs."""
-    if metric in _DISTANCES:
+    if metric in DISTANCES:
         return "explorer.smaller_is_nearer"
     return "explorer.larger_is_nearer" if metric in _SIMILARITIES else "explorer.nearest_first"
-
-
-async def _metric(request: ConsoleRequest, place: Place, field: Field) -> str:
-    index = (await indexes_of(request, place)).get(field.name)
-    return index.metric if index else ""
 
 
 async def _hits(
@@ -183,27 +216,27 @@ def _field(request: ConsoleRequest, place: Place, wanted: Wanted) -> Field:
     for field in place.shape.vectors:
         if field.name == wanted.field:
             return field
-    raise _Unfit("field", request.complaint("explorer.choose_field"))
+    raise Unfit("field", request.complaint("explorer.choose_field"))
 
 
 def _limit(request: ConsoleRequest, wanted: Wanted) -> int:
     text = wanted.limit
     if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MOST_HITS:
         return int(text)
-    raise _Unfit("limit", Reason(request.text("explorer.limit", most=MOST_HITS)))
+    raise Unfit("limit", Reason(request.text("explorer.limit", most=MOST_HITS)))
 
 
 def _vector(request: ConsoleRequest, field: Field, given: str) -> Any:
     """Return the vector or text of the form in the form that the builders take."""
     if not given:
-        raise _Unfit("vector", request.complaint("field.needed"))
+        raise Unfit("vector", request.complaint("field.needed"))
     if field.text:
         return given
     try:
         value = json.loads(given) if given[:1] in "[{" else given.strip('"')
         (vector,) = json_codec.vectors([value], field)
     except (InvalidArgument, ValueError, RecursionError):
-        raise _Unfit("vector", _unfit_vector(request, field, given)) from None
+        raise Unfit("vector", _unfit_vector(request, field, given)) from None
     return vector
 
 

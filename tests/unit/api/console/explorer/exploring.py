@@ -1,11 +1,13 @@
 """A console over a fake engine with one collection, and people who sign in to it."""
 
 import html
+import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from tests.support.engine import EngineCall, FakeEngine
 from tests.support.gateway import PASSWORD
 from tests.unit.api.console.test_app import Browser, browsing
 
@@ -51,6 +53,24 @@ def rows(keys: list[Any], titles: list[str] | None = None) -> bytes:
     return bytes(found.SerializeToString())
 
 
+def stored(engine: FakeEngine) -> Callable[[EngineCall], bytes]:
+    """Return what answers a query: of the rows in `answers`, those whose keys are greater than the filter asks for."""
+
+    def act(call: EngineCall) -> bytes:
+        answer = engine.answers["Query"]
+        asked = re.search(r'id > (-?\d+|".*")$', call.request.expr, re.DOTALL)
+        if asked is None or not messages.QueryResults.FromString(answer).fields_data:
+            return answer
+        last = json.loads(asked[1])
+        columns = {column.field_name: column.scalars for column in messages.QueryResults.FromString(answer).fields_data}
+        keys = columns["id"].string_data.data if isinstance(last, str) else columns["id"].long_data.data
+        titles = columns["title"].string_data.data
+        left = [(key, title) for key, title in zip(keys, titles, strict=True) if key > last]
+        return rows([key for key, _ in left], [title for _, title in left])
+
+    return act
+
+
 def hits(keys: list[int], scores: list[float]) -> bytes:
     """Return the answer to a search."""
     found = messages.SearchResults(status=messages.Status())
@@ -84,6 +104,7 @@ async def exploring(
         engine = browser.harness.engine
         engine.create("docs")
         engine.answers |= {"DescribeCollection": schema(), "DescribeIndex": indexed(), "Query": rows([1, 2])}
+        engine.acts["Query"] = stored(engine)
         answers(engine.answers)
         if privileges:
             await browser.harness.role("explorer", *map(scope, privileges))

@@ -1,19 +1,26 @@
-"""Rows: pages by primary key, filters, columns, sorting within the page, one row in full, and hostile contents."""
+"""Rows: pages by primary key and back, filters, columns, sorting, one row in full, and hostile contents."""
 
 import html
 import re
 from urllib.parse import parse_qs, urlparse
 
 import pytest
+from tests.support.engine import EngineCall
 from tests.unit.api.console.explorer.exploring import HERE, HOSTILE, exploring, indexed, rows, schema, shown
 
-from kiteward.api.console.explorer.rows import PAGE
+from kiteward.api.console.explorer.asked import PAGE
+from kiteward.api.console.explorer.reading import MOST_SORTED
 from kiteward.milvus import messages
 
 
 def next_page(page: str) -> str:
     """Return the path of the next page, which `Next page` leads to; empty at the end."""
-    found = re.search(r'<a href="/console/([^"]*)">Next page', page)
+    return path_of(page, "Next page")
+
+
+def path_of(page: str, link: str) -> str:
+    """Return the path that a link between pages leads to; empty where there is none."""
+    found = re.search(rf'<a[^>]* href="/console/([^"]*)">{link}', page)
     return html.unescape(found[1]) if found else ""
 
 
@@ -28,14 +35,13 @@ async def test_the_next_page_begins_behind_the_last_key(kind: str, keys: list[ob
     changed = {"DescribeCollection": schema(kind), "Query": rows(keys)}
     async with exploring("Query", answers=lambda answers: answers.update(changed)) as browser:
         engine = browser.harness.engine
-        page = await browser.open(f"{HERE}/rows?filter=title != 'x' or id > 5")
+        page = await browser.open(f"{HERE}/rows?filter=title != 'x' or id < 5")
         following = next_page(page.text)
         assert parse_qs(urlparse(following).query)["after"] == [last]
-        assert engine.called("Query")[-1].request.expr == "title != 'x' or id > 5"
-        engine.answers["Query"] = rows(keys[:3])
+        assert engine.called("Query")[-1].request.expr == "title != 'x' or id < 5"
         assert next_page((await browser.open(following)).text) == ""
-        asked = engine.called("Query")[-1].request
-        assert asked.expr == f"(title != 'x' or id > 5) and {beyond}"
+        asked = engine.called("Query")[-2].request
+        assert asked.expr == f"(title != 'x' or id < 5) and {beyond}"
         parameters = {pair.key: pair.value for pair in asked.query_params}
         assert parameters["limit"] == str(PAGE + 1)
         assert parameters["iterator"] == "True"
@@ -107,16 +113,110 @@ async def test_vectors_are_shown_only_when_chosen_and_short() -> None:
         assert "[0.25, 0.5, 0.75, 1.0] dimension 4" in shown(page.text)
 
 
-async def test_sorting_is_of_the_page_and_says_so() -> None:
-    answers = {"Query": rows([1, 2, 3], ["b", "c", "a"])}
+def keys_of(page: str) -> list[str]:
+    """Return the keys of the rows of a page."""
+    return re.findall(r"row\?key=(\d+)", page)
+
+
+async def test_the_page_before_begins_where_it_began() -> None:
+    async with exploring("Query") as browser:
+        engine = browser.harness.engine
+        asked = []
+        path = f"{HERE}/rows?size=20"
+        for start in (0, 20, 40):
+            engine.answers["Query"] = rows([*range(start, start + 21)])
+            page = (await browser.open(path)).text
+            asked.append(engine.called("Query")[-1].request.expr)
+            path = next_page(page)
+        assert asked == ["", "id > 19", "id > 39"]
+        assert "Page 3" in shown(page)
+        back = []
+        for _ in range(2):
+            page = (await browser.open(path_of(page, "Previous page"))).text
+            back.append(engine.called("Query")[-1].request.expr)
+        assert back == ["id > 19", ""]
+        assert path_of(page, "Previous page") == ""
+        assert "Page 1" in shown(page)
+
+
+async def test_an_answer_with_fewer_or_more_rows_than_asked_for_is_not_the_end() -> None:
+    async with exploring("Query") as browser:
+        engine, act = browser.harness.engine, browser.harness.engine.acts["Query"]
+        engine.answers["Query"] = rows([*range(50)])
+        sizes = [9, 30, 4, 50]
+
+        def uneven(call: EngineCall) -> bytes:
+            if " in [" in call.request.expr:
+                return act(call)
+            found = messages.QueryResults.FromString(act(call)).fields_data
+            return rows([*found[0].scalars.long_data.data][: sizes[len(engine.called("Query")) % 4]])
+
+        engine.acts["Query"] = uneven
+        found, path = [], f"{HERE}/rows?size=20"
+        while path:
+            page = (await browser.open(path)).text
+            found += keys_of(page)
+            path = next_page(page)
+        assert found == [str(key) for key in range(50)]
+        assert keys_of((await browser.open(f"{HERE}/rows?sort=title&size=100")).text) == sorted(
+            found, key=lambda key: f"title {key}"
+        )
+
+
+async def test_what_is_remembered_of_the_pages_before_is_bounded() -> None:
+    async with exploring("Query", answers=lambda answers: answers.update(long_keys())) as browser:
+        path = f"{HERE}/rows"
+        for number in range(2, 6):
+            path = next_page((await browser.open(path)).text)
+            assert f"page={number}" in path
+        assert len(path) < 3_000
+        page = (await browser.open(path)).text
+        for _ in range(2):
+            page = (await browser.open(path_of(page, "Previous page"))).text
+        assert path_of(page, "Previous page") == ""
+        assert path_of(page, "First page") == f"{HERE}/rows?column=id&column=title&column=%24meta"
+
+
+def long_keys() -> dict[str, bytes]:
+    """Return what the engine answers about a collection whose keys are long texts."""
+    keys = [f"{number:03}{'k' * 700}" for number in range(6 * PAGE)]
+    return {"DescribeCollection": schema("VarChar"), "Query": rows(keys)}
+
+
+async def test_all_that_matches_is_sorted_and_pages_of_it_are_read_by_their_keys() -> None:
+    titles = [f"{(number * 7) % 30:02}" for number in range(30)]
+    answers = {"Query": rows([*range(30)], titles)}
     async with exploring("Query", answers=lambda held: held.update(answers)) as browser:
-        page = (await browser.open(f"{HERE}/rows?sort=title&order=desc")).text
-        assert re.findall(r"row\?key=(\d)", page) == ["2", "1", "3"]
-        assert "Only the rows of this page are sorted by title." in shown(page)
+        path = f"{HERE}/rows?filter=id >= 0&sort=title&order=desc&size=20"
+        page = (await browser.open(path)).text
+        ordered = [str(key) for key in sorted(range(30), key=lambda key: titles[key], reverse=True)]
+        assert keys_of(page) == ordered[:20]
+        assert "Sorted by title: rows 1 to 20 of 30." in shown(page)
         assert 'aria-sort="descending"' in page
-        page = (await browser.open(f"{HERE}/rows?sort=nonsense")).text
-        assert re.findall(r"row\?key=(\d)", page) == ["1", "2", "3"]
-        assert "Sorted by primary key." in shown(page)
+        read, _end, shown_ones = (call.request for call in browser.harness.engine.called("Query")[-3:])
+        assert (read.expr, [*read.output_fields]) == ("id >= 0", ["id", "title"])
+        assert shown_ones.expr == f"id in [{', '.join(ordered[:20])}]"
+        page = (await browser.open(next_page(page))).text
+        assert keys_of(page) == ordered[20:]
+        assert "rows 21 to 30 of 30" in shown(page)
+        assert next_page(page) == ""
+        page = (await browser.open(path_of(page, "Previous page"))).text
+        assert keys_of(page) == ordered[:20]
+        page = (await browser.open(f"{HERE}/rows?order=desc&size=20")).text
+        assert keys_of(page) == [str(key) for key in range(29, 9, -1)]
+        assert keys_of((await browser.open(f"{HERE}/rows?sort=vector")).text) == [str(key) for key in range(30)]
+
+
+async def test_too_many_rows_are_sorted_within_the_page_and_the_page_says_so() -> None:
+    answers = {"Query": rows([*range(MOST_SORTED + 1)])}
+    async with exploring("Query", answers=lambda held: held.update(answers)) as browser:
+        page = (await browser.open(f"{HERE}/rows?sort=title&order=desc&size=20")).text
+        assert "More than 10,000 rows match" in shown(page)
+        assert "Only the rows of this page are sorted." in shown(page)
+        assert keys_of(page) == sorted(map(str, range(20)), reverse=True)
+        assert [call.request.expr for call in browser.harness.engine.called("Query")] == ["", ""]
+        await browser.open(next_page(page))
+        assert [call.request.expr for call in browser.harness.engine.called("Query")] == ["", "", "id > 19"]
 
 
 async def test_one_row_has_its_values_in_full_and_a_missing_one_is_not_found() -> None:
@@ -128,14 +228,6 @@ async def test_one_row_has_its_values_in_full_and_a_missing_one_is_not_found() -
         assert "[0.25, 0.5, 0.75, 1.0]" in page.text
         browser.harness.engine.answers["Query"] = rows([])
         assert (await browser.open(f"{HERE}/row?key=8")).status_code == 404
-
-
-async def test_a_row_is_deleted_by_its_key_alone() -> None:
-    async with exploring("Query", "Delete") as browser:
-        answer = await browser.send(f"{HERE}/row/delete?key=7", confirm="")
-        assert answer.headers["location"] == f"/console/{HERE}/rows?done=explorer_delete"
-        (call,) = browser.harness.engine.called("Delete")
-        assert (call.request.collection_name, call.request.expr) == ("docs", "id in [7]")
 
 
 UNFIT_ROWS = (

@@ -1,12 +1,13 @@
 """Vector search: what is wrong with a vector is shown at its field, and a search is sent as it was asked."""
 
+import json
 import struct
 
-from tests.unit.api.console.explorer.exploring import HERE, TYPES, exploring, hits, schema, shown
+from tests.unit.api.console.explorer.exploring import HERE, TYPES, exploring, hits, indexed, schema, shown
 from tests.unit.api.console.test_app import Browser
 
 from kiteward.milvus import messages
-from kiteward.milvus.messages import schema_pb2
+from kiteward.milvus.messages import milvus_pb2, schema_pb2
 
 VECTOR = "[0.25, 0.5, 0.75, 1]"
 
@@ -22,6 +23,11 @@ def with_fields(answers: dict[str, bytes]) -> None:
         name="bm25", type=schema_pb2.FunctionType.BM25, input_field_names=["title"], output_field_names=["words"]
     )
     answers["DescribeCollection"] = described.SerializeToString()
+    indexes = milvus_pb2.DescribeIndexResponse.FromString(indexed())
+    sparse = indexes.index_descriptions.add(field_name="sparse", index_name="thin")
+    for key, value in {"index_type": "SPARSE_WAND", "metric_type": "IP"}.items():
+        sparse.params.add(key=key, value=value)
+    answers["DescribeIndex"] = indexes.SerializeToString()
     answers["Search"] = hits([5, 3], [0.1, 2.5])
 
 
@@ -49,14 +55,28 @@ UNFIT = (
     ({"field": "sparse", "vector": "[1]"}, "vector", 'a JSON object such as {"7": 0.5}'),
     ({"field": "sparse", "vector": '{"-1": 1}'}, "vector", 'a JSON object such as {"7": 0.5}'),
     ({"field": "title"}, "field", "Choose a vector field"),
-    ({"limit": "0"}, "limit", "from 1 to 50"),
-    ({"limit": "51"}, "limit", "from 1 to 50"),
-    ({"limit": "many"}, "limit", "from 1 to 50"),
+    ({"limit": "0"}, "limit", "from 1 to 200"),
+    ({"limit": "201"}, "limit", "from 1 to 200"),
+    ({"limit": "many"}, "limit", "from 1 to 200"),
+    ({"ef": "0"}, "ef", "A whole number from 1 to 32,768 is required."),
+    ({"ef": "1.5"}, "ef", "A whole number from 1 to 32,768 is required."),
+    ({"field": "sparse", "vector": '{"1": 1}', "drop_ratio_search": "1"}, "drop_ratio_search", "from 0 to 0.99"),
+    ({"field": "sparse", "vector": '{"1": 1}', "drop_ratio_search": "x"}, "drop_ratio_search", "from 0 to 0.99"),
+    ({"field": "sparse", "vector": '{"1": 1}', "ef": "5"}, "ef", "(SPARSE_WAND) has no parameter ef"),
+    ({"field": "bits", "vector": "[1, 2]", "ef": "5"}, "ef", "has no parameter ef"),
+    ({"radius": "near"}, "radius", "A number is required"),
+    ({"radius": "nan"}, "radius", "A number is required"),
+    ({"range_filter": "1"}, "radius", "A range needs a radius"),
+    ({"radius": "1", "range_filter": "2"}, "range_filter", "range_filter must be less than radius"),
+    ({"metric": "IP", "radius": "2", "range_filter": "1"}, "range_filter", "must be greater than radius"),
+    ({"like": "x"}, "like", "x"),
+    ({"field": "words", "like": "1"}, "like", "enter a text instead"),
+    ({"field": "bits", "like": "1"}, "like", "This row has no vector"),
 )
 
 
 async def test_what_cannot_be_searched_with_is_shown_at_its_field() -> None:
-    async with exploring("Search", answers=with_fields) as browser:
+    async with exploring("Search", "Query", "IndexDetail", answers=with_fields) as browser:
         for changed, field, said in UNFIT:
             form = {"field": "vector", "vector": VECTOR, "limit": "10", **changed}
             answer = await browser.send(f"{HERE}/search", **form)
@@ -76,6 +96,32 @@ async def test_a_search_is_sent_as_it_was_asked() -> None:
         assert parameters(request)["anns_field"] == "vector"
         assert struct.pack("<4f", 0.25, 0.5, 0.75, 1) in request.placeholder_group
         assert "metric_type" not in {key for key, value in parameters(await sent(browser)).items() if value}
+
+
+async def test_the_index_is_told_its_parameters_and_a_range() -> None:
+    async with exploring("Search", "IndexDetail", answers=with_fields) as browser:
+        form = (await browser.open(f"{HERE}/search")).text
+        assert "vector (dimension 4, HNSW, L2)" in shown(form)
+        assert 'name="ef"' in form
+        assert 'name="drop_ratio_search"' in form
+        assert 'name="nprobe"' not in form
+        told = json.loads(parameters(await sent(browser, ef="64", radius="10", range_filter="0.5"))["params"])
+        assert told == {"ef": 64, "radius": 10.0, "range_filter": 0.5}
+        told = json.loads(
+            parameters(await sent(browser, field="sparse", vector='{"7": 1}', drop_ratio_search=".2"))["params"]
+        )
+        assert told == {"drop_ratio_search": 0.2}
+        assert json.loads(parameters(await sent(browser))["params"]) == {}
+
+
+async def test_without_sight_of_the_index_a_search_has_no_parameters_of_it() -> None:
+    async with exploring("Search", answers=with_fields) as browser:
+        browser.harness.engine.answers["DescribeIndex"] = milvus_pb2.DescribeIndexResponse(
+            status=messages.Status(code=700, reason="index not found")
+        ).SerializeToString()
+        form = (await browser.open(f"{HERE}/search")).text
+        assert "No index is shown to you." in shown(form)
+        assert 'name="ef"' not in form
 
 
 KINDS = (
@@ -117,6 +163,18 @@ async def test_similar_rows_are_searched_with_the_vector_of_the_row() -> None:
         assert "[0.25, 0.5, 0.75, 1.0]" in page.text
         assert f"{HERE}/search?field=vector&amp;like=5" in page.text
         assert (await browser.open(f"{HERE}/search?field=title&like=1")).status_code == 422
+        await sent(browser, vector="[1, 1, 1, 1]", like="2", filter="id > 1")
+        assert engine.called("Query")[-1].request.expr == "id in [2]"
+        request = engine.called("Search")[-1].request
+        assert (request.dsl, struct.pack("<4f", 0.25, 0.5, 0.75, 1.0) in request.placeholder_group) == ("id > 1", True)
+
+
+async def test_the_vector_of_a_row_is_not_read_by_those_who_may_not_query() -> None:
+    async with exploring("Search", answers=with_fields) as browser:
+        assert 'name="like"' not in (await browser.open(f"{HERE}/search")).text
+        answer = await browser.send(f"{HERE}/search", field="vector", vector=VECTOR, limit="10", like="1")
+        assert answer.status_code == 403
+        assert not browser.harness.engine.called("Query")
 
 
 async def test_a_refused_filter_is_shown_at_its_field() -> None:
