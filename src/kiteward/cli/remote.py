@@ -11,11 +11,18 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from kiteward.api.rest.status import NOT_AUTHENTICATED, ROWS
+from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import AuthenticationError, ConfigurationError, InvalidArgument
 from kiteward.domain.identity import Secret
 
 _SECONDS: Final = 60.0
 _EXAMPLE: Final = "http://localhost:19530"
+_HINTS: Final = {
+    str(ErrorCode.LIMITED_KEY_OWNER): ": the key of a login is limited too, so give the administrator's own credential "
+    "by --token-file"
+}
+"""What to do about a refusal, by its reason."""
+
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -56,16 +63,19 @@ class Remote:
     async def ask(self, path: str, request: Mapping[str, Any]) -> Any:
         answer = self._answer(path, request)
         if not isinstance(answer, dict) or "code" not in answer:
-            raise ConfigurationError(f"no response from {self.where} that Kiteward would give: is --server right?")
+            doubt = ", and should it begin with https://" if self.where.startswith("http://") else ""
+            raise ConfigurationError(
+                f"no response from {self.where} that Kiteward would give: is --server right{doubt}?"
+            )
         if answer["code"] == NOT_AUTHENTICATED:
             raise AuthenticationError(
                 f"{self.where} does not accept the credential: sign in by `kiteward login {self.where}`, or give "
                 "another --token-file"
             )
         if answer["code"] != 0:
+            told = sentence(str(answer.get("message", "the server refuses without a reason")))
             raise InvalidArgument(
-                sentence(str(answer.get("message", "the server refuses without a reason"))),
-                field=str(answer.get("field", "")),
+                f"{told}{_HINTS.get(str(answer.get('reason')), '')}", field=str(answer.get("field", ""))
             )
         return answer.get("data")
 

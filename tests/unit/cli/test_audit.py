@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.audit_lines import whole_details
@@ -47,6 +48,28 @@ def test_verify_tells_that_all_is_well_and_what_to_note(run: Run, tmp_path: Path
     status, printed = run("audit", "verify")
     assert status == 1
     assert "wrong: " in printed
+
+
+def test_verify_says_as_json_what_it_found(run: Run, tmp_path: Path) -> None:
+    def verified() -> tuple[int, Any]:
+        status, printed = run("audit", "verify", "--json")
+        return status, json.loads(printed)
+
+    (path,) = files_of(tmp_path / "data" / "audit")
+    last = json.loads(path.read_bytes().splitlines()[-1])
+    status, found = verified()
+    (chain,) = found["chains"]
+    assert (status, found["intact"], found["differing"]) == (0, True, [])
+    assert {name: chain[name] for name in ("lines", "last", "chain", "findings")} == {
+        "lines": last["seq"],
+        "last": last["seq"],
+        "chain": last["chain"],
+        "findings": [],
+    }
+    path.write_bytes(path.read_bytes().replace(b"DisableUser", b"EnableAUser"))
+    status, found = verified()
+    assert (status, found["intact"]) == (1, False)
+    assert found["chains"][0]["findings"]
 
 
 def test_noted_line_that_cannot_be_read_is_refused(run: Run) -> None:

@@ -63,6 +63,22 @@ def test_safe_start_is_well_and_every_setting_is_shown(capsys: pytest.CaptureFix
     assert "proxy.port = 5  (command line)" in shown
 
 
+def test_settings_and_findings_are_json_where_that_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    status, shown = diagnosis(capsys, "kiteward: {passwordPolicy: legacy}", "--json", "--port", "5")
+    found = json.loads(shown)
+    settings = {each["key"]: (each["value"], each["origin"]) for each in found["settings"]}
+    assert (status, settings.keys() >= {key.name for key in KEYS}) == (1, True)
+    assert settings["proxy.port"] == ("5", "command line")
+    assert settings["kiteward.passwordPolicy"] == ("legacy", "milvus.yaml: kiteward.passwordPolicy")
+    kinds = [each["kind"] for each in found["findings"]]
+    assert kinds == sorted(kinds, key=["note", "fault", "unsafe"].index)
+    (unsafe,) = (each["text"] for each in found["findings"] if each["kind"] == "unsafe")
+    assert unsafe.startswith("kiteward.passwordPolicy is legacy")
+    status, shown = diagnosis(capsys, "kiteward: {host: [", "--json")
+    (fault,) = json.loads(shown)["findings"]
+    assert (status, fault["kind"]) == (1, "configuration error")
+
+
 def test_what_confines_the_engine_is_reported_and_what_does_not(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

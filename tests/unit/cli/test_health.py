@@ -1,5 +1,6 @@
 """`kiteward health` says whether the server on this machine is ready, as its exit status."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -61,6 +62,17 @@ def test_a_server_that_is_not_ready_has_status_one_and_says_which_part(
     port.answers = [(503, "not ready: engine")]
     assert health(port) == 1
     assert capsys.readouterr().err == "kiteward: not ready: engine\n"
+
+
+@pytest.mark.parametrize(("answer", "healthy"), [((200, "OK"), True), ((503, "not ready: engine"), False)])
+def test_the_answer_is_json_where_that_is_wanted(
+    port: Port, capsys: pytest.CaptureFixture[str], answer: tuple[int, str], healthy: bool
+) -> None:
+    port.answers = [answer]
+    assert health(port, "--json") == (0 if healthy else 1)
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == {"healthy": healthy, "answer": answer[1]}
+    assert shown.err == ""
 
 
 def test_live_asks_only_whether_the_process_responds(port: Port) -> None:

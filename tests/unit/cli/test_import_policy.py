@@ -1,6 +1,7 @@
 """The command line of the import: generated passwords have a file before anything is imported."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,28 @@ def test_new_passwords_are_in_a_private_file_and_nowhere_else(
     assert (tmp_path / "passwords").stat().st_mode & 0o777 == 0o600
     captured = capsys.readouterr()
     assert ONE_TIME not in captured.out + captured.err
+
+
+def test_what_was_imported_is_json_where_that_is_wanted(
+    source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.passwords = {"mover": Secret(ONE_TIME)}
+    expected = {
+        "dryRun": False,
+        "users": ["mover"],
+        "roles": [],
+        "grants": [],
+        "privilegeGroups": [],
+        "leftOut": [],
+        "newPasswords": ["mover"],
+    }
+    assert run_import(tmp_path, tmp_path / "passwords", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == expected
+    assert run_import(tmp_path, tmp_path / "others", "--json", "--dry-run") == 0
+    assert json.loads(capsys.readouterr().out) == {**expected, "dryRun": True}
+    without_file = ["import", "--from", "http://source:19530", "--token-file", str(tmp_path / "token"), "--json"]
+    assert main(without_file) == 0
+    assert json.loads(capsys.readouterr().out) == {**expected, "passwords": {"mover": ONE_TIME}}
 
 
 @pytest.mark.parametrize("option", [(), ("--dry-run",)])

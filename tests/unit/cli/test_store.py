@@ -40,10 +40,15 @@ def test_store_is_moved_with_a_password_from_a_file_or_the_configuration(
     else:
         store = {"url": url, "password": PASSWORD}
         (tmp_path / "kiteward.yaml").write_text(json.dumps({"kiteward": {"store": store}}), encoding="utf-8")
-        words += ["--config", str(tmp_path / "kiteward.yaml")]
+        words += ["--config", str(tmp_path / "kiteward.yaml"), "--json"]
     assert main(words) == 0
     shown = capsys.readouterr()
-    assert "both stores hold the same" in shown.out
+    if given == "option":
+        assert "both stores hold the same" in shown.out
+    else:
+        moved = json.loads(shown.out)
+        assert moved["tables"]["users"] == 1
+        assert moved["rows"] == sum(moved["tables"].values())
     assert "The source is unchanged" in shown.err
 
 

@@ -29,11 +29,12 @@ from starlette.routing import compile_path
 
 from kiteward.api.console import security
 from kiteward.api.console.display import BY_BROWSER, Display
-from kiteward.api.console.kept_forms import RESUMED_FIELD, USER_FIELD, KeptForm
+from kiteward.api.console.kept_forms import RESUMED_FIELD, USER_FIELD, WAITING_SECONDS, KeptForm, WaitingForms
 from kiteward.api.console.language import catalogues, chosen
 from kiteward.api.console.pages import PAGES
 from kiteward.api.console.request import ENROLMENT, HOME, START, ConsoleRequest, Page, Reason, read_form, shown_time
 from kiteward.api.console.sign_in import form as sign_in_form
+from kiteward.api.console.sign_in import own_page
 from kiteward.api.console.sign_in_options import SIGN_IN, SignInOptions
 from kiteward.api.console.tickets import MemoryTickets, Tickets
 from kiteward.domain.addresses import address_text
@@ -120,6 +121,7 @@ class ConsoleApp:
             for name, file in self._files.items()
         }
         self._tickets: Tickets = tickets or MemoryTickets()
+        self._waiting = WaitingForms()
         self._languages = catalogues()
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("kiteward.api.console"),
@@ -175,6 +177,7 @@ class ConsoleApp:
             self._assets,
             self._tickets,
             self._sign_in,
+            self._waiting,
             token,
             display=display,
         )
@@ -331,7 +334,7 @@ async def _resumed(request: ConsoleRequest, page: Page) -> Response:
 async def _signed_out(request: ConsoleRequest) -> Response:
     """Lead the browser to the page for signing in, and from there back to the requested page.
 
-    What was typed into a form goes through that page.
+    What was typed into a form goes through that page, and waits here where its user may go to an identity provider.
     """
     http_request, kept = request.http_request, None
     path, asked = request.here(), {}
@@ -342,6 +345,9 @@ async def _signed_out(request: ConsoleRequest) -> Response:
     response: Response
     if kept is not None:
         response = await sign_in_form(request, path, note="ended", kept=kept)
+        if request.sign_in.providers:
+            ticket = request.waiting.put(kept, own_page(path))
+            security.set_form_cookie(response, http_request, ticket, lifetime=WAITING_SECONDS)
     else:
         if request.token is not None or http_request.method == "POST":
             asked["why"] = "ended"

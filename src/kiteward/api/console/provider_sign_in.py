@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from kiteward.api.console import security
 from kiteward.api.console.attempts import LIFETIME, Attempt, mark_of
 from kiteward.api.console.request import ConsoleRequest, Page
-from kiteward.api.console.sign_in import browser_of, own_page
+from kiteward.api.console.sign_in import browser_of, own_page, resumed
 from kiteward.api.console.sign_in import form as sign_in_form
 from kiteward.api.console.sign_in_options import CALLBACK, LOGOUT, SIGN_IN, path_of
 from kiteward.authn.oidc.provider_answers import rejected
@@ -25,7 +25,8 @@ from kiteward.domain.errors import (
     NotFound,
     RequestRefused,
 )
-from kiteward.domain.identity import LogoutCredential, Secret, SignInCredential
+from kiteward.domain.identity import LogoutCredential, Secret, SessionCredential, SignInCredential
+from kiteward.iam.json_api.accounts import Me
 from kiteward.iam.json_api.base import Arguments
 from kiteward.iam.json_api.sessions import BegunSession, EndedByProvider, NewSession
 
@@ -74,10 +75,24 @@ async def finish(request: ConsoleRequest) -> Response:
     except _SHOWN as error:
         response = await sign_in_form(request, back_to, errors={"": request.reason(error.details)})
     else:
-        response = request.page("signed_in.html", back_to=back_to)
-        security.set_session_cookie(response, request.http_request, token)
+        response = await _entered(request, back_to, token)
     if cookie:
         security.clear_attempt_cookie(response, request.http_request, mark_of(state))
+    return response
+
+
+async def _entered(request: ConsoleRequest, back_to: str, token: Secret) -> Response:
+    """Return the page that leads on after signing in, with what the same user had typed into the form there."""
+    kept = request.waiting.take(security.form_ticket(request.http_request), back_to)
+    if kept is not None:
+        me = await request.client.with_credential(SessionCredential(token)).invoke("WhoAmI", Arguments(), Me)
+        kept = kept if kept.user == me.user_name else None
+    if kept is None:
+        response = request.page("signed_in.html", back_to=back_to)
+    else:
+        response = resumed(request, back_to, kept, token=token)
+    security.set_session_cookie(response, request.http_request, token)
+    security.clear_form_cookie(response, request.http_request)
     return response
 
 

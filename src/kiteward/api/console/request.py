@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from kiteward import __version__
 from kiteward.api.console import security
 from kiteward.api.console.display import Display
+from kiteward.api.console.kept_forms import WaitingForms
 from kiteward.api.console.language import NAMES, Language
 from kiteward.api.console.navigation import groups
 from kiteward.api.console.sign_in_options import CALLBACK, SignInOptions
@@ -58,6 +59,7 @@ class ConsoleRequest:
         assets: the path of each static file.
         tickets: secrets to be shown.
         sign_in: how users may sign in.
+        waiting: forms whose users are at an identity provider.
         token: the session's token, if the browser sent one.
         me: the signed-in user, or None on the page for signing in.
         form: the fields of the form: name -> values.
@@ -72,6 +74,7 @@ class ConsoleRequest:
     assets: Mapping[str, str]
     tickets: Tickets
     sign_in: SignInOptions
+    waiting: WaitingForms
     token: Secret | None = None
     me: Any = None
     form: Mapping[str, list[str]] = field(default_factory=dict)

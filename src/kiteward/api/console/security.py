@@ -99,6 +99,40 @@ def clear_ticket_cookie(response: Response, request: Request) -> None:
     )
 
 
+def form_ticket(request: Request) -> str:
+    """Return the ticket of a form that waits for its user, which the browser sent; empty for none."""
+    return request.cookies.get(_form_cookie_name(request), "")
+
+
+def set_form_cookie(response: Response, request: Request, ticket: Secret, *, lifetime: int) -> None:
+    """Set the cookie with the ticket of a form; revealed because the cookie contains it.
+
+    Browsers send it when an identity provider sends them back, as that of a sign-in in progress.
+
+    Args:
+        response: sets it.
+        request: the request.
+        ticket: its value.
+        lifetime: seconds for which the browser keeps it.
+    """
+    response.set_cookie(
+        _form_cookie_name(request),
+        ticket.reveal(),
+        max_age=lifetime,
+        path="/",
+        secure=_is_tls(request),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def clear_form_cookie(response: Response, request: Request) -> None:
+    """Delete the cookie with the ticket of a form in the browser, if it sent one."""
+    name = _form_cookie_name(request)
+    if name in request.cookies:
+        response.delete_cookie(name, path="/", secure=_is_tls(request), httponly=True, samesite="lax")
+
+
 def clear_session_cookie(response: Response, request: Request) -> None:
     """Delete the cookie in the browser."""
     response.delete_cookie(cookie_name(request), path="/", secure=_is_tls(request), httponly=True, samesite="strict")
@@ -194,6 +228,10 @@ def apply_security_headers(response: Response, request: Request, request_id: str
 
 def _display_cookie_name(request: Request) -> str:
     return f"{cookie_name(request)}-display"
+
+
+def _form_cookie_name(request: Request) -> str:
+    return f"{cookie_name(request)}-form"
 
 
 def _ticket_cookie_name(request: Request) -> str:

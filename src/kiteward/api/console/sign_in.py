@@ -69,13 +69,24 @@ def entered(
         security.set_ticket_cookie(response, request.http_request, begun.ticket)
         return response
     token = begun.token or Secret("")
-    response = request.redirect(path, done=done)
-    if kept is not None:
-        fields = [(name, value) for name, values in kept.fields.items() for value in values]
-        own = [(security.TOKEN_FIELD, security.form_token(token)), (USER_FIELD, kept.user), (RESUMED_FIELD, "1")]
-        response = request.page("resumed.html", action=path, values=[*fields, *own])
+    response = request.redirect(path, done=done) if kept is None else resumed(request, path, kept, token=token)
     security.set_session_cookie(response, request.http_request, token)
+    security.clear_form_cookie(response, request.http_request)
     return response
+
+
+def resumed(request: ConsoleRequest, path: str, kept: KeptForm, *, token: Secret) -> Response:
+    """Return the page that leads to a form, with what its user had typed.
+
+    Args:
+        request: the request.
+        path: the path of the page with the form.
+        kept: what was typed.
+        token: the token of the new session of the same user.
+    """
+    fields = [(name, value) for name, values in kept.fields.items() for value in values]
+    own = [(security.TOKEN_FIELD, security.form_token(token)), (USER_FIELD, kept.user), (RESUMED_FIELD, "1")]
+    return request.page("resumed.html", action=path, values=[*fields, *own])
 
 
 async def begin(request: ConsoleRequest, user: str, password: Secret) -> BegunSession:

@@ -10,7 +10,7 @@ from tests.unit.api.console.test_app import Browser, browsing
 from tests.unit.api.console.test_second_factors import enrol
 
 from kiteward.api import console
-from kiteward.api.console.kept_forms import KeptForm, is_dropped
+from kiteward.api.console.kept_forms import WAITING_SECONDS, KeptForm, WaitingForms, is_dropped
 
 HERE = Path(console.__file__).parent
 TYPED = {"form_of": "root", "user_name": "new_one", "description": '<b>"half"</b> an hour of typing', "csrf": "old"}
@@ -116,3 +116,41 @@ def test_no_field_for_a_secret_is_kept() -> None:
     named |= {name for source in sources for name in re.findall(r'name="(\w+)"[^>]*one-time-code', source)}
     assert {"new_password", "old_password", "again", "password", "code"} <= named
     assert [name for name in named if not is_dropped(name)] == []
+
+
+class Clock:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+FORM = KeptForm("ann", {"description": ["half an hour of typing"]})
+
+
+def test_a_form_that_waits_is_returned_once_for_its_ticket_and_page() -> None:
+    waiting = WaitingForms()
+    ticket = waiting.put(FORM, "/console/new-key").reveal()
+    assert waiting.take("another", "/console/new-key") is None
+    assert waiting.take(ticket, "/console/new-key") == FORM
+    assert waiting.take(ticket, "/console/new-key") is None
+    ticket = waiting.put(FORM, "/console/new-key").reveal()
+    assert waiting.take(ticket, "/console/new-user") is None
+
+
+def test_a_form_that_waits_is_forgotten_after_a_while() -> None:
+    clock = Clock()
+    waiting = WaitingForms(clock)
+    ticket = waiting.put(FORM, "/console/new-key").reveal()
+    clock.now = WAITING_SECONDS
+    assert waiting.take(ticket, "/console/new-key") is None
+
+
+def test_no_more_than_a_number_of_forms_wait() -> None:
+    waiting = WaitingForms()
+    tickets = [waiting.put(FORM, "/console/new-key").reveal() for _ in range(65)]
+    assert waiting.take(tickets[0], "/console/new-key") is None
+    assert all(waiting.take(ticket, "/console/new-key") == FORM for ticket in tickets[1:])

@@ -18,8 +18,10 @@ import pytest
 from tests.support.in_process_server import serving
 from tests.support.issuer import running_issuer
 from tests.support.sign_in_provider import CLIENT_ID, LOGOUT_EVENT, Person, SignInProvider, changed
+from tests.unit.api.console.test_kept_forms import hidden
 
 from kiteward.api.console.attempts import LIFETIME
+from kiteward.api.console.kept_forms import WAITING_SECONDS
 from kiteward.bootstrap.server import Server
 from kiteward.config.loading import settings_from
 
@@ -147,6 +149,64 @@ async def test_button_leads_to_the_provider_and_back_to_the_page_that_was_asked_
         assert asked["redirect_uri"] == f"http://localhost:{browser.server.port}{COMPANY}/callback"
         assert (asked["response_type"], asked["code_challenge_method"]) == ("code", "S256")
         assert asked["scope"] == "groups openid profile"
+
+
+def link_of(page: str) -> str:
+    """Return the address of the button of the provider."""
+    found = re.search(r'href="(/console/sign-in/company[^"]*)"', page)
+    assert found is not None
+    return html.unescape(found[1])
+
+
+TYPED = {"form_of": "idp_ann", "description": "half an hour of typing", "csrf": "old", "new_password": "Secret-1"}
+
+
+async def test_what_was_typed_comes_back_to_the_same_user_once(tmp_path: Path, idp: SignInProvider) -> None:
+    async with browsing(tmp_path, idp) as browser:
+        ended = await browser.post("/console/new-key", **TYPED)
+        assert ended.status_code == 403
+        cookie = {part.strip() for part in cookie_of(ended, "kiteward-form").split(";")}
+        assert {"HttpOnly", "SameSite=lax", "Path=/", f"Max-Age={WAITING_SECONDS}"} <= cookie
+        answer = await browser.sign_in(link_of(ended.text))
+        fields = hidden(answer.text)
+        assert 'action="/console/new-key"' in answer.text
+        assert "Secret-1" not in answer.text
+        shown = await browser.post("/console/new-key", **fields)
+        assert 'value="half an hour of typing"' in shown.text
+        assert not [name for name in browser.client.cookies if name.endswith("-form")]
+        again = await browser.sign_in(link_of(ended.text))
+        assert "half an hour" not in again.text
+
+
+async def test_another_user_does_not_get_what_was_typed_and_it_is_gone(tmp_path: Path, idp: SignInProvider) -> None:
+    async with browsing(tmp_path, idp) as browser:
+        ended = await browser.post("/console/new-key", **{**TYPED, "form_of": "idp_eve"})
+        ticket = {"kiteward-form": browser.client.cookies["kiteward-form"]}
+        answer = await browser.sign_in(link_of(ended.text))
+        assert 'content="0; url=/console/new-key"' in answer.text
+        assert "half an hour" not in answer.text
+        idp.person.claims |= {"preferred_username": "eve", "sub": "subject-2"}
+        browser.client.cookies.clear()
+        browser.client.cookies.update(ticket)
+        assert "half an hour" not in (await browser.sign_in(link_of(ended.text))).text
+        assert "idp_eve" in (await browser.get("/console/account")).text
+
+
+async def test_what_was_typed_is_for_its_own_page_and_browser(tmp_path: Path, idp: SignInProvider) -> None:
+    async with browsing(tmp_path, idp) as browser:
+        ended = await browser.post("/console/new-key", **TYPED)
+        async with httpx.AsyncClient(base_url=browser.client.base_url) as client:
+            other = Browser(browser.server, idp, client, browser.files)
+            assert "half an hour" not in (await other.sign_in(link_of(ended.text))).text
+        assert "half an hour" not in (await browser.sign_in(f"{COMPANY}?next=/console/connect")).text
+
+
+async def test_a_refusal_of_the_provider_does_not_lose_what_was_typed(tmp_path: Path, idp: SignInProvider) -> None:
+    async with browsing(tmp_path, idp) as browser:
+        ended = await browser.post("/console/new-key", **TYPED)
+        await browser.refused(changed(await browser.begin(link_of(ended.text)), code="", error="access_denied"))
+        again = link_of(browser.seen[-1].text)
+        assert "half an hour" in (await browser.sign_in(again)).text
 
 
 async def test_cookies_are_for_this_server_alone_and_that_of_the_sign_in_is_gone_afterwards(
