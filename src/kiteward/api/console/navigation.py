@@ -77,8 +77,11 @@ GROUPS: Final = (
 
 
 def groups(me: Any) -> tuple[Group, ...]:
-    """Return the groups of the signed-in user, each with the links that the user gets; none before an enrolment."""
-    if me is None or me.enrolment_due:
+    """Return the groups of the signed-in user, each with the links that the user gets.
+
+    There are none while the user has to enrol a second factor, or to change a one-time password: no link would lead on.
+    """
+    if me is None or me.enrolment_due or me.one_time_password:
         return ()
     found = [
         Group(group.name, tuple(link for link in group.links if me.administrator or not link.administrators))

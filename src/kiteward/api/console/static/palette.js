@@ -11,6 +11,7 @@ if (opener && navigation) {
   const input = document.createElement("input");
   input.type = "search";
   input.autocomplete = "off";
+  input.placeholder = opener.dataset.palette;
   input.setAttribute("aria-label", opener.dataset.palette);
   const list = document.createElement("ul");
   for (const link of navigation.querySelectorAll("a")) {
