@@ -85,7 +85,13 @@ def create(visitor: Visitor) -> None:
     for row, (name, kind, size, index) in enumerate((*made, ("stars", "Int64", "", ""))):
         fields |= {f"name_{row}": name, f"type_{row}": kind, f"size_{row}": size, f"index_{row}": index}
         fields[f"metric_{row}"] = "L2" if index else ""
-    settings = {"collection_name": NAME, "database": "default", "dynamic": "yes", "load": "yes", "rows": "4"}
+    settings: dict[str, Any] = {
+        "collection_name": NAME,
+        "database": "default",
+        "dynamic": "yes",
+        "load": "yes",
+        "rows": "4",
+    }
     assert visitor.send("new-collection", **settings, **fields).endswith("?done=explorer_create")
     rows = [
         {"id": key, "vector": [key, 1], "owner": OWNERS[key % 3], "stars": (key * 7) % COUNT, "more": key}
