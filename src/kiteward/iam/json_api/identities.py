@@ -103,6 +103,19 @@ class MappedRole(Arguments):
     pattern: bool = False
 
 
+class GroupRolesRevocation(Arguments):
+    """The roles that groups no longer give. With `dryRun` nothing is changed."""
+
+    group_roles: list[MappedRole]
+    dry_run: bool = False
+
+
+class GroupRolesRevoked(Outcome):
+    """Whether each of the roles was given, in the order given."""
+
+    changed: list[bool]
+
+
 class GroupRoleShown(Outcome):
     """A role that a group gives. `configured` says that the configuration gives it, so that it cannot be revoked."""
 
@@ -221,6 +234,13 @@ async def revoked(_services: Services, request: Request, arguments: MappedRole) 
     return Done()
 
 
+async def many_revoked(services: Services, request: Request, arguments: GroupRolesRevocation) -> GroupRolesRevoked:
+    """Let groups no longer give several roles, all of it or nothing."""
+    mappings = [_mapping(each) for each in arguments.group_roles]
+    changed = await identities.revoke_group_roles(services, request, mappings, dry_run=arguments.dry_run)
+    return GroupRolesRevoked(changed=list(changed))
+
+
 def _mapping(arguments: MappedRole) -> GroupRole:
     return GroupRole(arguments.issuer, arguments.group, arguments.pattern, arguments.role_name)
 
@@ -288,5 +308,15 @@ ADMIN_OPERATIONS: Final = (
         revoked,
         "Let membership in a group no longer give a role.",
         event=Event.GRANT_CHANGE,
+    ),
+    AdminOperation(
+        "RevokeGroupRoles",
+        "group_roles/revoke_many",
+        GroupRolesRevocation,
+        GroupRolesRevoked,
+        many_revoked,
+        "Let groups of identity providers no longer give several roles, or return what that would do.",
+        event=Event.GRANT_CHANGE,
+        details_limit=2 * 1024 * 1024,
     ),
 )

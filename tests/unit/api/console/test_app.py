@@ -60,12 +60,12 @@ class Browser:
     async def open(self, path: str) -> httpx.Response:
         return await self.client.get(f"/console/{path}")
 
-    async def send(self, path: str, **form: str) -> httpx.Response:
+    async def send(self, path: str, **form: str | list[str]) -> httpx.Response:
         page = await self.open("account")
         token = page.text.partition('name="csrf" value="')[2].partition('"')[0]
         return await self.post(path, csrf=token, **form)
 
-    async def post(self, path: str, **form: str) -> httpx.Response:
+    async def post(self, path: str, **form: str | list[str]) -> httpx.Response:
         base = f"{self.client.base_url.scheme}://{self.client.base_url.netloc.decode()}"
         return await self.client.post(f"/console/{path}", data=form, headers={"Origin": base})
 
