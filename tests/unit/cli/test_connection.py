@@ -27,6 +27,8 @@ ALIKE = [
     (1, ["limits", "set", "--user", "nobody", "--burst", "1"]),
     (0, ["issuers", "list"]),
     (1, ["identities", "cut-off"]),
+    (1, ["identities", "list", "--issuer", "https://idp.example"]),
+    (1, ["group-roles", "list", "--issuer", "https://idp.example"]),
     (1, ["group-roles", "grant", "https://idp.example", "a", "public"]),
     (1, ["keys", "list", "--user", "nobody"]),
     (1, ["keys", "set-description", "none", "text"]),

@@ -142,6 +142,7 @@ async def listed(services: Services, _request: Request, arguments: IdentityListi
         listing = UserListing(part, contains=arguments.contains, federated=True, issuer=arguments.issuer)
         listed = await services.store.list_users(listing)
         found, total = listed.users, listed.total
+    _require_known(services, arguments.issuer, found)
     principals = services.principals
     return Identities(
         identities=[
@@ -152,6 +153,16 @@ async def listed(services: Services, _request: Request, arguments: IdentityListi
         next="" if arguments.user_name else next_of(part, [record.name for record in found]),
         total=total,
     )
+
+
+def _require_known(services: Services, issuer: str, found: Sequence[object]) -> None:
+    """Require that an issuer that selects nothing is configured: one that no longer is may have users and roles.
+
+    Raises:
+        NotFound: it is not.
+    """
+    if not found and issuer not in ("", SCIM):
+        identities.configured(services, issuer)
 
 
 async def _shown(principals: PrincipalLookup, record: UserRecord, held: IdentityRecord) -> Identity:
@@ -219,6 +230,7 @@ async def mapped(services: Services, _request: Request, arguments: IssuerNamed) 
         )
         for each in await services.store.group_roles(arguments.issuer or None)
     ]
+    _require_known(services, arguments.issuer, rows)
     return GroupRoles(group_roles=sorted(rows, key=lambda row: (row.issuer, row.group, row.pattern, row.role_name)))
 
 

@@ -148,7 +148,9 @@ async def test_users_of_providers_are_listed_and_selected_by_provider() -> None:
         assert "alice" not in text
         text = await browser.text(f"providers/users?issuer={CI}")
         assert ("ci_bob" in text, "idp_ann" in text) == (True, False)
-        assert "Nothing matches." in await browser.text("providers/users?issuer=https://gone.example")
+        gone = await browser.open("providers/users?issuer=https://gone.example")
+        assert (gone.status_code, "https://gone.example" in shown(gone.text)) == (422, True)
+        assert "Nothing matches." in shown(gone.text)
         assert "ci_bob" not in await browser.text("providers/users?q=ANN")
 
 
