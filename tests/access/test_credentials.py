@@ -55,7 +55,7 @@ _OWN_ROWS: Final = {
     "-----": """
         ListUserAccounts CreateUserAccount DeleteUserAccount ResetPassword DisableUser EnableUser UnlockUser
         ListCollectionAccess ListMissingAccess ListUnusedAccess SearchAudit ExplainAuditLine ChangeGrants DescribeServer
-        ListServers ViewAsUser ExportPolicy PlanPolicy ApplyPolicy DescribeRole DeleteRole ListGrants
+        ListServers ViewAsUser ExportPolicy PlanPolicy ApplyPolicy DescribeRole CopyRole DeleteRole ListGrants
         DescribeActivity ReviewCredentials ListCollectionSizes
         MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
         SetTags DeleteTags ListTaggedUsers PreviewRows
@@ -65,6 +65,7 @@ _OWN_ROWS: Final = {
         ListScimUsers GetScimUser CreateScimUser ReplaceScimUser PatchScimUser DeleteScimUser HandOverToScim
         ListScimGroups GetScimGroup CreateScimGroup ReplaceScimGroup PatchScimGroup DeleteScimGroup TakeBackFromScim
         ListIssuers ListIdentities InviteUser UnbindIdentity CutOffTokens ListGroupRoles GrantGroupRole RevokeGroupRole
+        RevokeGroupRoles
     """,
 }
 OWN: Final = {operation: marks for marks, operations in _OWN_ROWS.items() for operation in operations.split()}

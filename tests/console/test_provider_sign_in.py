@@ -88,6 +88,23 @@ def test_provider_leads_back_to_the_page_that_was_asked_for_with_and_without_scr
         expect(page.get_by_label("Current password")).to_have_count(0)
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_a_form_of_a_session_that_has_ended_comes_back_filled_in(pages: SignInPages, scripts: bool) -> None:
+    with pages.page(java_script_enabled=scripts) as page:
+        pages.sign_in(page, "new-key")
+        page.get_by_label("Description").fill('"quoted" & <b>')
+        assert pages.notify(sid=pages.idp.person.claims["sid"]) == 200
+        pages.idp.person.claims["sid"] = "another session"
+        page.get_by_role("button", name="Create API key").click()
+        expect(page.get_by_role("status")).to_contain_text("Your session has ended")
+        page.get_by_role("link", name="Sign in with company").click()
+        if not scripts:
+            page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_label("Description")).to_have_value('"quoted" & <b>')
+        expect(page.get_by_role("banner")).to_contain_text("idp_ann")
+        assert [cookie["name"] for cookie in page.context.cookies(pages.address)] == ["kiteward"]
+
+
 def test_refusal_of_the_provider_is_a_sentence_and_another_attempt_succeeds(pages: SignInPages) -> None:
     with pages.page() as page:
         pages.idp.error = "access_denied"

@@ -52,6 +52,7 @@ from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.gateway.row_access.counting import RowCounter
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import Arguments
+from kiteward.iam.json_api.identities import MappedRole
 from kiteward.iam.json_api.scim import PatchOperation
 from kiteward.iam.policy_files.document import PolicyDocument
 from kiteward.iam.services import Services
@@ -342,6 +343,7 @@ def least_arguments(operation: str) -> Arguments:
         dict[str, Any]: {"x": "x"},
     }
     values[list[PatchOperation]] = [{"op": "remove", "path": "x"}]
+    values[list[MappedRole]] = [{"issuer": "x", "group": "x", "roleName": "x"}]
     values[PolicyDocument] = {"version": 1}
     required = (field for field in msgspec.structs.fields(row.arguments) if field.required)
     return row.arguments_of({field.encode_name: values.get(field.type, "x") for field in required})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kiteward.authz.model import Grant, PrivilegeGroup
+from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup
 from kiteward.authz.privileges import (
     ALL,
     BUILT_IN_GROUPS,
@@ -74,6 +74,17 @@ def granted_masks(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> Granted
         cluster=mask & (CLUSTER_LEVEL & GLOBAL_TYPED | CLUSTER_BY_NAME) if cluster_counts and unnamed else 0,
         users=mask & USER_TYPED if everywhere and unnamed else 0,
     )
+
+
+def allows_nothing(key: GrantKey) -> bool:
+    """Return whether a grant of a single privilege, of `All` or of a legacy group allows nothing where it is.
+
+    Milvus accepts such grants: of a cluster-level privilege on one collection, for example.
+    """
+    if key.privilege not in PRIVILEGES and key.privilege not in _LEGACY_MASKS and key.privilege != ALL:
+        return False
+    masks = granted_masks(Grant("", key, ""), {})
+    return not (masks.cluster or masks.users or any(mask for _, mask in masks.rows))
 
 
 def _mask(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> int:

@@ -35,7 +35,7 @@ def _record_activity(
     stack: AsyncExitStack, settings: Settings, access: AccessControl, telemetry: Telemetry
 ) -> Activity:
     counts = access.authenticator.counts
-    activity = Activity(lambda: numbers_of(telemetry, counts), server=settings.replicas.shown)
+    activity = Activity(lambda: numbers_of(telemetry, counts), server=settings.replicas.shown, workers=settings.workers)
 
     async def sample() -> None:
         activity.sample()

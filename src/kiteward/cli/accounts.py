@@ -64,6 +64,12 @@ KEYS: Final = (
     ),
     Command("describe", "kiteward/api_keys/describe", "describe an API key", names=("keyId",)),
     Command(
+        "set-description",
+        "kiteward/api_keys/alter",
+        "set the description of an API key; without TEXT, clear it",
+        names=("keyId", "description"),
+    ),
+    Command(
         "create",
         "kiteward/api_keys/create",
         "create an API key of the user OWNER and print it",
@@ -209,13 +215,15 @@ SESSIONS: Final = (
         options=("userName",),
         lists="sessions",
         columns=("sessionId", "userName", "address", "beganAt", "usedAt", "endsAt", "current"),
+        needs_server=True,
     ),
-    Command("end", "kiteward/sessions/end", "end a console session", names=("sessionId",)),
+    Command("end", "kiteward/sessions/end", "end a console session", names=("sessionId",), needs_server=True),
     Command(
         "end-all",
         "kiteward/sessions/end_all",
         "end all console sessions of a user; without --user, your own",
         options=("userName",),
+        needs_server=True,
     ),
 )
 

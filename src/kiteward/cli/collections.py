@@ -31,7 +31,7 @@ async def _describe(connection: Connection, request: dict[str, Any]) -> Any:
         schema = await connection.ask(_DESCRIBE, request)
     except KitewardError as error:
         # The store of a machine knows who may access it, and only the engine what it is.
-        note(f"kiteward: what the collection holds is not known here: {error}")
+        note(f"kiteward: only who may access the collection is known here, and not what it holds: {error}")
         schema = None
     return {"schema": schema, "access": access}
 

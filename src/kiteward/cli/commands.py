@@ -156,7 +156,8 @@ def request_of(command: Command, arguments: argparse.Namespace) -> dict[str, Any
         value = getattr(arguments, key)
         if value is None:
             continue
-        if not row.flag and not (all(value) if isinstance(value, list) else value):
+        required = not row.flag and row.how.get("nargs") != "?"
+        if required and not (all(value) if isinstance(value, list) else value):
             raise UsageError(f"{row.shown} must not be empty")
         request[row.field] = row.read(value)
     if command.needs_holder and not any(request.get(name) for name in _HOLDERS):

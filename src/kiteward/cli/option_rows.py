@@ -249,6 +249,7 @@ NAMES: Final[Mapping[str, Option]] = MappingProxyType(
         "issuer": _name("issuer", "ISSUER", "the identity provider, by its URL"),
         "group": _name("group", "GROUP", "the group, as tokens name it"),
         "roleName": _name("roleName", "ROLE", "the role"),
+        "source": _name("source", "SOURCE", "the role whose grants are copied"),
         "collectionName": _name("collectionName", "COLLECTION", "the collection"),
         "policyName": _name("policyName", "POLICY", "the row policy"),
         "privilege": _name("privilege", "PRIVILEGE", "a privilege or privilege group", nargs="+"),

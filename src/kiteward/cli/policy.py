@@ -14,7 +14,6 @@ from kiteward.cli.output import print_json
 from kiteward.cli.password_files import deliver, reserved
 from kiteward.cli.policy_text import has_colours, lines_of, summary
 from kiteward.cli.policy_yaml import YamlFile, read, write
-from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 from kiteward.iam.policy_files import checking
@@ -183,13 +182,9 @@ async def _planned(
         lines = {checking.text_of(path): line for path, line in file.lines.items()}
         raise _refused(
             arguments.file,
-            ((lines.get(each["path"], 1), f"{each['path']}: {each['message']}{_hint(each)}") for each in faults),
+            ((lines.get(each["path"], 1), f"{each['path']}: {each['message']}") for each in faults),
         )
     return planned
-
-
-def _hint(fault: Mapping[str, str]) -> str:
-    return ": ask the running server by --server URL" if fault["reason"] == ErrorCode.ENGINE_ABSENT else ""
 
 
 def _document(name: str) -> tuple[YamlFile, dict[str, Any]]:

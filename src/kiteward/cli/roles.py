@@ -2,16 +2,27 @@
 
 from typing import Any, Final
 
-from kiteward.cli.commands import Command, add_group
+from kiteward.cli.commands import Command, add_group, every_page
 from kiteward.cli.connection import Connection
-from kiteward.cli.output import table
+from kiteward.cli.output import note, table
 from kiteward.domain.errors import InvalidArgument, KitewardError, NotFound
+from kiteward.domain.naming import DEFAULT_DATABASE
 
 _ADD: Final = "vectordb/privilege_groups/add_privileges_to_group"
 _CREATE: Final = "vectordb/privilege_groups/create"
 _DROP: Final = "vectordb/privilege_groups/drop"
 _GROUPS: Final = "vectordb/privilege_groups/list"
 _CHANGE: Final = "kiteward/roles/change_grants"
+_LISTED: Final = "kiteward/grants/list"
+
+
+async def _list_grants(connection: Connection, request: dict[str, Any]) -> Any:
+    place = request.keys() & {"dbName", "collectionName"}
+    if place and (await connection.ask(_LISTED, {**request, "limit": 1}))["exists"] is False:
+        database, collection = request.get("dbName", DEFAULT_DATABASE), request.get("collectionName")
+        what = f"collection {database}.{collection}" if collection else f"database {database}"
+        note(f"kiteward: the {what} does not exist; these grants would apply to it if it did")
+    return await every_page(connection, _LISTED, request, member="grants")
 
 
 async def _grant(connection: Connection, request: dict[str, Any]) -> Any:
@@ -30,6 +41,12 @@ async def _change_grants(connection: Connection, request: dict[str, Any], what: 
 
 
 def _changed_grants(answer: Any) -> str:
+    for each in answer["granted"]:
+        if each["allowsNothing"]:
+            note(
+                f"kiteward: {each['privilege']} on {each['dbName']}.{each['objectName']} allows nothing: it applies to "
+                "the whole instance, so grant it with --database '*' and without --collection"
+            )
     lines = [
         f"{done} {each['privilege']} on {each['dbName']}.{each['objectName']}"
         for done in ("granted", "revoked")
@@ -116,6 +133,13 @@ ROLES: Final = (
     ),
     Command("create", "vectordb/roles/create", "create a role", names=("roleName",), options=("description",)),
     Command(
+        "copy",
+        "kiteward/roles/copy",
+        "create a role with the grants of another one; members and limits are not copied",
+        names=("source", "roleName"),
+        options=("description",),
+    ),
+    Command(
         "set-description",
         "vectordb/roles/alter",
         "set the description of a role; without TEXT, clear it",
@@ -151,11 +175,12 @@ _PLACE: Final = ("onDatabase", "onCollection")
 GRANTS: Final = (
     Command(
         "list",
-        "kiteward/grants/list",
+        _LISTED,
         "list grants",
         options=("ofRole", "ofPrivilege", "toDatabase", "toCollection", "contains"),
         lists="grants",
         columns=_GRANT,
+        work=_list_grants,
     ),
     Command(
         "grant",

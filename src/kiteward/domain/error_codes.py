@@ -191,6 +191,7 @@ class ErrorCode(StrEnum):
     ROLES_LIMIT = auto()
     ROLE_BUILT_IN = auto()
     ROLE_HAS_GRANTS = auto()
+    ADMIN_ROLE_COPIED = auto()
     ROLE_IN_ROW_POLICIES = auto()
     PRIVILEGE_UNKNOWN = auto()
     GRANTS_LIMIT = auto()

@@ -106,9 +106,13 @@ async def list_keys(services: Services, caller: Caller, listing: KeyListing) -> 
 
     Raises:
         AccessDenied: for another user, the caller is not an administrator.
+        UserNotFound: there is no such owner.
     """
     principal = caller.principal
-    if not is_administrator(caller):
+    if is_administrator(caller):
+        if listing.owner is not None:
+            await stored_user(services, listing.owner)
+    else:
         if listing.owner not in (None, principal.user_name):
             decide_administrator(principal).require_allowed()
         root = principal.key.key_id if principal.key is not None and principal.limited else None

@@ -1,5 +1,7 @@
 """Which privileges and privilege groups can be granted where (contract 2.4, 4.4)."""
 
+from collections.abc import Container
+
 from kiteward.authz.privileges import (
     ALL,
     BUILT_IN_GROUPS,
@@ -57,11 +59,7 @@ async def check_scoped_privilege(transaction: Transaction, name: str, database: 
     else:
         group = await transaction.groups.get(name)
         if group is None:
-            raise InvalidGrant(
-                f"not found the privilege name[{name}]",
-                ErrorDetail(ErrorCode.PRIVILEGE_UNKNOWN, {"name": name}),
-                field="privilege",
-            )
+            raise _unknown(name)
         level = group_level(group.privileges)
     if level is Level.CLUSTER and (database, collection) != (ANY, ANY):
         raise InvalidGrant(
@@ -85,5 +83,30 @@ async def check_scoped_privilege(transaction: Transaction, name: str, database: 
 
 async def is_grantable(transaction: Transaction, name: str) -> bool:
     """Return whether there is a privilege or privilege group with a name, for any object."""
-    built_in = name in (ANY, ALL) or name in PRIVILEGES or name in BUILT_IN_GROUPS or name in LEGACY_GROUPS
-    return built_in or await transaction.groups.get(name) is not None
+    return _is_built_in(name) or await transaction.groups.get(name) is not None
+
+
+def require_grantable(name: str, groups: Container[str]) -> None:
+    """Require that there is a privilege or privilege group with a name, for any object.
+
+    Args:
+        name: the privilege or group.
+        groups: the names of the custom privilege groups.
+
+    Raises:
+        InvalidGrant: there is none.
+    """
+    if not (_is_built_in(name) or name in groups):
+        raise _unknown(name)
+
+
+def _is_built_in(name: str) -> bool:
+    return name in (ANY, ALL) or name in PRIVILEGES or name in BUILT_IN_GROUPS or name in LEGACY_GROUPS
+
+
+def _unknown(name: str) -> InvalidGrant:
+    return InvalidGrant(
+        f"not found the privilege name[{name}]",
+        ErrorDetail(ErrorCode.PRIVILEGE_UNKNOWN, {"name": name}),
+        field="privilege",
+    )

@@ -12,11 +12,11 @@ from kiteward.authz.model import Grant, GrantKey
 from kiteward.authz.policy import listed_databases
 from kiteward.authz.privileges import GRANTED_ALONG, LEGACY_GROUP_TYPES, PRIVILEGES, ObjectType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import DatabaseNotFound, InvalidArgument, LimitReached, RoleNotFound
+from kiteward.domain.errors import DatabaseNotFound, InvalidArgument, LimitReached
 from kiteward.domain.naming import ANY
 from kiteward.iam.caller import Caller
 from kiteward.iam.grantable import check_scoped_privilege, check_typed_privilege
-from kiteward.iam.lookup import require_role
+from kiteward.iam.lookup import known_role, require_role
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
 
@@ -221,14 +221,9 @@ async def list_grants(
         RoleNotFound: there is no such role.
     """
     objects = None if named is None else await _listed_objects(services, caller, database, *named)
-    found = caller.snapshot.roles.get(role)
-    if found is None:
-        raise RoleNotFound(
-            f"role not found: {role}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": role}), field="roleName"
-        )
     return [
         grant
-        for grant in found.grants
+        for grant in known_role(caller, role).grants
         if database in (ANY, grant.key.db_name) or grant.key.db_name == ANY
         if objects is None or (grant.key.object_type, grant.key.object_name) in objects
     ]

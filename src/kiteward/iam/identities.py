@@ -10,6 +10,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound
 from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_role, require_user
+from kiteward.iam.many import require_not_too_many
 from kiteward.iam.services import Services
 from kiteward.iam.users import NewUser, add_user
 from kiteward.store.identity_records import GroupRole, IdentityRecord
@@ -169,6 +170,31 @@ async def revoke_group_role(caller: Caller, mapping: GroupRole) -> None:
     """
     async with caller.change() as transaction:
         await transaction.identities.revoke_role(mapping)
+
+
+async def revoke_group_roles(
+    services: Services, caller: Caller, mappings: Sequence[GroupRole], *, dry_run: bool
+) -> Sequence[bool]:
+    """Revoke several roles of groups in one step, all of them or none.
+
+    Args:
+        services: what services work with.
+        caller: an administrator.
+        mappings: the roles, with the groups that give them; what the configuration maps stays.
+        dry_run: only return what would happen.
+
+    Returns:
+        Whether each was given, in the order given.
+
+    Raises:
+        LimitReached: more than `MOST_AT_ONCE`.
+    """
+    require_not_too_many(len(mappings))
+    if dry_run:
+        held = set(await services.store.group_roles(None))
+        return [each in held for each in mappings]
+    async with caller.change() as transaction:
+        return [await transaction.identities.revoke_role(each) for each in mappings]
 
 
 def configured(services: Services, name: str) -> Issuer:

@@ -1,7 +1,9 @@
 """Users and roles that must exist."""
 
+from kiteward.authz.compiled_role import CompiledRole
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, RoleNotFound, UserNotFound
+from kiteward.iam.caller import Caller
 from kiteward.iam.services import Services
 from kiteward.store.records import UserRecord
 from kiteward.store.transaction import Transaction
@@ -57,9 +59,23 @@ async def require_role(transaction: Transaction, name: str, *, field: str = "rol
         RoleNotFound: there is no such role.
     """
     if await transaction.roles.get(name) is None:
-        raise RoleNotFound(
-            f"role not found: {name}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": name}), field=field
-        )
+        raise _role_not_found(name, field=field)
+
+
+def known_role(caller: Caller, name: str) -> CompiledRole:
+    """Return a role of the policy in force.
+
+    Raises:
+        RoleNotFound: there is no such role.
+    """
+    found = caller.snapshot.roles.get(name)
+    if found is None:
+        raise _role_not_found(name)
+    return found
+
+
+def _role_not_found(name: str, *, field: str = "roleName") -> RoleNotFound:
+    return RoleNotFound(f"role not found: {name}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": name}), field=field)
 
 
 def _user_not_found(name: str) -> UserNotFound:

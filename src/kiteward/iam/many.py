@@ -182,6 +182,19 @@ async def change_keys(
     return changes
 
 
+def require_not_too_many(number: int) -> None:
+    """Require that no more than `MOST_AT_ONCE` are changed in one step.
+
+    Raises:
+        LimitReached: there are more.
+    """
+    if number > MOST_AT_ONCE:
+        raise LimitReached(
+            f"at most {MOST_AT_ONCE} can be changed in one step",
+            ErrorDetail(ErrorCode.NAMES_LIMIT, {"limit": MOST_AT_ONCE}),
+        )
+
+
 async def _changed(
     caller: Caller,
     names: Sequence[str],
@@ -192,11 +205,7 @@ async def _changed(
 ) -> Sequence[RowChange]:
     """Examine all, then apply what changes something: nothing is changed where one is refused."""
     wanted = list(dict.fromkeys(names))
-    if len(wanted) > MOST_AT_ONCE:
-        raise LimitReached(
-            f"at most {MOST_AT_ONCE} can be changed in one step",
-            ErrorDetail(ErrorCode.NAMES_LIMIT, {"limit": MOST_AT_ONCE}),
-        )
+    require_not_too_many(len(wanted))
     async with caller.change() as transaction:
         changes = [await _examined(transaction, name, examine, dry_run=dry_run) for name in wanted]
         if not dry_run:

@@ -19,11 +19,19 @@ async def exists(catalog: Catalog, database: str, name: str) -> bool | None:
     """Return whether a collection exists; None for `*`, and while the engine does not respond."""
     if ANY in (database, name):
         return None
+    # The engine refuses a database that does not exist; such a database has no collections.
+    if catalog.fresh and await database_exists(catalog, database) is False:
+        return False
     with contextlib.suppress(EngineError):
-        # The engine refuses a database that does not exist; such a database has no collections.
-        if catalog.fresh:
-            await catalog.ensure(database)
-            if not catalog.has_database(database):
-                return False
         return await catalog.has_collection(database, name)
+    return None
+
+
+async def database_exists(catalog: Catalog, name: str) -> bool | None:
+    """Return whether a database exists; None for `*`, and while the engine does not respond."""
+    if name == ANY:
+        return None
+    with contextlib.suppress(EngineError):
+        await catalog.ensure(name)
+        return catalog.has_database(name)
     return None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kiteward.authz.model import ADMIN_ROLE, BUILT_IN_ROLES, Role
+from kiteward.authz.model import ADMIN_ROLE, BUILT_IN_ROLES, Grant, Role
 from kiteward.authz.policy import Condition, decide
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -46,6 +46,40 @@ async def create_role(services: Services, caller: Caller, role: Role) -> None:
     services.naming.check_role_description(role.description)
     async with caller.change() as transaction:
         await add_role(services, transaction, role)
+
+
+async def copy_role(services: Services, caller: Caller, source: str, role: Role) -> int:
+    """Create a role with the grants of another one: all of it or nothing. Its members and limits are not copied.
+
+    Args:
+        services: what services work with.
+        caller: an administrator.
+        source: the role whose grants are copied, without kept grants.
+        role: the new role.
+
+    Returns:
+        How many grants it has.
+
+    Raises:
+        RoleNotFound: there is no role of the name `source`.
+        ProtectedObject: the source is `admin`, which allows everything without grants.
+        InvalidArgument, AlreadyExists, LimitReached: as of `create_role`.
+    """
+    services.naming.check_role_name(role.name)
+    services.naming.check_role_description(role.description)
+    if source == ADMIN_ROLE:
+        raise ProtectedObject(
+            f"the role {ADMIN_ROLE} allows everything without grants, so that there is nothing to copy",
+            ErrorDetail(ErrorCode.ADMIN_ROLE_COPIED),
+            field="source",
+        )
+    async with caller.change() as transaction:
+        await require_role(transaction, source, field="source")
+        grants = [each for each in await transaction.grants.of_role(source) if each.kept_for is None]
+        await add_role(services, transaction, role)
+        await transaction.grants.add([Grant(role.name, each.key, caller.principal.user_name) for each in grants])
+    caller.record(grants=len(grants))
+    return len(grants)
 
 
 async def add_role(services: Services, transaction: Transaction, role: Role) -> None:

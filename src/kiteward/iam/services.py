@@ -232,8 +232,8 @@ async def unknown_servers() -> Servers:
         OperationRefused: always.
     """
     raise OperationRefused(
-        "the store is a file, which says nothing of the one server that may use it: ask that server by `kiteward "
-        "health`, or set kiteward.store.url to the store of several servers",
+        "the store is a file, which says nothing of the one server that may use it: ask that server by --server "
+        "URL, or set kiteward.store.url to the store of several servers",
         ErrorDetail(ErrorCode.SERVERS_NOT_LISTED),
     )
 

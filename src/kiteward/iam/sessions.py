@@ -6,6 +6,7 @@ from kiteward.authn.sessions import Session
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound
 from kiteward.iam.caller import Caller, is_administrator, require_owner
+from kiteward.iam.lookup import stored_user
 from kiteward.iam.services import Services
 
 
@@ -14,11 +15,12 @@ async def list_sessions(services: Services, caller: Caller, user_name: str) -> S
 
     Raises:
         AccessDenied: for another user, the caller is not an administrator.
+        UserNotFound: there is no such user.
     """
     require_owner(caller, user_name)
-    record = await services.store.user(user_name)
+    record = await stored_user(services, user_name)
     # A session of an earlier credential has ended, although no request has used it since.
-    current = record.credential_id if record is not None and record.enabled and record.locked_at is None else None
+    current = record.credential_id if record.enabled and record.locked_at is None else None
     return [each for each in await services.sessions.of(user_name) if each.record.current_id == current]
 
 
@@ -46,8 +48,10 @@ async def end_sessions(services: Services, caller: Caller, user_name: str, *, ke
 
     Raises:
         AccessDenied: for another user, the caller is not an administrator.
+        UserNotFound: there is no such user.
     """
     require_owner(caller, user_name)
+    await stored_user(services, user_name)
     ended = [
         session.session_id
         for session in await services.sessions.of(user_name)

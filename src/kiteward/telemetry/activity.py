@@ -159,7 +159,8 @@ class Activity:
     """What one process did, by minutes and by quarters of an hour.
 
     Attributes:
-        server: the name of the server.
+        server: the name of the server, or of the worker.
+        workers: how many workers the server has; each counts its own.
         since: when counting began, in seconds since the epoch.
     """
 
@@ -168,16 +169,19 @@ class Activity:
         read: Callable[[], Numbers] = Numbers,
         *,
         server: str = "",
+        workers: int = 1,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Begin to count.
 
         Args:
             read: returns what was counted since the start.
-            server: the name of the server.
+            server: the name of the server, or of the worker.
+            workers: how many workers the server has.
             clock: returns seconds since the epoch.
         """
         self.server = server
+        self.workers = workers
         self.since = clock()
         self._read = read
         self._clock = clock

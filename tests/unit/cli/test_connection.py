@@ -27,8 +27,17 @@ ALIKE = [
     (1, ["limits", "set", "--user", "nobody", "--burst", "1"]),
     (0, ["issuers", "list"]),
     (1, ["identities", "cut-off"]),
+    (1, ["identities", "list", "--issuer", "https://idp.example"]),
+    (1, ["group-roles", "list", "--issuer", "https://idp.example"]),
     (1, ["group-roles", "grant", "https://idp.example", "a", "public"]),
-    (1, ["sessions", "end", "none"]),
+    (1, ["keys", "list", "--user", "nobody"]),
+    (1, ["keys", "set-description", "none", "text"]),
+    (1, ["tags", "get", "--user", "nobody"]),
+    (1, ["limits", "get", "--user", "nobody"]),
+    (1, ["limits", "get", "--role", "nobody"]),
+    (1, ["users", "list", "--role", "nobody"]),
+    (1, ["grants", "list", "--role", "nobody"]),
+    (1, ["grants", "list", "--privilege", "Serch"]),
     (0, ["explain", "--user", "root", "--privilege", "Insert", "--collection", "docs"]),
     (1, ["explain", "--user", "nobody", "--privilege", "Insert"]),
     (1, ["explain", "--user", "root", "--privilege", "Insrt"]),
@@ -95,10 +104,56 @@ def test_a_credential_without_a_server_is_refused(run: Run, served: SimpleNamesp
     assert "name it by --server URL" in told
 
 
-def test_what_only_a_server_can_do_is_said(run: Run, served: SimpleNamespace) -> None:
-    status, _, told = run("row-policies", "list", "docs", "--data-dir", served.data)
+@pytest.mark.parametrize("words", [["row-policies", "list", "docs"], ["sessions", "list"], ["sessions", "end-all"]])
+def test_what_only_a_server_can_do_is_said(run: Run, served: SimpleNamespace, words: list[str]) -> None:
+    status, _, told = run(*words, "--data-dir", served.data)
     assert status == 2
     assert "only a running server can do this: give --server URL instead of --data-dir" in told
+
+
+def test_what_a_store_in_a_file_does_not_say_is_asked_of_a_server(run: Run, served: SimpleNamespace) -> None:
+    status, printed, told = run("servers", "list", "--data-dir", served.data)
+    assert (status, printed) == (1, "")
+    assert "ask that server by --server URL" in told
+
+
+@pytest.mark.parametrize("word", ["list", "end-all"])
+def test_an_unknown_user_is_not_one_without_sessions(run: Run, served: SimpleNamespace, word: str) -> None:
+    far = ("--server", served.url, "--token-file", served.token)
+    assert run("sessions", word, "--user", "nobody", *far) == (1, "", "kiteward: user not found: nobody\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--collection", "no_docs"], "collection default.no_docs"),
+        (["--collection", "no_docs", "--database", "no_base"], "collection no_base.no_docs"),
+        (["--database", "no_base"], "database no_base"),
+    ],
+)
+def test_grants_for_what_does_not_exist_are_listed_with_a_note(
+    run: Run, served: SimpleNamespace, words: list[str], what: str
+) -> None:
+    near = run("grants", "list", *words, "--data-dir", served.data)
+    far = run("grants", "list", *words, "--server", served.url, "--token-file", served.token)
+    assert near == far
+    assert near[0] == 0
+    assert near[2] == f"kiteward: the {what} does not exist; these grants would apply to it if it did\n"
+
+
+def test_descriptions_of_keys_and_roles_are_set_and_cleared(run: Run, served: SimpleNamespace) -> None:
+    far = ("--server", served.url, "--token-file", served.token)
+    made = json.loads(run("keys", "create", "root", "--description", "before", "--json", *far)[1])["keyId"]
+    assert run("roles", "create", "described", *far)[0] == 0
+    for group, name in (("keys", made), ("roles", "described")):
+        for words in (["after"], []):
+            assert run(group, "set-description", name, *words, *far)[0] == 0
+            shown = json.loads(run(group, "describe", name, "--json", "--data-dir", served.data)[1])
+            assert shown["description"] == "".join(words)
+    assert run("roles", "copy", "nobody", "other", *far) == (1, "", "kiteward: role not found: nobody\n")
+    assert run("roles", "copy", "described", "alike", "--data-dir", served.data) == (0, "grants: 0\n", "")
+    for name in ("described", "alike"):
+        assert run("roles", "delete", name, *far)[0] == 0
 
 
 @pytest.mark.parametrize("words", [["init", "--admin", "a"], ["doctor"], ["audit", "verify"], ["serve"]])

@@ -48,6 +48,16 @@ def test_commands_go_where_the_login_is_until_the_logout(run: Run, served: Simpl
     assert run("logout") == (1, "", "kiteward: there is no login\n")
 
 
+def test_a_login_that_cannot_create_keys_for_others_says_what_can(run: Run, served: SimpleNamespace) -> None:
+    run("users", "create", "keyless", "--data-dir", served.data)
+    run("login", served.url, "--token-file", served.token)
+    status, printed, told = run("keys", "create", "keyless")
+    assert (status, printed) == (1, "")
+    assert told.endswith("so give the administrator's own credential by --token-file\n")
+    far = ("--server", served.url, "--token-file", served.token)
+    assert run("keys", "create", "keyless", *far)[0] == 0
+
+
 def test_a_second_login_revokes_the_key_of_the_first(run: Run, served: SimpleNamespace) -> None:
     before = keys(run, served)
     for _ in range(2):

@@ -1,29 +1,66 @@
 """The pages about the roles that groups of identity providers give, by the configuration and by administrators."""
 
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.responses import Response
 
 from kiteward.api.console.forms import Action, Field, Form, reason_at_field, show
 from kiteward.api.console.identity_providers import HERE, choices_of, configured
+from kiteward.api.console.lists import Asked, Found, ListPage, in_memory
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.domain.errors import RequestRefused
 from kiteward.iam.identities import SCIM
 from kiteward.iam.json_api.base import Done
-from kiteward.iam.json_api.identities import GroupRoles, IssuerNamed, MappedRole
+from kiteward.iam.json_api.identities import GroupRoles, GroupRoleShown, IssuerNamed, MappedRole
 
 GROUPS: Final = f"{HERE}/groups"
 _EXACT: Final = "exact"
 _PATTERN: Final = "pattern"
 
 
-async def listed(request: ConsoleRequest) -> Response:
-    """List the roles that groups give, of all identity providers or of one."""
-    issuer = request.query_value("issuer")
-    found = await request.client.invoke("ListGroupRoles", IssuerNamed(issuer=issuer), GroupRoles)
-    known = await _origins(request)
-    choices = choices_of(known, issuer)
-    return request.page("group_roles.html", mapped=found.group_roles, issuer=issuer, known=known, choices=choices)
+_COLUMNS: Final[Mapping[str, Callable[[GroupRoleShown], Any]]] = {
+    "group": lambda each: each.group,
+    "match": lambda each: _PATTERN if each.pattern else _EXACT,
+    "roleName": lambda each: each.role_name,
+    "issuer": lambda each: each.issuer,
+    "source": lambda each: "configuration" if each.configured else "administrators",
+}
+
+
+async def _read(request: ConsoleRequest, asked: Asked, arguments: Mapping[str, Any]) -> Found:
+    wanted = IssuerNamed(issuer=asked.filters["issuer"])
+    found = await request.client.invoke("ListGroupRoles", wanted, GroupRoles)
+    mapped = sorted(found.group_roles, key=lambda each: (each.group, each.pattern, each.role_name, each.issuer))
+    chosen = [each for each in mapped if asked.filters["role"] in ("", each.role_name)]
+    return in_memory(chosen, arguments, _COLUMNS, "group", "roleName")
+
+
+async def _issuers(request: ConsoleRequest) -> dict[str, Any]:
+    known, issuer = await _origins(request), request.query_value("issuer")
+    names = {each: _label(request, each) for each in choices_of(known, issuer)}
+    return {"issuer": issuer, "known": known, "choices": names, "value_of": value_of}
+
+
+_LIST: Final = ListPage("providers/groups", "group_roles.html", _read, _COLUMNS, ("issuer", "role"), _issuers)
+
+
+def value_of(mapped: GroupRoleShown) -> str:
+    """Return what names a role of a group in a form and in an address."""
+    match = _PATTERN if mapped.pattern else _EXACT
+    return urlencode({"issuer": mapped.issuer, "group": mapped.group, "match": match, "role": mapped.role_name})
+
+
+def mapped_role(value: str) -> MappedRole:
+    """Return what `value_of` has named; of anything else, a role of a group that there is not."""
+    named = dict(parse_qsl(value))
+    return MappedRole(
+        issuer=named.get("issuer", ""),
+        group=named.get("group", ""),
+        role_name=named.get("role", ""),
+        pattern=named.get("match") == _PATTERN,
+    )
 
 
 async def _origins(request: ConsoleRequest) -> list[str]:
@@ -72,18 +109,22 @@ async def grant(request: ConsoleRequest) -> Response:
 
 
 async def _revoke(request: ConsoleRequest) -> None:
-    wanted = MappedRole(
-        issuer=request.query_value("issuer"),
-        group=request.query_value("group"),
-        role_name=request.query_value("role"),
-        pattern=request.query_value("match") == _PATTERN,
-    )
-    await request.client.invoke("RevokeGroupRole", wanted, Done)
+    await request.client.invoke("RevokeGroupRole", mapped_role(request.http_request.url.query), Done)
 
 
 async def _which(request: ConsoleRequest) -> list[str]:
-    named = {name: request.query_value(name) for name in ("group", "role")}
-    return [request.text("group_role_revoke.which", issuer=_label(request, request.query_value("issuer")), **named)]
+    return [shown(request, request.http_request.url.query)]
+
+
+def shown(request: ConsoleRequest, value: str) -> str:
+    """Return a text that names a role of a group."""
+    named = mapped_role(value)
+    return request.text(
+        "group_role_revoke.which",
+        issuer=_label(request, named.issuer),
+        group=named.group,
+        role=named.role_name,
+    )
 
 
 def _label(request: ConsoleRequest, issuer: str) -> str:
@@ -91,7 +132,7 @@ def _label(request: ConsoleRequest, issuer: str) -> str:
 
 
 PAGES: Final = (
-    Page("providers/groups", listed),
+    *_LIST.pages(),
     Page("providers/groups/new", grant_form, grant),
     Action("providers/groups/revoke", "group_role_revoke", _revoke, lambda _console_request: GROUPS, _which).page(),
 )

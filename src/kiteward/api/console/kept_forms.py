@@ -1,7 +1,7 @@
 """What was typed into a form whose session had ended: the same user gets the form again, with the values in it.
 
-With a password it goes through the page for signing in, in the browser alone. Who signs in at an identity provider
-leaves that page, so that this server keeps it for a while, in its memory. Secrets are never among the values.
+With a password it goes through the page for signing in, in the browser alone. A user who signs in at an identity
+provider leaves that page, so that this server keeps it for a while, in its memory. Secrets are never among the values.
 """
 
 import hashlib

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
-from kiteward.domain.errors import InvalidArgument
+from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.iam.json_api.base import MOST_LISTED
 from kiteward.iam.json_api.listing import ListArguments, cut, matches, part_of
 
@@ -180,7 +180,7 @@ class ListPage:
         further = await self.values(request)
         try:
             found = await self.read(request, asked, asked.arguments())
-        except InvalidArgument as error:
+        except (InvalidArgument, NotFound) as error:
             return self._refused(request, asked, request.reason(error.details), further)
         shown = Shown(asked, found.total, f"{asked.path}.csv")
         if shown.beyond:

@@ -7,9 +7,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.responses import Response
 
+from kiteward.api.console.group_roles import GROUPS, mapped_role
+from kiteward.api.console.group_roles import shown as group_role_shown
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.authz.model import ADMIN_ROLE
 from kiteward.domain.errors import RequestRefused
+from kiteward.iam.json_api.identities import GroupRolesRevocation, GroupRolesRevoked
 from kiteward.iam.json_api.many import KeysChange, MembersChange, Row, Rows, UsersChange
 
 _ADD: Final = "add_role"
@@ -28,6 +31,7 @@ class Selection:
         back: the path of the list, and what the paths of others that select begin with.
         changes: the names of the changes; those that remove something are marked as dangerous.
         run: makes a change of what is selected, or with True only returns what would happen.
+        shown: returns how the page names what is selected.
     """
 
     path: str
@@ -35,6 +39,7 @@ class Selection:
     back: tuple[str, ...]
     changes: Mapping[str, bool]
     run: Run
+    shown: Callable[[ConsoleRequest, str], str] = lambda _request, name: name
 
     def page(self) -> Page:
         """Return the page."""
@@ -87,6 +92,7 @@ class Selection:
             "path_back": back,
             "here": f"/console/{self.path}",
             "rows": rows,
+            "shown": {row.name: self.shown(request, row.name) for row in rows},
             "role": request.form_text("role"),
             "makes_administrators": change == _ADD and request.form_text("role") == ADMIN_ROLE,
             "selected": [row.name for row in rows if row.changed],
@@ -131,6 +137,13 @@ async def _keys(request: ConsoleRequest, change: str, names: Sequence[str], dry_
     return await request.client.invoke("ChangeApiKeys", wanted, Rows)
 
 
+async def _group_roles(request: ConsoleRequest, _change: str, names: Sequence[str], dry_run: bool) -> Rows:
+    wanted = GroupRolesRevocation(group_roles=[mapped_role(name) for name in names], dry_run=dry_run)
+    found = await request.client.invoke("RevokeGroupRoles", wanted, GroupRolesRevoked)
+    pairs = zip(names, found.changed, strict=True)
+    return Rows(rows=[Row(name=name, changed=changed, refused="", details=[]) for name, changed in pairs])
+
+
 PAGES: Final = (
     Selection(
         "change-users",
@@ -141,5 +154,8 @@ PAGES: Final = (
     ).page(),
     Selection(
         "change-keys", "keys", ("/console/keys",), {"disable": True, "enable": False, "revoke": True}, _keys
+    ).page(),
+    Selection(
+        "change-group-roles", "group_roles", (GROUPS,), {"revoke_role": True}, _group_roles, group_role_shown
     ).page(),
 )

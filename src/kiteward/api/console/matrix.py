@@ -10,7 +10,7 @@ from kiteward.api.console.explorer.databases import collection_names, database_n
 from kiteward.api.console.forms import path_below
 from kiteward.api.console.lists import Asked, Shown
 from kiteward.api.console.request import ConsoleRequest, Page
-from kiteward.api.console.roles import Group, all_groups
+from kiteward.api.console.roles import Group, all_groups, key_of
 from kiteward.authz.coverage import Coverage
 from kiteward.authz.model import GrantKey, PrivilegeGroup
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, Level, ObjectType, group_level
@@ -120,10 +120,7 @@ def _columns(groups: Iterable[Group], kind: str) -> list[Column]:
 async def _held(request: ConsoleRequest, role: str) -> set[GrantKey]:
     entity = messages.GrantEntity(role=messages.RoleEntity(name=role), db_name=ANY)
     found = await request.client.call(messages.SelectGrantRequest(entity=entity), messages.SelectGrantResponse)
-    return {
-        GrantKey(ObjectType(each.object.name), each.db_name, each.object_name, each.grantor.privilege.name)
-        for each in found.entities
-    }
+    return set(map(key_of, found.entities))
 
 
 async def _scopes(

@@ -9,13 +9,15 @@ from starlette.responses import Response
 from kiteward.api.console.forms import Action, Field, Form, form_for_description, path_below, reason_at_field, show
 from kiteward.api.console.lists import Asked, Found, ListPage, Shown, in_memory
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
-from kiteward.authz.model import PUBLIC_ROLE
-from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES
+from kiteward.authz.granted_masks import allows_nothing
+from kiteward.authz.model import PUBLIC_ROLE, GrantKey
+from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, ObjectType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound, RequestRefused
 from kiteward.iam.json_api.accounts import Accounts, Listing
 from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
 from kiteward.iam.json_api.many import MembersChange, Rows
+from kiteward.iam.json_api.role_details import CopiedRole, RoleCopy
 from kiteward.iam.json_api.roles import RoleList, RoleListing
 from kiteward.milvus import messages
 
@@ -79,6 +81,12 @@ async def _grants(request: ConsoleRequest) -> Any:
     return found.entities
 
 
+def key_of(entity: messages.GrantEntity) -> GrantKey:
+    """Return the key of a grant that a Milvus RPC has answered."""
+    kind, name = ObjectType(entity.object.name), entity.grantor.privilege.name
+    return GrantKey(kind, entity.db_name, entity.object_name, name)
+
+
 async def described(request: ConsoleRequest, errors: dict[str, Reason] | None = None) -> Response:
     """Describe a role: members and grants."""
     role, asked = (await _role(request)).role, Asked.of(request)
@@ -88,6 +96,7 @@ async def described(request: ConsoleRequest, errors: dict[str, Reason] | None = 
     if shown.beyond:
         return request.redirect(asked.link(page=shown.pages))
     values: dict[str, Any] = {"role": role, "list": shown, "entries": members.users, "grants": await _grants(request)}
+    values["idle"] = [allows_nothing(key_of(each)) for each in values["grants"]]
     return request.page_with_errors("role.html", errors, **values) if errors else request.page("role.html", **values)
 
 
@@ -110,7 +119,11 @@ async def _remove_member(request: ConsoleRequest) -> None:
 
 def _create_form(request: ConsoleRequest) -> Form:
     text = request.text
-    fields = [Field("role_name", hint=text("role_new.name"), required=True), Field("description")]
+    fields = [
+        Field("role_name", hint=text("role_new.name"), required=True),
+        Field("description"),
+        Field("source", hint=text("role_new.source"), value=request.query_value("source"), complete="roles"),
+    ]
     return Form(text("role_new.title"), text("role_new.button"), "/console/roles", fields)
 
 
@@ -120,13 +133,17 @@ async def create_form(request: ConsoleRequest) -> Response:
 
 
 async def create(request: ConsoleRequest) -> Response:
-    """Create a role."""
-    name = request.form_text("role_name")
+    """Create a role, with the grants of another one where that is named."""
+    name, description, source = (request.form_text(field) for field in ("role_name", "description", "source"))
     if not name:
         return show(request, _create_form(request), {"role_name": request.complaint("field.needed")})
     try:
-        role = messages.RoleEntity(name=name, description=request.form_text("description"))
-        await request.client.call(messages.CreateRoleRequest(entity=role))
+        if source:
+            wanted = RoleCopy(role_name=name, source=source, description=description)
+            await request.client.invoke("CopyRole", wanted, CopiedRole)
+        else:
+            role = messages.RoleEntity(name=name, description=description)
+            await request.client.call(messages.CreateRoleRequest(entity=role))
     except RequestRefused as error:
         form = _create_form(request)
         return show(request, form, reason_at_field(request, error, form.fields))

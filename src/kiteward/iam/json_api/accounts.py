@@ -17,6 +17,7 @@ from kiteward.iam.first_steps import FirstStep
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
 from kiteward.iam.json_api.listing import ListArguments, next_of, part_of, state_of
 from kiteward.iam.json_api.shapes import HeldGrant, moment
+from kiteward.iam.lookup import known_role
 from kiteward.iam.services import Services
 from kiteward.store.listings import USER_COLUMNS, UserListing, UserState
 from kiteward.store.records import UserRecord
@@ -174,9 +175,11 @@ async def password_policy(services: Services, _request: Request, _arguments: Arg
     )
 
 
-async def listed(services: Services, _request: Request, arguments: Listing) -> Accounts:
+async def listed(services: Services, request: Request, arguments: Listing) -> Accounts:
     """List users, sorted by name unless asked otherwise, a page at a time."""
     part = part_of(arguments, USER_COLUMNS, "userName")
+    if arguments.role_name:
+        known_role(request, arguments.role_name)
     listing = UserListing(
         part,
         prefix=arguments.prefix,

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from kiteward.audit.events import Event
+from kiteward.authz.granted_masks import allows_nothing
 from kiteward.authz.model import GrantKey
 from kiteward.authz.privileges import ObjectType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -40,12 +41,16 @@ class GrantChange(Arguments):
 
 
 class ChangedGrant(Outcome):
-    """A grant that the role gained or lost."""
+    """A grant that the role gained or lost.
+
+    `allowsNothing` says that its privilege applies to the whole instance only, and so allows nothing where it is.
+    """
 
     object_type: str
     db_name: str
     object_name: str
     privilege: str
+    allows_nothing: bool
 
 
 class GrantsChanged(Outcome):
@@ -93,6 +98,7 @@ def _shown(keys: Iterable[GrantKey]) -> list[ChangedGrant]:
             db_name=key.db_name,
             object_name=key.object_name,
             privilege=key.privilege,
+            allows_nothing=allows_nothing(key),
         )
         for key in keys
     ]

@@ -103,6 +103,19 @@ class MappedRole(Arguments):
     pattern: bool = False
 
 
+class GroupRolesRevocation(Arguments):
+    """The roles that groups no longer give. With `dryRun` nothing is changed."""
+
+    group_roles: list[MappedRole]
+    dry_run: bool = False
+
+
+class GroupRolesRevoked(Outcome):
+    """Whether each of the roles was given, in the order given."""
+
+    changed: list[bool]
+
+
 class GroupRoleShown(Outcome):
     """A role that a group gives. `configured` says that the configuration gives it, so that it cannot be revoked."""
 
@@ -129,6 +142,7 @@ async def listed(services: Services, _request: Request, arguments: IdentityListi
         listing = UserListing(part, contains=arguments.contains, federated=True, issuer=arguments.issuer)
         listed = await services.store.list_users(listing)
         found, total = listed.users, listed.total
+    _require_known(services, arguments.issuer, found)
     principals = services.principals
     return Identities(
         identities=[
@@ -139,6 +153,16 @@ async def listed(services: Services, _request: Request, arguments: IdentityListi
         next="" if arguments.user_name else next_of(part, [record.name for record in found]),
         total=total,
     )
+
+
+def _require_known(services: Services, issuer: str, found: Sequence[object]) -> None:
+    """Require that an issuer that selects nothing is configured: one that no longer is may have users and roles.
+
+    Raises:
+        NotFound: it is not.
+    """
+    if not found and issuer not in ("", SCIM):
+        identities.configured(services, issuer)
 
 
 async def _shown(principals: PrincipalLookup, record: UserRecord, held: IdentityRecord) -> Identity:
@@ -206,6 +230,7 @@ async def mapped(services: Services, _request: Request, arguments: IssuerNamed) 
         )
         for each in await services.store.group_roles(arguments.issuer or None)
     ]
+    _require_known(services, arguments.issuer, rows)
     return GroupRoles(group_roles=sorted(rows, key=lambda row: (row.issuer, row.group, row.pattern, row.role_name)))
 
 
@@ -219,6 +244,13 @@ async def revoked(_services: Services, request: Request, arguments: MappedRole) 
     """Let a group no longer give a role."""
     await identities.revoke_group_role(request, _mapping(arguments))
     return Done()
+
+
+async def many_revoked(services: Services, request: Request, arguments: GroupRolesRevocation) -> GroupRolesRevoked:
+    """Let groups no longer give several roles, all of it or nothing."""
+    mappings = [_mapping(each) for each in arguments.group_roles]
+    changed = await identities.revoke_group_roles(services, request, mappings, dry_run=arguments.dry_run)
+    return GroupRolesRevoked(changed=list(changed))
 
 
 def _mapping(arguments: MappedRole) -> GroupRole:
@@ -288,5 +320,15 @@ ADMIN_OPERATIONS: Final = (
         revoked,
         "Let membership in a group no longer give a role.",
         event=Event.GRANT_CHANGE,
+    ),
+    AdminOperation(
+        "RevokeGroupRoles",
+        "group_roles/revoke_many",
+        GroupRolesRevocation,
+        GroupRolesRevoked,
+        many_revoked,
+        "Let groups of identity providers no longer give several roles, or return what that would do.",
+        event=Event.GRANT_CHANGE,
+        details_limit=2 * 1024 * 1024,
     ),
 )

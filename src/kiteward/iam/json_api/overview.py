@@ -73,11 +73,12 @@ class ServerActivity(Outcome):
     """What the server that answers did, by minutes of the last hour and quarters of an hour of the last day.
 
     Nothing was counted before `since`. Where several servers or workers share a store, each has its own numbers, and
-    `server` says whose these are. `lastHour` and `lastDay` are the sums. `otherRefusals` counts those that were too
-    different from one another to be counted apart.
+    `server` says whose these are, and `workers` how many workers that server has. `lastHour` and `lastDay` are the
+    sums. `otherRefusals` counts those that were too different from one another to be counted apart.
     """
 
     server: str
+    workers: int
     since: datetime
     last_hour: ActivitySpan
     last_day: ActivitySpan
@@ -205,6 +206,7 @@ async def described(services: Services, _request: Request, arguments: ActivityWa
     minutes, quarters = found.minutes(), found.quarters()
     return ServerActivity(
         server=found.server,
+        workers=found.workers,
         since=datetime.fromtimestamp(int(found.since), UTC),
         last_hour=ActivitySpan.of(activity.total(minutes), activity.MINUTE * len(minutes)),
         last_day=ActivitySpan.of(activity.total(quarters), activity.QUARTER * len(quarters)),

@@ -4,14 +4,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kiteward.audit.events import Event
-from kiteward.authz.model import BUILT_IN_ROLES, Grant
-from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import InUse, RoleNotFound
+from kiteward.authz.model import BUILT_IN_ROLES, Grant, Role
+from kiteward.domain.error_codes import ErrorCode
+from kiteward.domain.errors import InUse
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.iam.grantable import require_grantable
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
 from kiteward.iam.json_api.listing import ListArguments, cut, matches, part_of
 from kiteward.iam.json_api.shapes import HeldGrant
-from kiteward.iam.roles import describe_roles, drop_role
+from kiteward.iam.lookup import known_role
+from kiteward.iam.object_lookup import database_exists, exists
+from kiteward.iam.roles import copy_role, describe_roles, drop_role
 from kiteward.iam.services import Services
 
 
@@ -26,6 +29,20 @@ class RoleDeletion(Arguments):
 
     role_name: str
     force: bool = False
+
+
+class RoleCopy(Arguments):
+    """Names a new role, with its description, and the role `source` whose grants it gets."""
+
+    role_name: str
+    source: str
+    description: str = ""
+
+
+class CopiedRole(Outcome):
+    """How many grants a new role has."""
+
+    grants: int
 
 
 class RoleDetails(Outcome):
@@ -51,19 +68,22 @@ class GrantListing(ListArguments):
 
 
 class GrantList(Outcome):
-    """A page of grants; `next` is the value of `after` for the next page, empty at the end or in another order."""
+    """A page of grants; `next` is the value of `after` for the next page, empty at the end or in another order.
+
+    `exists` says whether the collection or database exists that selects them, null without one or where that is not
+    known. Grants may be on what does not exist yet.
+    """
 
     grants: list[HeldGrant]
     next: str
     total: int | None = None
+    exists: bool | None = None
 
 
 async def described(services: Services, request: Request, arguments: RoleNamed) -> RoleDetails:
     """Describe a role."""
-    found = await describe_roles(services, request, arguments.role_name, with_users=True)
-    if not found:
-        raise _not_found(arguments.role_name)
-    role = found[0].role
+    role = known_role(request, arguments.role_name).role
+    found = await describe_roles(services, request, role.name, with_users=True)
     return RoleDetails(
         role_name=role.name,
         description=role.description,
@@ -71,6 +91,12 @@ async def described(services: Services, request: Request, arguments: RoleNamed) 
         users=list(found[0].users),
         grants=[HeldGrant.of(grant) for grant in _grants(request, role.name)],
     )
+
+
+async def copied(services: Services, request: Request, arguments: RoleCopy) -> CopiedRole:
+    """Create a role with the grants of another one."""
+    role = Role(arguments.role_name, arguments.description)
+    return CopiedRole(grants=await copy_role(services, request, arguments.source, role))
 
 
 async def deleted(services: Services, request: Request, arguments: RoleDeletion) -> Done:
@@ -94,18 +120,34 @@ _COLUMNS: Final[Mapping[str, Callable[[Grant], Any]]] = {
 }
 
 
-async def granted(_services: Services, request: Request, arguments: GrantListing) -> GrantList:
+async def granted(services: Services, request: Request, arguments: GrantListing) -> GrantList:
     """List grants, sorted by role and object unless asked otherwise, a page at a time."""
     part = part_of(arguments, _COLUMNS, "grant")
+    if arguments.privilege:
+        require_grantable(arguments.privilege, request.snapshot.groups)
     roles = [arguments.role_name] if arguments.role_name else sorted(request.snapshot.roles)
     grants = [grant for role in roles for grant in _grants(request, role) if _is_wanted(arguments, grant)]
     found = cut(grants, part, _COLUMNS, "grant")
-    return GrantList(grants=[HeldGrant.of(grant) for grant in found.entries], next=found.next, total=found.total)
+    return GrantList(
+        grants=[HeldGrant.of(grant) for grant in found.entries],
+        next=found.next,
+        total=found.total,
+        exists=await _exists(services, arguments),
+    )
+
+
+async def _exists(services: Services, arguments: GrantListing) -> bool | None:
+    if arguments.collection_name:
+        return await exists(services.catalog, _database(arguments), arguments.collection_name)
+    return await database_exists(services.catalog, arguments.db_name) if arguments.db_name else None
+
+
+def _database(arguments: GrantListing) -> str:
+    return arguments.db_name or (DEFAULT_DATABASE if arguments.collection_name else "")
 
 
 def _is_wanted(arguments: GrantListing, grant: Grant) -> bool:
-    key, collection = grant.key, arguments.collection_name
-    database = arguments.db_name or (DEFAULT_DATABASE if collection else "")
+    key, collection, database = grant.key, arguments.collection_name, _database(arguments)
     return (
         (not arguments.privilege or key.privilege == arguments.privilege)
         and (not database or key.db_name in (database, ANY))
@@ -120,20 +162,12 @@ def _grants(request: Request, role: str) -> list[Grant]:
     Raises:
         RoleNotFound: there is no such role.
     """
-    found = request.snapshot.roles.get(role)
-    if found is None:
-        raise _not_found(role)
-    return sorted((grant for grant in found.grants if grant.kept_for is None), key=_place)
+    return sorted((grant for grant in known_role(request, role).grants if grant.kept_for is None), key=_place)
 
 
 def _place(grant: Grant) -> tuple[str, str, str, str]:
     key = grant.key
     return key.db_name, key.object_name, key.object_type.value, key.privilege
-
-
-def _not_found(role: str) -> RoleNotFound:
-    detail = ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": role})
-    return RoleNotFound(f"role not found: {role}", detail, field="roleName")
 
 
 ADMIN_OPERATIONS: Final = (
@@ -145,6 +179,15 @@ ADMIN_OPERATIONS: Final = (
         described,
         "Describe a role: its users and grants.",
         changes=False,
+    ),
+    AdminOperation(
+        "CopyRole",
+        "roles/copy",
+        RoleCopy,
+        CopiedRole,
+        copied,
+        "Create a role with the grants of another one, all of it or nothing.",
+        event=Event.ROLE_CHANGE,
     ),
     AdminOperation(
         "DeleteRole",

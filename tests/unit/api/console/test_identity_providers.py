@@ -148,7 +148,9 @@ async def test_users_of_providers_are_listed_and_selected_by_provider() -> None:
         assert "alice" not in text
         text = await browser.text(f"providers/users?issuer={CI}")
         assert ("ci_bob" in text, "idp_ann" in text) == (True, False)
-        assert "Nothing matches." in await browser.text("providers/users?issuer=https://gone.example")
+        gone = await browser.open("providers/users?issuer=https://gone.example")
+        assert (gone.status_code, "https://gone.example" in shown(gone.text)) == (422, True)
+        assert "Nothing matches." in shown(gone.text)
         assert "ci_bob" not in await browser.text("providers/users?q=ANN")
 
 
@@ -301,7 +303,35 @@ async def test_roles_of_groups_are_listed_granted_and_revoked_and_those_of_the_c
         assert "The group no longer gives the role." in await browser.done(pattern)
         assert [each.is_pattern for each in await browser.harness.store.group_roles(None)] == [False]
         text = await browser.text(f"providers/groups?issuer={CI}")
-        assert ("bosses" in text, "No group gives a role." in text) == (False, True)
+        assert ("bosses" in text, "Nothing matches" in text) == (False, True)
+
+
+async def test_roles_of_groups_are_searched_sorted_exported_and_revoked_together() -> None:
+    async with company() as browser:
+        for number in range(3):
+            form = {"issuer": IDP, "group": f"team {number} & 1/2", "match": "exact", "role": "reader"}
+            await browser.done("providers/groups/new", **form)
+        found = await browser.text("providers/groups?q=TEAM+1")
+        assert ("team 1 & 1/2" in found, "team 0" in found, "bosses" in found) == (True, False, False)
+        assert "bosses" in await browser.text("providers/groups?role=admin")
+        assert "team 0" not in await browser.text("providers/groups?role=admin")
+        page = (await browser.open("providers/groups?sort=-group")).text
+        assert page.index("team-*") < page.index("team 2") < page.index("bosses")
+        rows = (await browser.open("providers/groups.csv?q=team+2")).text.splitlines()
+        assert rows[1:] == [f"team 2 & 1/2,exact,reader,{IDP},administrators"]
+        values = [html.unescape(each) for each in re.findall(r'name="selected" value="([^"]*)"', page)]
+        assert len(values) == 3
+        selected: dict[str, str | list[str]] = {"selected": values[:2], "change": "revoke_role"}
+        selected["back"] = "/console/providers/groups?q=team"
+        preview = await browser.send("change-group-roles", **selected)
+        assert f"reader, given by team 2 &amp; 1/2 of {IDP}" in preview.text
+        assert len(await browser.harness.store.group_roles(None)) == 3
+        done = await browser.send("change-group-roles", **selected, apply="1")
+        assert done.headers["location"] == "/console/providers/groups?done=many_revoke_role&q=team"
+        assert "The selected roles of groups were revoked." in await browser.text(
+            "providers/groups?done=many_revoke_role"
+        )
+        assert [each.group for each in await browser.harness.store.group_roles(None)] == ["team 0 & 1/2"]
 
 
 @pytest.mark.parametrize("scim", [True, False])

@@ -335,11 +335,26 @@ async def test_users_who_administer_nothing_are_offered_no_users_and_no_roles(mo
         assert (await browser.open("names/users?q=")).status_code == 303
 
 
-@pytest.mark.parametrize("path", ["users", "users.csv", "roles", "roles.csv", "limits.csv", "providers/users.csv"])
+@pytest.mark.parametrize(
+    "path", ["users", "users.csv", "roles", "roles.csv", "limits.csv", "providers/users.csv", "providers/groups.csv"]
+)
 async def test_lists_for_administrators_are_refused_to_others(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     async with listing(monkeypatch, user="ben") as browser:
         assert (await browser.open(path)).status_code == 403
         assert (await selected(browser, "change-users", ["ann"], change="delete", apply="1"))[0] == 403
+        group_role = ["issuer=scim&group=a&match=exact&role=reader"]
+        assert (await selected(browser, "change-group-roles", group_role, change="revoke_role", apply="1"))[0] == 403
+
+
+@pytest.mark.parametrize(("asked", "told"), [("keys?user=ghost", "no user"), ("users?role=ghost", "no role")])
+async def test_a_filter_by_what_does_not_exist_is_said_in_the_list(
+    monkeypatch: pytest.MonkeyPatch, asked: str, told: str
+) -> None:
+    async with listing(monkeypatch) as browser:
+        answer = await browser.open(asked)
+        assert answer.status_code == 422
+        assert f"There is {told} <code>ghost</code>" in answer.text
+        assert 'value="ghost"' in answer.text
 
 
 async def test_users_export_their_own_keys_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,17 @@ async def test_administrators_begin_at_the_overview_and_others_at_their_account(
         assert "/console/overview" not in (await browser.open("account")).text
 
 
+async def test_a_worker_says_that_the_numbers_are_its_own() -> None:
+    def among_four(harness: GatewayHarness) -> None:
+        harness.configure(activity=Activity(server="host/3", workers=4))
+
+    async with browsing(prepare=among_four) as browser:
+        await browser.sign_in()
+        page = (await browser.open("overview")).text
+        assert "The numbers are those of one of 4 workers, host/3." in page
+        assert "this server, host/3" not in page
+
+
 async def test_overview_names_locked_users_refusals_and_collections() -> None:
     async with browsing(prepare=counting) as browser:
         browser.harness.engine.create("docs")

@@ -74,3 +74,15 @@ async def test_an_unknown_role_is_reported_and_a_step_is_bounded(own: Own) -> No
         await own("ChangeGrants", roleName="nobody", grant=[named("Search")])
     with pytest.raises(LimitReached):
         await own("ChangeGrants", roleName="public", grant=[named("Search", f"c{i}") for i in range(1001)])
+
+
+async def test_a_grant_that_allows_nothing_is_made_as_in_milvus_and_said(own: Own) -> None:
+    await own.harness.role("reader")
+    done = await own("ChangeGrants", roleName="reader", grant=[named("BackupRBAC", "docs"), named("Search", "docs")])
+    assert {each["privilege"]: each["allowsNothing"] for each in done["granted"]} == {
+        "BackupRBAC": True,
+        "Search": False,
+    }
+    assert {grant[3] for grant in await own.harness.grants("reader")} == {"BackupRBAC", "Search"}
+    await own.harness.user("alice", "reader")
+    assert not (await own("ExplainAccess", userName="alice", privilege="BackupRBAC"))["allowed"]

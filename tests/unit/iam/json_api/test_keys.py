@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.unit.iam.json_api.conftest import Own, key
 
-from kiteward.domain.errors import AccessDenied, InvalidArgument, KeyRejected, LimitReached, NotFound
+from kiteward.domain.errors import AccessDenied, InvalidArgument, KeyRejected, LimitReached, NotFound, UserNotFound
 from kiteward.iam.settings import LONGEST_LIFE, KeyRules
 
 
@@ -361,3 +361,13 @@ async def test_who_is_no_administrator_any_more_does_not_reach_keys_that_were_cr
     await own.harness.succeed("OperateUserRole", username="boss", role_name="admin", type=1)
     with pytest.raises(NotFound):
         await own("RotateApiKey", by=maker["key"], keyId=made["keyId"])
+
+
+async def test_an_unknown_owner_is_not_one_without_keys(own: Own) -> None:
+    await own.harness.user("alice")
+    assert (await own("ListApiKeys", userName="alice"))["keys"] == []
+    with pytest.raises(UserNotFound):
+        await own("ListApiKeys", userName="nobody")
+    # Whoever is no administrator does not learn which users there are.
+    with pytest.raises(AccessDenied):
+        await own("ListApiKeys", by="alice", userName="nobody")

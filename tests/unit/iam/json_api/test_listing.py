@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.unit.iam.json_api.conftest import Own
 
-from kiteward.domain.errors import InvalidArgument
+from kiteward.domain.errors import InvalidArgument, RoleNotFound
 
 
 async def people(own: Own) -> None:
@@ -121,3 +121,10 @@ async def test_what_a_list_cannot_do_is_said(own: Own, operation: str, asked: di
 async def test_a_filter_that_there_is_not_is_refused(own: Own, operation: str, asked: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument, match=f"`{next(iter(asked))}`|`state`"):
         await own(operation, **asked)
+
+
+async def test_users_with_a_role_that_does_not_exist_are_no_empty_list(own: Own) -> None:
+    await people(own)
+    assert (await own("ListUserAccounts", roleName="writer"))["users"] == []
+    with pytest.raises(RoleNotFound):
+        await own("ListUserAccounts", roleName="ghost")

@@ -15,6 +15,7 @@ from kiteward.domain.errors import (
     ProtectedObject,
 )
 from kiteward.domain.identity import LocalCredential
+from kiteward.store.identity_records import GroupRole
 
 NAMES = ["ann", "bob"]
 
@@ -145,3 +146,25 @@ async def test_a_change_of_many_holds_on_the_next_request(own: Own) -> None:
     await own("ChangeUsers", userNames=NAMES, change="disable")
     with pytest.raises(AuthenticationError):
         await own("WhoAmI", by=presented("ann"))
+
+
+async def test_roles_of_groups_are_revoked_together_and_each_is_said(own: Own) -> None:
+    await own.harness.role("reader")
+    given = [GroupRole("scim", name, is_pattern, "reader") for name in ("a", "b") for is_pattern in (False, True)]
+    async with own.harness.policy_cache.change() as transaction:
+        for each in given:
+            await transaction.identities.grant_role(each)
+    named = [
+        {"issuer": "scim", "group": "a", "roleName": "reader", "pattern": True},
+        {"issuer": "scim", "group": "c", "roleName": "reader"},
+        {"issuer": "scim", "group": "b", "roleName": "reader"},
+    ]
+    assert await own("RevokeGroupRoles", groupRoles=named, dryRun=True) == {"changed": [True, False, True]}
+    assert await own.harness.store.group_roles(None) == given
+    assert await own("RevokeGroupRoles", groupRoles=named) == {"changed": [True, False, True]}
+    assert await own.harness.store.group_roles(None) == [given[0], given[3]]
+    with pytest.raises(LimitReached):
+        await own("RevokeGroupRoles", groupRoles=named[:1] * 1_001)
+    await own.harness.user("ann")
+    with pytest.raises(AccessDenied):
+        await own("RevokeGroupRoles", by="ann", groupRoles=named)

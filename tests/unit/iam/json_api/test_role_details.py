@@ -3,7 +3,15 @@
 import pytest
 from tests.unit.iam.json_api.conftest import Own
 
-from kiteward.domain.errors import AccessDenied, InUse, ProtectedObject, RoleNotFound
+from kiteward.domain.errors import (
+    AccessDenied,
+    AlreadyExists,
+    InUse,
+    InvalidArgument,
+    InvalidGrant,
+    ProtectedObject,
+    RoleNotFound,
+)
 
 
 @pytest.fixture
@@ -82,3 +90,46 @@ async def test_a_role_with_grants_is_deleted_on_demand_alone(filled: Own) -> Non
 async def test_only_administrators_may(filled: Own, operation: str, arguments: dict[str, str]) -> None:
     with pytest.raises(AccessDenied):
         await filled(operation, by="alice", **arguments)
+
+
+async def test_a_role_is_copied_with_its_grants_and_without_members(filled: Own) -> None:
+    assert await filled("CopyRole", roleName="alike", source="reader", description="as reader") == {"grants": 2}
+    role = await filled("DescribeRole", roleName="alike")
+    assert (role["users"], role["description"]) == ([], "as reader")
+    assert shown(role["grants"]) == ["alike: Query on *.*", "alike: Search on default.docs"]
+    await filled.harness.user("bob", "alike")
+    assert (await filled("ExplainAccess", userName="bob", privilege="Search", collectionName="docs"))["allowed"]
+
+
+async def test_a_role_that_cannot_be_copied_leaves_nothing(filled: Own) -> None:
+    before = await filled.harness.state()
+    for names, error in (
+        ({"roleName": "alike", "source": "nobody"}, RoleNotFound),
+        ({"roleName": "writer", "source": "reader"}, AlreadyExists),
+        ({"roleName": "alike", "source": "admin"}, ProtectedObject),
+        ({"roleName": "no name", "source": "reader"}, InvalidArgument),
+    ):
+        with pytest.raises(error):
+            await filled("CopyRole", **names)
+    with pytest.raises(AccessDenied):
+        await filled("CopyRole", by="alice", roleName="alike", source="reader")
+    assert await filled.harness.state() == before
+
+
+async def test_grants_say_whether_what_selects_them_exists(filled: Own) -> None:
+    filled.harness.engine.create("docs")
+    for wanted, exists in (
+        ({}, None),
+        ({"collectionName": "docs"}, True),
+        ({"collectionName": "ghost"}, False),
+        ({"collectionName": "docs", "dbName": "ghost"}, False),
+        ({"dbName": "ghost"}, False),
+        ({"dbName": "default"}, True),
+    ):
+        assert (await filled("ListGrants", **wanted))["exists"] is exists
+
+
+async def test_grants_of_a_privilege_that_does_not_exist_are_no_empty_list(filled: Own) -> None:
+    with pytest.raises(InvalidGrant, match="Serch"):
+        await filled("ListGrants", privilege="Serch")
+    assert (await filled("ListGrants", privilege="ClusterReadOnly"))["grants"]

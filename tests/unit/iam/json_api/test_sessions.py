@@ -10,7 +10,15 @@ from tests.unit.iam.json_api.conftest import Own, is_over, key, signed_in
 from kiteward.authn.session_rules import SessionRules
 from kiteward.authn.sessions import MemorySessions
 from kiteward.authn.sign_in import SignIn
-from kiteward.domain.errors import AccessDenied, KeyRejected, LimitReached, NotFound, PasswordRejected, SessionEnded
+from kiteward.domain.errors import (
+    AccessDenied,
+    KeyRejected,
+    LimitReached,
+    NotFound,
+    PasswordRejected,
+    SessionEnded,
+    UserNotFound,
+)
 from kiteward.domain.identity import Secret, SessionCredential
 
 
@@ -182,3 +190,9 @@ async def test_neither_a_token_nor_its_like_is_kept() -> None:
     assert all(token.reveal() not in kept for token in tokens)
     assert all(len(token.reveal()) >= 43 for token in tokens)
     assert {len(each.record.description) for each in await sessions.of("alice")} == {200}
+
+
+@pytest.mark.parametrize("operation", ["ListSessions", "EndSessions"])
+async def test_an_unknown_user_is_not_one_without_sessions(own: Own, operation: str) -> None:
+    with pytest.raises(UserNotFound):
+        await own(operation, userName="nobody")

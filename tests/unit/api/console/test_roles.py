@@ -1,0 +1,38 @@
+"""The pages about one role: a role made like another one, and grants that allow nothing."""
+
+from tests.unit.api.console.test_app import browsing
+from tests.unit.api.console.test_identity_providers import Company
+
+
+async def test_a_role_is_made_like_another_one() -> None:
+    async with browsing() as browser:
+        await browser.harness.role("reader", ("Search", "default", "docs"), ("Query", "*", "*"))
+        await browser.sign_in()
+        company = Company(browser.harness, browser.client)
+        assert 'href="/console/new-role?source=reader"' in (await browser.open("roles/reader")).text
+        assert "new-role?source" not in (await browser.open("roles/admin")).text
+        assert 'value="reader"' in (await browser.open("new-role?source=reader")).text
+        text = await company.done("new-role", role_name="alike", source="reader", description="as reader")
+        assert "as reader" in text
+        assert await browser.harness.grants("alike") == await browser.harness.grants("reader")
+
+
+async def test_a_role_that_cannot_be_copied_is_said_at_its_field() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        company = Company(browser.harness, browser.client)
+        for source, told in (("ghost", "There is no role"), ("admin", "there is nothing to copy")):
+            answer = await company.send("new-role", role_name="alike", source=source)
+            assert answer.status_code == 422
+            assert told in answer.text.partition('id="source-error"')[2].partition("</p>")[0]
+            assert f'value="{source}"' in answer.text
+        assert (await browser.open("roles/alike")).status_code == 404
+
+
+async def test_grants_that_allow_nothing_are_marked() -> None:
+    async with browsing() as browser:
+        await browser.harness.role("keeper", ("BackupRBAC", "default", "docs"))
+        await browser.harness.role("reader", ("Search", "default", "docs"))
+        await browser.sign_in()
+        assert "Allows nothing" in (await browser.open("roles/keeper")).text
+        assert "Allows nothing" not in (await browser.open("roles/reader")).text
