@@ -148,6 +148,14 @@ def test_rows_are_marked_as_another_user_sees_them(visitor: Visitor, server: Run
         assert 'id="like-error"' in other.send(f"{HERE}/search", 422, field="vector", vector="", limit="3", like="3")
         assert "/rows/delete" not in other.open(f"{HERE}/rows")
         other.send(f"{HERE}/rows/delete", 403, selected=["4"], apply="1")
+        few = {"usingExpr": "stars in [31] and owner == $current_principal", "actions": ["Delete"]}
+        ask(server, "row_policies/create", collectionName=NAME, policyName="few", **few)
+        root.grant_privilege_v2("explorers", "Delete", NAME)
+        left = other.send(f"{HERE}/rows/delete", 422, selected=["40", "43"], apply="1")  # stars of 10 and 31
+        assert "1 of 2 rows are still there: row policies decide which rows you may delete." in shown(left)
+        assert keys(other.open(f"{HERE}/rows?filter=id >= 40")) == [40]
+    row = {"id": 43, "vector": [43, 1], "owner": "fay", "stars": 31, "more": 43}
+    visitor.send(f"{HERE}/insert", data=json.dumps(row))
     root.drop_user("fay")
 
 
