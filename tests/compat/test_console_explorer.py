@@ -80,13 +80,13 @@ def visitor(server: RunningServer, root: MilvusClient) -> Iterator[Visitor]:
 
 def create(visitor: Visitor) -> None:
     """Create, fill and load the collection."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"rows": "4", "dynamic": "yes", "load": "yes"}
     made = (("id", "Int64", "", ""), ("vector", "FloatVector", "2", "IVF_FLAT"), ("owner", "VarChar", "32", ""))
     for row, (name, kind, size, index) in enumerate((*made, ("stars", "Int64", "", ""))):
         fields |= {f"name_{row}": name, f"type_{row}": kind, f"size_{row}": size, f"index_{row}": index}
         fields[f"metric_{row}"] = "L2" if index else ""
-    settings = {"collection_name": NAME, "database": "default", "dynamic": "yes", "load": "yes", "rows": "4"}
-    assert visitor.send("new-collection", **settings, **fields).endswith("?done=explorer_create")
+    made_it = visitor.send("new-collection", collection_name=NAME, database="default", **fields)
+    assert made_it.endswith("?done=explorer_create")
     rows = [
         {"id": key, "vector": [key, 1], "owner": OWNERS[key % 3], "stars": (key * 7) % COUNT, "more": key}
         for key in range(COUNT)
