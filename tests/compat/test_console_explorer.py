@@ -80,19 +80,13 @@ def visitor(server: RunningServer, root: MilvusClient) -> Iterator[Visitor]:
 
 def create(visitor: Visitor) -> None:
     """Create, fill and load the collection."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {"rows": "4", "dynamic": "yes", "load": "yes"}
     made = (("id", "Int64", "", ""), ("vector", "FloatVector", "2", "IVF_FLAT"), ("owner", "VarChar", "32", ""))
     for row, (name, kind, size, index) in enumerate((*made, ("stars", "Int64", "", ""))):
         fields |= {f"name_{row}": name, f"type_{row}": kind, f"size_{row}": size, f"index_{row}": index}
         fields[f"metric_{row}"] = "L2" if index else ""
-    settings: dict[str, Any] = {
-        "collection_name": NAME,
-        "database": "default",
-        "dynamic": "yes",
-        "load": "yes",
-        "rows": "4",
-    }
-    assert visitor.send("new-collection", **settings, **fields).endswith("?done=explorer_create")
+    made_it = visitor.send("new-collection", collection_name=NAME, database="default", **fields)
+    assert made_it.endswith("?done=explorer_create")
     rows = [
         {"id": key, "vector": [key, 1], "owner": OWNERS[key % 3], "stars": (key * 7) % COUNT, "more": key}
         for key in range(COUNT)
@@ -154,6 +148,14 @@ def test_rows_are_marked_as_another_user_sees_them(visitor: Visitor, server: Run
         assert 'id="like-error"' in other.send(f"{HERE}/search", 422, field="vector", vector="", limit="3", like="3")
         assert "/rows/delete" not in other.open(f"{HERE}/rows")
         other.send(f"{HERE}/rows/delete", 403, selected=["4"], apply="1")
+        few = {"usingExpr": "stars in [31] and owner == $current_principal", "actions": ["Delete"]}
+        ask(server, "row_policies/create", collectionName=NAME, policyName="few", **few)
+        root.grant_privilege_v2("explorers", "Delete", NAME)
+        left = other.send(f"{HERE}/rows/delete", 422, selected=["40", "43"], apply="1")  # stars of 10 and 31
+        assert "1 of 2 rows are still there: row policies decide which rows you may delete." in shown(left)
+        assert keys(other.open(f"{HERE}/rows?filter=id >= 40")) == [40]
+    row = {"id": 43, "vector": [43, 1], "owner": "fay", "stars": 31, "more": 43}
+    visitor.send(f"{HERE}/insert", data=json.dumps(row))
     root.drop_user("fay")
 
 

@@ -23,6 +23,7 @@ PAGES = (
     f"{BOOKS}/rows?column=id&column=vector&sort=id&order=desc&view_as=explored&count=1",
     f"{BOOKS}/rows?filter=broken >",
     f"{BOOKS}/row?key=0",
+    f"{BOOKS}/rows?sort=title&order=desc&size=20&page=2",
     f"{BOOKS}/search?field=vector&like=3",
     f"{BOOKS}/insert",
     f"{BOOKS}/drop",
@@ -74,6 +75,7 @@ def test_a_collection_is_made_filled_searched_and_dropped_without_javascript(con
         open_(console, page, "collections")
         make(page)
         read(page)
+        delete_two(page)
         open_(console, page, "collections/default/made")
         release_and_drop(page)
 
@@ -108,9 +110,22 @@ def read(page: Page) -> None:
     expect(page.get_by_role("row", name="$meta")).to_contain_text('"more": 1')
     page.get_by_role("link", name="Find similar").click()
     expect(page.get_by_role("row").nth(1)).to_contain_text(str(2**53 + 2))
+    page.get_by_label("Like a stored row").fill("")
     page.get_by_label("Vector or text").fill("[1]")
     page.get_by_role("button", name="Search").click()
     expect(page.locator("#vector-error")).to_contain_text("a JSON list of 2 numbers. This list has 1.")
+
+
+def delete_two(page: Page) -> None:
+    """Select two of the rows and delete them."""
+    page.get_by_role("link", name="Rows", exact=True).click()
+    page.get_by_label(f"Select {2**53 + 1}").check()
+    page.get_by_label(f"Select {2**53 + 3}").check()
+    page.get_by_role("button", name="Delete selected rows").click()
+    expect(page.get_by_text("Number of rows to delete: 2")).to_be_visible()
+    page.get_by_role("button", name="Delete rows (2)").click()
+    said(page, "The selected rows were deleted.")
+    expect(page.get_by_role("row")).to_have_count(2)
 
 
 def release_and_drop(page: Page) -> None:
@@ -145,6 +160,8 @@ def test_pages_follow_one_another_by_key_and_contents_do_not_act(console: Consol
                 break
             following.click()
         assert found == [str(key) for key in range(COUNT)]
+        page.get_by_role("link", name="Previous page").click()
+        expect(page.locator("tbody th").first).to_have_text(str(PAGE))
         open_(console, page, f"{BOOKS}/row?key=0")
         expect(page.get_by_role("row", name="title")).to_contain_text(HOSTILE)
         expect(page).to_have_title("0 · books · Kiteward")

@@ -109,17 +109,21 @@ class NamingRules:
         Raises:
             InvalidArgument: empty, too long, or with a character that is not allowed.
         """
-        fault = ""
+        fault, detail = "", ErrorDetail(ErrorCode.NAME_EMPTY)
         if not name.strip():
             fault = "Partition name should not be empty."
         elif _size(name) > self.max_name:
             fault = f"The length of a partition name must be less than {self.max_name} characters."
+            detail = ErrorDetail(ErrorCode.NAME_TOO_LONG, {"limit": self.max_name})
         elif name[0] == "-" or not _PARTITION_NAME.match(name[0]):
             fault = "The first character of a partition name must be an underscore or letter."
+            detail = ErrorDetail(ErrorCode.NAME_FIRST_CHARACTER, {"character": _shown(name[0])})
         elif not _PARTITION_NAME.match(name):
             fault = "Partition name can only contain numbers, letters and underscores."
+            character = _shown(_offender(name, "_-"))
+            detail = ErrorDetail(ErrorCode.NAME_CHARACTER, {"allowed": "_-", "character": character})
         if fault:
-            raise InvalidArgument(f"Invalid partition name: {name[:_SHOWN]}. {fault}")
+            raise InvalidArgument(f"Invalid partition name: {name[:_SHOWN]}. {fault}", detail)
 
     def check_field_name(self, name: str) -> None:
         """Refuse an illegal name of a new field.
@@ -127,12 +131,14 @@ class NamingRules:
         Raises:
             FieldNameInvalid: empty, too long, or with a character that is not allowed.
         """
+        detail = ErrorDetail(ErrorCode.NAME_EMPTY)
         if not name.strip():
-            raise FieldNameInvalid("field name should not be empty: field name invalid[field=]")
+            raise FieldNameInvalid("field name should not be empty: field name invalid[field=]", detail)
         fault = self._plain_fault(name, "field")
         if fault:
             shown = name[:_SHOWN]
-            raise FieldNameInvalid(f"Invalid field name: {shown}. {fault}: field name invalid[field={shown}]")
+            text = f"Invalid field name: {shown}. {fault}: field name invalid[field={shown}]"
+            raise FieldNameInvalid(text, self._plain_detail(name))
 
     def check_index_name(self, name: str) -> None:
         """Refuse an illegal name of a new index; for an empty one the engine chooses a name.
@@ -153,6 +159,14 @@ class NamingRules:
         if not _PLAIN_NAME.match(name):
             return f"{what.capitalize()} name can only contain numbers, letters, and underscores."
         return ""
+
+    def _plain_detail(self, name: str) -> ErrorDetail:
+        """Return the code of what is wrong with such a name."""
+        if _size(name) > self.max_name:
+            return ErrorDetail(ErrorCode.NAME_TOO_LONG, {"limit": self.max_name})
+        if not _PLAIN_NAME.match(name[0]):
+            return ErrorDetail(ErrorCode.NAME_FIRST_CHARACTER, {"character": _shown(name[0])})
+        return ErrorDetail(ErrorCode.NAME_CHARACTER, {"allowed": "_", "character": _shown(_offender(name, "_"))})
 
     def check_policy_name(self, name: str) -> None:
         """Refuse an illegal name of a row policy.

@@ -197,3 +197,17 @@ def test_refused_description_is_reported_with_its_limit(check: Check) -> None:
         check("x" * 1025)
     assert refusal.value.field == "description"
     assert refusal.value.details == (ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": 1024}),)
+
+
+@pytest.mark.parametrize("kind", ["field", "partition"])
+def test_what_is_wrong_with_a_name_has_a_code_that_says_it(kind: str) -> None:
+    check, longest, further = CHECKS[kind]
+    for name, code, parameters in (
+        ("", ErrorCode.NAME_EMPTY, {}),
+        ("n" * (longest + 1), ErrorCode.NAME_TOO_LONG, {"limit": longest}),
+        ("$a", ErrorCode.NAME_FIRST_CHARACTER, {"character": "$"}),
+        ("a b!", ErrorCode.NAME_CHARACTER, {"allowed": further, "character": " "}),
+    ):
+        with pytest.raises(RequestRefused) as refused:
+            check(name)
+        assert [(each.code, dict(each.parameters)) for each in refused.value.details] == [(code, parameters)]

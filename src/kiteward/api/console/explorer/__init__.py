@@ -5,7 +5,7 @@
 - `schema.py`: the page of a collection.
 - `rows.py`, `one_row.py`, `deleting.py`: its rows, one of them in full, and deleting them.
 - `asked.py`, `reading.py`: what a page of rows shows, and reading it by primary key or sorted.
-- `search.py`, `search_parameters.py`: the rows nearest to a vector, and what the index of the vector can be told.
+- `search.py`, `search_parameters.py`: the rows nearest to a vector, and the parameters of its index.
 - `cells.py`: values as text of bounded length.
 - `insert.py`, `changes.py`, `create.py`: inserting rows; loading, dropping, aliases, partitions; new collections.
 

@@ -1,4 +1,4 @@
-"""Parameters of a search: what each index can be told, and the range that scores have to be in."""
+"""Parameters of a search: those of each index, and the range that scores have to be in."""
 
 import math
 import re
@@ -61,7 +61,7 @@ OF_INDEX: Final[Mapping[str, Sequence[Parameter]]] = {
     "GPU_IVF_PQ": (_NPROBE,),
     "GPU_CAGRA": _GRAPH,
 }
-"""What an index can be told by a search, by the name of its type. Others, such as FLAT, are told nothing."""
+"""The parameters that a search gives an index, by the name of its type. Others, such as FLAT, have none."""
 
 
 class Unfit(Exception):
@@ -82,7 +82,7 @@ class Offered:
 
 
 def offered(indexes: Mapping[str, IndexRow]) -> list[Offered]:
-    """Return the parameters that the indexes of a collection can be told."""
+    """Return the parameters that the indexes of a collection have."""
     found: dict[Parameter, list[tuple[str, str]]] = {}
     for field, index in indexes.items():
         for parameter in OF_INDEX.get(index.type, ()):

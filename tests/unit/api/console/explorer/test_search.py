@@ -120,7 +120,7 @@ async def test_without_sight_of_the_index_a_search_has_no_parameters_of_it() -> 
             status=messages.Status(code=700, reason="index not found")
         ).SerializeToString()
         form = (await browser.open(f"{HERE}/search")).text
-        assert "No index is shown to you." in shown(form)
+        assert "The collection has no index, or none is shown to you." in shown(form)
         assert 'name="ef"' not in form
 
 
