@@ -6,18 +6,20 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from kiteward.cli.connection import Connection, add_connection, connected
 from kiteward.cli.options import UsageError, exit_status_of
 from kiteward.cli.output import print_json
 from kiteward.cli.password_files import deliver, reserved
 from kiteward.cli.policy_text import has_colours, lines_of, summary
-from kiteward.cli.policy_yaml import YamlFile, read, write
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 from kiteward.iam.policy_files import checking
 from kiteward.iam.policy_files.document import SCHEMA_FILE, SECTIONS, plain, schema
+
+if TYPE_CHECKING:  # YAML is loaded where a file is read or written
+    from kiteward.cli.policy_yaml import YamlFile
 
 WOULD_CHANGE: Final = 2
 """The exit status of `plan` when the file would change something."""
@@ -122,6 +124,8 @@ async def _export(arguments: argparse.Namespace, connection: Connection) -> int:
     if arguments.json:
         text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     else:
+        from kiteward.cli.policy_yaml import write  # noqa: PLC0415  as above
+
         text = f"# yaml-language-server: $schema={SCHEMA_FILE}\n{write(values)}"
     if arguments.output is None:
         print(text, end="")
@@ -169,7 +173,7 @@ async def _apply(arguments: argparse.Namespace, connection: Connection) -> int:
 
 
 async def _planned(
-    arguments: argparse.Namespace, connection: Connection, file: YamlFile, document: Mapping[str, Any]
+    arguments: argparse.Namespace, connection: Connection, file: "YamlFile", document: Mapping[str, Any]
 ) -> Any:
     """Return the plan of a file.
 
@@ -187,7 +191,7 @@ async def _planned(
     return planned
 
 
-def _document(name: str) -> tuple[YamlFile, dict[str, Any]]:
+def _document(name: str) -> tuple["YamlFile", dict[str, Any]]:
     """Return a file, and what it says as plain values.
 
     Raises:
@@ -199,6 +203,8 @@ def _document(name: str) -> tuple[YamlFile, dict[str, Any]]:
         raise ConfigurationError(f"the file {name} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"the file {name} is not UTF-8") from error
+    from kiteward.cli.policy_yaml import read  # noqa: PLC0415  as above
+
     file = read(text)
     if file.faults:
         raise _refused(name, ((fault.line, fault.message) for fault in file.faults))

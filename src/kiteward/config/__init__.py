@@ -5,6 +5,7 @@
   meaning; the table in the documents is generated from it.
 - `kinds.py`: the types of values, with their validation.
 - `sources.py`: the configuration file, a Helm values file, the environment.
+- `yaml_text.py`: reads YAML.
 - `reader.py`: reads the values of keys and records the origin of each.
 - `spelling.py`, `doubts.py`: what a misspelt key was meant to be.
 - `loading.py`: builds `Settings` from the values of keys.

@@ -4,14 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import yaml
-
 from kiteward.authn.oidc.issuers import ALGORITHMS, LEEWAY, LONGEST_AUTHENTICATION_AGE, LONGEST_LEEWAY, SUBJECT, SignUp
 from kiteward.config.key import Key
 from kiteward.config.kinds import Choice, Names, Number, Text
 
 Entries = tuple[Mapping[str, Any], ...]
 """The entries of the list, each as the file has it."""
+
+
+def _read(text: str, otherwise: str) -> object:
+    """Return what a variable holds; raises ValueError with the given message."""
+    from kiteward.config.yaml_text import NotYaml, document_of  # noqa: PLC0415  where a variable is set
+
+    try:
+        return document_of(text)[0]
+    except NotYaml:
+        raise ValueError(otherwise) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +30,7 @@ class EntryList:
 
     def parse(self, value: object) -> Entries:
         if isinstance(value, str):
-            try:
-                value = yaml.safe_load(value)
-            except yaml.YAMLError:
-                raise ValueError("must be a list of sections, in YAML or JSON") from None
+            value = _read(value, "must be a list of sections, in YAML or JSON")
         if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
             raise ValueError("must be a list of sections, one for each identity provider")
         return tuple({str(name): inner for name, inner in each.items()} for each in value)
@@ -57,10 +62,7 @@ class TextBy:
 
     def parse(self, value: object) -> Mapping[str, str]:
         if isinstance(value, str):
-            try:
-                value = yaml.safe_load(value)
-            except yaml.YAMLError:
-                raise ValueError("must be a section of texts, in YAML or JSON") from None
+            value = _read(value, "must be a section of texts, in YAML or JSON")
         if not isinstance(value, dict):
             raise ValueError("must be a section of texts")  # noqa: TRY004  as every wrong value
         return {str(name): Text("text").parse("" if each is None else each) for name, each in value.items()}

@@ -1,12 +1,10 @@
 """The sources of values: the configuration file, a Helm values file, the environment."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-
-import yaml
 
 from kiteward.domain.errors import ConfigurationError
 
@@ -100,38 +98,18 @@ def _carried(file: File) -> File:
 
 
 def _parsed(text: str, name: str) -> File:
-    loader = yaml.SafeLoader(text)
+    from kiteward.config.yaml_text import NotYaml, document_of  # noqa: PLC0415  where there is a file
+
     try:
-        node = loader.get_single_node()
-        lines = dict(_lines(node, "", set()))
-        document = None if node is None else loader.construct_document(node)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # The parser's message would show a part of the file, which may hold a secret.
-        mark = getattr(error, "problem_mark", None)
-        place = "" if mark is None else f": line {mark.line + 1}, column {mark.column + 1} cannot be read"
+        document, lines = document_of(text)
+    except NotYaml as error:
+        place = f": {error} cannot be read" if str(error) else ""
         raise ConfigurationError(f"the configuration file {name} is not YAML{place}") from None
-    finally:
-        loader.dispose()
     if document is None:
         return File(name, {})
     if not isinstance(document, dict):
         raise ConfigurationError(f"the configuration file {name} must hold sections such as `common:` and `proxy:`")
     return File(name, document, lines)
-
-
-def _lines(node: yaml.Node | None, prefix: str, seen: set[int]) -> Iterator[tuple[str, int]]:
-    """Yield each dotted key below a node with the number of its line; what is referred to again, where it is first."""
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for number, each in enumerate(node.value):
-            yield from _lines(each, f"{prefix.removesuffix('.')}[{number}].", seen)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                yield f"{prefix}{key.value}", key.start_mark.line + 1
-                yield from _lines(value, f"{prefix}{key.value}.", seen)
 
 
 def unknown_variables(environment: Mapping[str, str], known: frozenset[str]) -> tuple[str, ...]:

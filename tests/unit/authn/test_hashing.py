@@ -220,3 +220,20 @@ async def test_hashes_run_in_a_bounded_pool_and_leave_the_loop_alone(monkeypatch
     await asyncio.gather(*(hasher.verify("unreadable", RIGHT) for _ in range(8)))
     assert most == 2
     hasher.close()
+
+
+async def test_what_unknown_users_are_compared_with_is_made_before_the_first_of_them(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    compute = argon2.PasswordHasher.hash
+
+    def counted(given: argon2.PasswordHasher, password: str) -> str:
+        made.append(password)
+        return compute(given, password)
+
+    monkeypatch.setattr(argon2.PasswordHasher, "hash", counted)
+    await hasher.prepare()
+    assert len(made) == 1
+    assert await hasher.find([], RIGHT) is None
+    assert len(made) == 1

@@ -206,6 +206,22 @@ async def test_server_listens_and_root_gets_in(tmp_path: Path) -> None:
         socket.create_connection((server.host, server.port), timeout=5)
 
 
+async def test_server_is_prepared_for_passwords_of_unknown_users_before_it_listens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[PasswordHasher] = []
+    prepare = PasswordHasher.prepare
+
+    async def noted(hasher: PasswordHasher) -> None:
+        await prepare(hasher)
+        prepared.append(hasher)
+
+    monkeypatch.setattr(PasswordHasher, "prepare", noted)
+    server = await start(Settings(port=0, data_dir=tmp_path))
+    await server.stop()
+    assert len(prepared) == 1
+
+
 async def test_stopping_closes_the_engine_and_frees_the_directory(tmp_path: Path) -> None:
     for _ in range(2):
         engine = FakeEngine()
