@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any, Final
@@ -15,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kiteward import __version__
 from kiteward.api.console import security
+from kiteward.api.console.audit_reasons import in_language
 from kiteward.api.console.display import Display
 from kiteward.api.console.kept_forms import WaitingForms
 from kiteward.api.console.language import NAMES, Language
@@ -147,6 +149,7 @@ class ConsoleRequest:
             documentation=documentation(),
             assets=self.assets,
             because=self.reason,
+            in_words=partial(in_language, self.text),
             csrf=security.form_token(self.token) if self.token is not None and self.me is not None else "",
             done=self.text(f"done.{done}") if f"done.{done}" in self.text.texts else "",
             **{"errors": {}, "form": self.form, **values},

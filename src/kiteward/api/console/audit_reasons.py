@@ -1,0 +1,44 @@
+"""Why something was allowed or refused, as the audit trail has it, in the language of a page.
+
+The trail says it in English. Pages show a reason of a known form as a text of their language, and any other one as it
+was recorded.
+"""
+
+import re
+from typing import Final
+
+from kiteward.api.console.language import Language
+
+_FORMS: Final = {
+    "recorded.root": r"`root` is not restricted",
+    "recorded.administrator": r"the role `admin` may do everything",
+    "recorded.every_user": r"any authenticated user may",
+    "recorded.roles": r"the roles of the principal hold every required privilege",
+    "recorded.no_role": r"no role of `(?P<user>.*)` holds (?P<privilege>\w+) on `(?P<place>.*)`",
+    "recorded.no_administrator": r"`(?P<user>.*)` does not hold the role `admin`",
+    "recorded.limited": r"`(?P<key>.*)` is limited, and does not act as `(?P<user>.*)`",
+    "recorded.no_factor": r"the sign-in of `(?P<user>.*)` lacks a second factor",
+    "recorded.oneself": (
+        r"only administrators do this as `(?P<user>.*)` to `(?P=user)`, with or without (?P<privilege>\w+)"
+    ),
+    "recorded.no_user": r"no such user",
+    "recorded.disabled": r"the user is disabled",
+    "recorded.locked": r"the user is locked after too many wrong passwords",
+    "recorded.wrong_password": r"wrong password",
+    "recorded.throttled": r"throttled after wrong passwords",
+    "recorded.throttled_factors": r"throttled after wrong second factors",
+    "recorded.key_disabled": r"the API key is disabled",
+    "recorded.key_expired": r"the API key has expired",
+}
+"""The key of a text -> what the trail has."""
+
+_PATTERNS: Final = {key: re.compile(form, re.DOTALL) for key, form in _FORMS.items()}
+
+
+def in_language(text: Language, recorded: str) -> str:
+    """Return a recorded reason in a language; empty if its form is not known."""
+    for key, pattern in _PATTERNS.items():
+        found = pattern.fullmatch(recorded)
+        if found:
+            return text(key, **found.groupdict())
+    return ""
