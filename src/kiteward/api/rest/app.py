@@ -19,7 +19,7 @@ import functools
 import logging
 import math
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Final, TypeVar
@@ -30,7 +30,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from kiteward.api.rest import bodies, credentials, headers, oauth
-from kiteward.api.rest.docs_page import public_documents
+from kiteward.api.rest.docs_page import PUBLIC_PATHS, PublicDocument, public_documents
 from kiteward.api.rest.endpoint_table import TABLE
 from kiteward.api.rest.endpoints import OWN_PREFIX, Answer, RequestContext, Table
 from kiteward.api.rest.scim import responses as scim_responses
@@ -80,9 +80,13 @@ class RestApp:
         self._budget = budget
         self._settings = settings
         self._table = table
-        self._shown = public_documents(table)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._executor = ThreadPoolExecutor(_CONVERSION_THREADS, thread_name_prefix="rest-conversion")
+
+    @functools.cached_property
+    def _documents(self) -> Mapping[str, PublicDocument]:
+        """The public documents by path, made for the first who asks: a start has no need of them."""
+        return public_documents(self._table)
 
     def close(self) -> None:
         """Stop the threads that convert large bodies."""
@@ -114,9 +118,8 @@ class RestApp:
         if headers.is_preflight(request, origins):
             return headers.preflight()
         path = request.scope["path"]
-        shown = self._shown.get(path)
-        if shown is not None and request.method in {"GET", "HEAD"}:
-            return shown.response()
+        if path in PUBLIC_PATHS and request.method in {"GET", "HEAD"}:
+            return self._documents[path].response()
         if wants_page(request.scope):
             return PlainTextResponse(_NO_PAGE)
         is_scim = self._offers_scim and path.startswith(f"{scim_service.ROOT}/")

@@ -1,7 +1,7 @@
 """The public documents: the OpenAPI document, and a page that shows it.
 
-Both describe the product and contain nothing about this server. The page is rendered once, at the start. It has no
-script and loads nothing, and its content security policy forbids both.
+Both describe the product and contain nothing about this server. The page is rendered once. It has no script and loads
+nothing, and its content security policy forbids both.
 """
 
 import base64
@@ -22,6 +22,7 @@ DOCUMENT_PATH: Final = "/openapi.json"
 _FAILURE: Final = {"$ref": "#/components/schemas/Failure"}
 """The only response of an endpoint that is not served."""
 PAGE_PATH: Final = "/docs"
+PUBLIC_PATHS: Final = frozenset({DOCUMENT_PATH, PAGE_PATH})
 
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }
