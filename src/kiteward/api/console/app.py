@@ -11,6 +11,7 @@ One request passes these steps:
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import logging
 import mimetypes
@@ -101,6 +102,22 @@ class _File:
     media_type: str
 
 
+@functools.cache
+def _templates() -> jinja2.Environment:
+    """Return the templates. They are compiled when they are first used, once in a process."""
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("kiteward.api.console"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    templates.filters["moment"] = _moment
+    templates.filters["second"] = _second
+    return templates
+
+
 class ConsoleApp:
     """The ASGI application; serves the paths below `/console`, and redirects there from `/`."""
 
@@ -123,16 +140,7 @@ class ConsoleApp:
         self._tickets: Tickets = tickets or MemoryTickets()
         self._waiting = WaitingForms()
         self._languages = catalogues()
-        self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("kiteward.api.console"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._templates.filters["moment"] = _moment
-        self._templates.filters["second"] = _second
+        self._templates = _templates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, by the interface of ASGI."""
