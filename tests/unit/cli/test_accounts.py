@@ -224,7 +224,7 @@ def test_a_store_in_a_file_lists_no_server_and_says_whom_to_ask(
 ) -> None:
     run("init", "--admin", "db_admin")
     assert main(["servers", "list", "--data-dir", str(tmp_path / "data")]) == 1
-    assert "ask that server by `kiteward health`" in capsys.readouterr().err
+    assert "ask that server by --server URL" in capsys.readouterr().err
 
 
 def test_tags_are_set_shown_found_and_deleted(run: Run) -> None:

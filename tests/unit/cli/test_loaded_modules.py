@@ -107,7 +107,6 @@ NEAR = (
     "tags get --user second",
     "limits set --user second --requests-per-second 5",
     "limits list",
-    "sessions list --user db_admin",
     "issuers list",
     "identities list",
     "group-roles list",

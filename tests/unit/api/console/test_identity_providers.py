@@ -327,7 +327,7 @@ async def test_roles_of_groups_are_searched_sorted_exported_and_revoked_together
         assert f"reader, given by team 2 &amp; 1/2 of {IDP}" in preview.text
         assert len(await browser.harness.store.group_roles(None)) == 3
         done = await browser.send("change-group-roles", **selected, apply="1")
-        assert done.headers["location"] == "/console/providers/groups?done=many_revoke_role&q=team"
+        assert done.headers["location"] == "/console/providers/groups?q=team&done=many_revoke_role"
         assert "The selected roles of groups were revoked." in await browser.text(
             "providers/groups?done=many_revoke_role"
         )
