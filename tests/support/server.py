@@ -78,12 +78,13 @@ def start(
         environment: variables in addition to our own.
     """
     data_dir.parent.mkdir(parents=True, exist_ok=True)
+    # A server on a chosen port takes the default port for metrics, which one server alone can have.
+    configured = "--config" in arguments or "metrics" in (config or "")
+    metrics = {"KITEWARD_METRICS_PORT": "0"} if "--port" in arguments and not configured else {}
     if config is not None:
         file = data_dir.with_name(f"{data_dir.name}.yaml")
         file.write_text(config, encoding="utf-8")
         arguments = ("--config", str(file), *arguments)
-    # A server with a port of its own choice would take the default one for metrics, which only one can have.
-    metrics = {"KITEWARD_METRICS_PORT": "0"} if "--port" in arguments else {}
     log_path = data_dir.with_name(f"{data_dir.name}.{time.monotonic_ns()}.log")
     with log_path.open("wb") as log:
         process = subprocess.Popen(
