@@ -115,22 +115,14 @@ def set_form_cookie(response: Response, request: Request, ticket: Secret, *, lif
         ticket: its value.
         lifetime: seconds for which the browser keeps it.
     """
-    response.set_cookie(
-        _form_cookie_name(request),
-        ticket.reveal(),
-        max_age=lifetime,
-        path="/",
-        secure=_is_tls(request),
-        httponly=True,
-        samesite="lax",
-    )
+    _set_returning(response, request, _form_cookie_name(request), ticket, lifetime=lifetime)
 
 
 def clear_form_cookie(response: Response, request: Request) -> None:
     """Delete the cookie with the ticket of a form in the browser, if it sent one."""
     name = _form_cookie_name(request)
     if name in request.cookies:
-        response.delete_cookie(name, path="/", secure=_is_tls(request), httponly=True, samesite="lax")
+        _clear_returning(response, request, name)
 
 
 def clear_session_cookie(response: Response, request: Request) -> None:
@@ -167,8 +159,18 @@ def set_attempt_cookie(response: Response, request: Request, mark: str, value: S
         value: its value.
         lifetime: seconds for which the browser keeps it.
     """
+    _set_returning(response, request, f"{_attempts(request)}{mark}", value, lifetime=lifetime)
+
+
+def clear_attempt_cookie(response: Response, request: Request, mark: str) -> None:
+    """Delete the cookie of a sign-in in the browser."""
+    _clear_returning(response, request, f"{_attempts(request)}{mark}")
+
+
+def _set_returning(response: Response, request: Request, name: str, value: Secret, *, lifetime: int) -> None:
+    """Set a cookie that browsers also send when another site, such as an identity provider, sends them back."""
     response.set_cookie(
-        f"{_attempts(request)}{mark}",
+        name,
         value.reveal(),
         max_age=lifetime,
         path="/",
@@ -178,9 +180,7 @@ def set_attempt_cookie(response: Response, request: Request, mark: str, value: S
     )
 
 
-def clear_attempt_cookie(response: Response, request: Request, mark: str) -> None:
-    """Delete the cookie of a sign-in in the browser."""
-    name = f"{_attempts(request)}{mark}"
+def _clear_returning(response: Response, request: Request, name: str) -> None:
     response.delete_cookie(name, path="/", secure=_is_tls(request), httponly=True, samesite="lax")
 
 
