@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Test files run side by side in so many processes; JOBS=0 runs them one after another, as a debugger wants them. Two cores
 # are the measure. A third of the time, a process of `make test` waits for a lease, a deadline or a server: a third process uses that.
-JOBS ?= $(if $(filter test,$(MAKECMDGOALS)),3,2)
+JOBS ?= $(if $(filter test test-heavy,$(MAKECMDGOALS)),3,2)
 parallel := $(if $(filter-out 0,$(JOBS)),--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder)
 
 venv := .venv
@@ -45,7 +45,7 @@ uv_locked = $(uv) --quiet --require-hashes --python
 environments := $(venv) $(clients) $(milvus) $(envoy) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
-.PHONY: help serve unit test check-deploy fuzz row-policies replicas replica-faults backup-faults token-rotation audit check format settings-table request-fields pictures stubs bench bench-quick bench-bounds bench-pass-through bench-workers lock clean remake
+.PHONY: help serve unit test test-heavy check-deploy fuzz row-policies replicas replica-faults backup-faults token-rotation audit check format settings-table request-fields pictures stubs bench bench-quick bench-bounds bench-pass-through bench-workers lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -58,8 +58,12 @@ serve: $(venv)/.run-ready ## run the server on its default port, with its files 
 unit: $(venv)/.dev-ready ## run the unit tests without the slow ones; ARGS=tests/unit/domain names a part of them
 	$(bin)/python -m pytest $(parallel) -m 'not slow' $(if $(filter tests/%,$(ARGS)),,tests/unit) $(ARGS)
 
-test: $(venv)/.dev-ready ## run all tests; a test with an older client or a framework has its environment made
-	$(bin)/python -m pytest $(parallel) --ignore=tests/deploy $(ARGS)
+# Paths in ARGS name what is run, heavy or not.
+test: $(venv)/.dev-ready ## run the tests without the heavy ones; one with an older client or a framework has its environment made
+	$(bin)/python -m pytest $(parallel) --ignore=tests/deploy $(if $(filter tests/%,$(ARGS)),,-m 'not heavy') $(ARGS)
+
+test-heavy: $(venv)/.dev-ready ## run the heavy tests, which CI runs too
+	$(bin)/python -m pytest $(parallel) --ignore=tests/deploy -m heavy $(ARGS)
 
 # Helm, kubeconform, promtool and the Compose parser are built from source by the first test that needs one: a few minutes.
 check-deploy: $(venv)/.dev-ready ## hold deploy/ against its tools, carry out the image's steps and run it; the latter as root

@@ -1,7 +1,8 @@
 """What holds for every test: how many examples Hypothesis tries, that CI leaves nothing out, and a PostgreSQL."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,6 +28,10 @@ def migrated(cluster: postgresql.Cluster) -> str:
     return cluster.migrate_template()
 
 
+TAKES_HEAVY_ONES: Final[Mapping[str, bool]] = {"not heavy": False, "heavy": True}
+"""Selections of which one takes what the other leaves out: `make test` and `make test-heavy`."""
+
+
 class OmissionsAreFailures:
     """Fails a run in which a test was skipped or deselected: a check that did not run has proved nothing."""
 
@@ -44,8 +49,8 @@ class OmissionsAreFailures:
             self._remember(report)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Remember the tests that `-k`, `-m` or `--deselect` leaves out."""
-        self._omitted.update((item.nodeid, "deselected") for item in items)
+        """Remember the tests that `-k`, `-m` or `--deselect` leaves out, but for those that the other run takes."""
+        self._omitted.update((item.nodeid, "deselected") for item in items if not _is_for_the_other_run(item))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
@@ -71,6 +76,11 @@ class OmissionsAreFailures:
     def _remember(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         place = report.longrepr
         self._omitted[report.nodeid] = str(place[2]) if isinstance(place, tuple) else str(place)
+
+
+def _is_for_the_other_run(item: pytest.Item) -> bool:
+    takes = TAKES_HEAVY_ONES.get(item.config.option.markexpr)
+    return takes is not None and takes != (item.get_closest_marker("heavy") is not None)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""With TESTS_CI=1 a skipped or deselected test fails the run; an expected failure does not."""
+"""With TESTS_CI=1 a run fails that skips a test, or deselects one that no other run takes. Expected failures may be."""
 
 import os
 import shutil
@@ -40,11 +40,21 @@ def test_slow(): ...
 
 def test_fast(): ...
 """
+HEAVY_TESTS = """
+import pytest
+
+@pytest.mark.heavy
+def test_heavy(): ...
+
+def test_light(): ...
+
+def test_broken_link(): ...
+"""
 
 
 def run_pytest(directory: Path, test: str, *arguments: str, ci: bool) -> subprocess.CompletedProcess[str]:
     shutil.copy(CONFTEST, directory / "conftest.py")
-    (directory / "pytest.ini").write_text("[pytest]\nmarkers = slow\n", "utf-8")
+    (directory / "pytest.ini").write_text("[pytest]\nmarkers =\n  slow\n  heavy\n", "utf-8")
     (directory / "test_it.py").write_text(test, "utf-8")
     plugins = {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # loading all of them takes seconds
     of_ours = {"TESTS_CI": "1" if ci else "0", "PYTHONPATH": str(CONFTEST.parents[1])}
@@ -87,3 +97,24 @@ def test_a_slow_test_may_be_deselected_elsewhere(tmp_path: Path) -> None:
     finished = run_pytest(tmp_path, PASSING_TESTS, "-m", "not slow", ci=False)
     assert finished.returncode == pytest.ExitCode.OK
     assert "1 passed, 1 deselected" in finished.stdout
+
+
+@pytest.mark.parametrize(("selection", "passed"), [("heavy", 1), ("not heavy", 2)])
+def test_a_test_that_the_other_run_takes_may_be_deselected(tmp_path: Path, selection: str, passed: int) -> None:
+    finished = run_pytest(tmp_path, HEAVY_TESTS, "-m", selection, ci=True)
+    assert finished.returncode == pytest.ExitCode.OK
+    assert f"{passed} passed, {3 - passed} deselected" in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("selection", "missing"),
+    [
+        (("-m", "not heavy", "-k", "not link"), "test_broken_link"),
+        (("-m", "heavy", "-k", "not heavy"), "test_heavy"),
+        (("-m", "not heavy and not slow"), "test_heavy"),
+    ],
+)
+def test_a_test_that_neither_run_takes_fails_the_run(tmp_path: Path, selection: tuple[str, ...], missing: str) -> None:
+    finished = run_pytest(tmp_path, HEAVY_TESTS, *selection, ci=True)
+    assert finished.returncode != pytest.ExitCode.OK
+    assert f"test_it.py::{missing}: deselected" in finished.stdout
