@@ -1,6 +1,7 @@
 """Every key of the configuration: what it sets, what it refuses, and that no value is ever shown."""
 
 import dataclasses
+import os
 import re
 import socket
 from pathlib import Path
@@ -333,8 +334,15 @@ def test_a_burst_without_a_rate_is_refused_with_both_keys() -> None:
         settings_from(document("kiteward.limits.requestBurst", 70))
 
 
+@pytest.mark.parametrize(("processors", "requests"), [(None, 2), (1, 2), (2, 2), (3, 3), (4, 4), (64, 4)])
+def test_the_embedded_engine_works_on_a_request_for_each_processor(
+    monkeypatch: pytest.MonkeyPatch, processors: int | None, requests: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    assert with_keys().engine_requests == requests
+
+
 def test_a_remote_engine_decides_itself_how_much_it_works_on_at_once() -> None:
-    assert Settings().engine_requests == 4
     assert with_keys(**REMOTE).engine_requests == 0
     assert with_keys(**REMOTE, **{"kiteward.limits.engineRequests": 64}).engine_requests == 64
 

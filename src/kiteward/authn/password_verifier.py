@@ -206,7 +206,7 @@ class PasswordVerifier:
                 right = False
                 raise
             finally:
-                self._turns.give_back()
+                self._turns.give_back(source)
             right = True
         finally:
             # Before anybody gets to know the result: where it cannot be counted, that is an error for a right one too.
@@ -235,7 +235,7 @@ class PasswordVerifier:
                 admission = await self._limits.begin(user, source)
             finally:
                 if admission is not Admission.BEGUN:
-                    self._turns.give_back()
+                    self._turns.give_back(source)
             if admission is Admission.BEGUN:
                 return
             if admission is Admission.REFUSED:

@@ -19,7 +19,7 @@ ENGINE_REQUESTS: Final[Key[int | None]] = Key(
     Number("number", 0, MOST_AT_ONCE),
     None,
     "reads, and writes, of rows that are worked on at once; more wait, fairly by user; 0 for no limit",
-    unset="4 for the embedded engine, 0 for a remote one",
+    unset="for the embedded engine one for each processor, from 2 to 4; 0 for a remote one",
 )
 REPLICAS: Final[Key[int]] = Key(
     "kiteward.limits.replicas",

@@ -1,5 +1,6 @@
 """`Settings`: the configuration of a server."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,7 +105,7 @@ class Settings:
     store: PostgresqlSettings | None = None
     byte_limits: ByteLimits = field(default_factory=ByteLimits)
     request_limits: RequestLimits = field(default_factory=RequestLimits)
-    engine_requests: int = 4
+    engine_requests: int = field(default_factory=lambda: min(4, max(2, os.cpu_count() or 1)))
     limit_replicas: int = 1
     tracing: TracingSettings = field(default_factory=TracingSettings)
     replicas: ReplicaSettings = field(default_factory=ReplicaSettings)

@@ -8,7 +8,6 @@ from typing import Any, Final
 from kiteward.audit.events import NO_DETAILS, AuditEvent
 from kiteward.audit.shared import SharedEvents
 from kiteward.audit.writer import AuditSink
-from kiteward.authn.fair_queue import FairQueue
 from kiteward.authz.policy import Decision
 from kiteward.domain.identity import Principal
 from kiteward.gateway.call import AnyCall
@@ -45,7 +44,7 @@ class Recording:
         apart: whether it is a change, which is recorded where it is executed and continues when its caller is gone.
         admitted: whether it is within the limits of its caller, and has a place at the engine where that takes one.
         running: what counts it as running, where the requests of its caller are limited.
-        queue: the queue whose place it holds.
+        leave_engine: gives back its place at the engine, where it holds one.
     """
 
     __slots__ = (
@@ -56,11 +55,11 @@ class Recording:
         "details",
         "hidden",
         "in_full",
+        "leave_engine",
         "message",
         "operation",
         "parts",
         "principal",
-        "queue",
         "resolved",
         "result",
         "row",
@@ -89,7 +88,7 @@ class Recording:
         self.apart = False
         self.admitted = False
         self.running: RunningRequest | None = None
-        self.queue: FairQueue | None = None
+        self.leave_engine: Callable[[], None] | None = None
         self.time = time.time()
         self.started = time.perf_counter()
 

@@ -1,5 +1,6 @@
 """Admits requests within the limits of their callers, and to the engine fairly by user (decision 0055)."""
 
+import functools
 from collections.abc import Mapping
 from typing import Final
 
@@ -24,7 +25,8 @@ class RequestEntry:
 
     Reads and writes of rows have a queue each, as they have threads of their own in the embedded engine. The next turn
     is that of the user who was served longest ago. So a request waits for one of each other user at most, however many
-    they send. Requests that touch no rows take the engine no time worth a queue.
+    they send. While others come, a user has half of the places at most: what is worked on already shares processors
+    with it. Requests that touch no rows take the engine no time worth a queue.
 
     Attributes:
         limiter: keeps callers within their limits.
@@ -40,7 +42,10 @@ class RequestEntry:
         self.limiter = limiter
         uses = (RowUse.FILTERED, RowUse.WRITTEN) if places else ()
         self._queues: Mapping[RowUse, FairQueue] = {
-            use: FairQueue(places, most_waiting=_MOST_WAITING, longest_wait=_LONGEST_WAIT) for use in uses
+            use: FairQueue(
+                places, most_each=max(1, places // 2), most_waiting=_MOST_WAITING, longest_wait=_LONGEST_WAIT
+            )
+            for use in uses
         }
 
     async def admit(self, recording: Recording, principal: Principal, snapshot: PolicySnapshot) -> bool:
@@ -57,12 +62,12 @@ class RequestEntry:
         queue = None if recording.operation is None else self._queues.get(recording.operation.rows)
         if queue is None:
             return False
-        waits = not queue.free
+        waits = not queue.is_free_for(principal.user_name)
         if not await queue.take(principal.user_name):
             raise CapacityExceeded(
                 "the server is busy with requests that came before: send fewer at once, or try again later"
             )
-        recording.queue = queue
+        recording.leave_engine = functools.partial(queue.give_back, principal.user_name)
         return waits
 
 
@@ -70,5 +75,5 @@ def leave(recording: Recording) -> None:
     """Give back what a request held while it was worked on."""
     if recording.running is not None:
         recording.running.end()
-    if recording.queue is not None:
-        recording.queue.give_back()
+    if recording.leave_engine is not None:
+        recording.leave_engine()

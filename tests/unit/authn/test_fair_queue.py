@@ -1,19 +1,20 @@
 """Places are shared among sources, and no source delays another."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 
 import pytest
 
-from kiteward.authn.fair_queue import FairQueue
+from kiteward.authn.fair_queue import LATELY, FairQueue
 
 
 class Queue:
     """Attempts that wait for places, each named by its source and its number there."""
 
-    def __init__(self, places: int = 1, most_waiting: int = 512) -> None:
-        self.turns = FairQueue(places, most_waiting=most_waiting)
+    def __init__(self, places: int = 1, most_waiting: int = 512, most_each: int | None = None) -> None:
+        self.turns = FairQueue(places, most_each=most_each, most_waiting=most_waiting)
         self.order: list[str] = []
+        self.holding: deque[str] = deque()
         self.refused: list[str] = []
         self.tasks: list[asyncio.Task[None]] = []
         self._of: Counter[str] = Counter()
@@ -27,12 +28,16 @@ class Queue:
         await asyncio.sleep(0)
 
     async def _attempt(self, source: str, name: str) -> None:
-        (self.order if await self.turns.take(source) else self.refused).append(name)
+        if await self.turns.take(source):
+            self.order.append(name)
+            self.holding.append(source)
+        else:
+            self.refused.append(name)
 
     async def serve(self, times: int) -> None:
-        """Give a place back so many times."""
+        """Give a place back so many times, the longest held first."""
         for _ in range(times):
-            self.turns.give_back()
+            self.turns.give_back(self.holding.popleft())
             await asyncio.sleep(0)
 
 
@@ -100,11 +105,11 @@ async def test_an_attempt_that_is_cancelled_leaves_no_place_taken() -> None:
     assert queue.order == ["a1", "b1"]
     # Given a place and cancelled before it could begin: the place goes on to the next.
     await queue.come("c", "d")
-    queue.turns.give_back()
+    queue.turns.give_back("b")
     queue.tasks[3].cancel()
     await asyncio.gather(*queue.tasks, return_exceptions=True)
     assert queue.order == ["a1", "b1", "d1"]
-    queue.turns.give_back()
+    queue.turns.give_back("d")
     await queue.come("e")
     assert queue.order[-1] == "e1"
 
@@ -116,20 +121,75 @@ async def test_an_attempt_that_is_cancelled_and_has_not_left_yet_is_passed_over(
     queue.tasks[1].cancel()
     if full:
         await queue.come("c", "d")
-    queue.turns.give_back()
+    queue.turns.give_back("a")
     await asyncio.gather(*queue.tasks[:3], return_exceptions=True)
     assert queue.order == ["a1", "c1"]
     assert "b1" not in queue.refused
-    await queue.serve(5)
+    queue.turns.give_back("c")
+    await asyncio.sleep(0)
     await asyncio.gather(*queue.tasks, return_exceptions=True)
     assert queue.turns._count == 0
+
+
+async def test_a_source_by_itself_has_all_places() -> None:
+    queue = Queue(places=4, most_each=1)
+    await queue.come("a", "a", "a", "a", "a")
+    assert queue.order == ["a1", "a2", "a3", "a4"]
+
+
+async def test_while_others_come_no_source_has_more_places_than_it_may() -> None:
+    queue = Queue(places=4, most_each=2)
+    await queue.come("b", "a", "a", "a", "a")
+    assert queue.order == ["b1", "a1", "a2"]
+    queue.turns.give_back("b")  # it came lately
+    await queue.come()
+    assert queue.order == ["b1", "a1", "a2"]
+    await queue.come("b", "b", "b")
+    assert queue.order == ["b1", "a1", "a2", "b2", "b3"]
+    queue.turns.give_back("a")
+    await queue.come()
+    assert queue.order[-1] == "a3"
+    queue.turns.give_back("b")
+    await queue.come()
+    assert queue.order[-1] == "b4"
+
+
+async def test_a_place_that_is_kept_for_others_is_theirs_at_once() -> None:
+    queue = Queue(places=2, most_each=1)
+    await queue.come("b", "a", "a", "a")
+    queue.turns.give_back("b")
+    await queue.come("c")
+    assert queue.order == ["b1", "a1", "c1"]
+
+
+async def test_when_the_others_have_gone_a_source_has_all_places_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, ahead = asyncio.get_running_loop(), 0.0
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + ahead)
+    queue = Queue(places=2, most_each=1)
+    await queue.come("b")
+    queue.turns.give_back("b")
+    await queue.come("a", "a", "a")
+    assert queue.order == ["b1", "a1"]
+    ahead = LATELY
+    queue.turns.give_back("a")
+    await queue.come()
+    assert queue.order == ["b1", "a1", "a2", "a3"]
+
+
+async def test_a_place_is_free_for_whom_it_would_be_given_to() -> None:
+    queue = Queue(places=2, most_each=1)
+    assert queue.turns.is_free_for("a")
+    await queue.come("b", "a")
+    queue.turns.give_back("b")
+    assert (queue.turns.is_free_for("a"), queue.turns.is_free_for("b")) == (False, True)
 
 
 async def test_nobody_waits_longer_than_the_longest_wait() -> None:
     turns = FairQueue(1, longest_wait=0.0)
     assert await turns.take("a")
     assert not await turns.take("b")
-    turns.give_back()
+    turns.give_back("a")
     assert await turns.take("c")
 
 
@@ -137,5 +197,6 @@ async def test_no_more_sources_are_remembered_than_the_capacity() -> None:
     turns = FairQueue(1, capacity=3)
     for number in range(10):
         assert await turns.take(f"source-{number}")
-        turns.give_back()
+        turns.give_back(f"source-{number}")
     assert len(turns._served) == 3
+    assert not turns._held

@@ -146,6 +146,20 @@ async def test_one_of_each_other_user_is_served_before_the_second_of_one(
     assert set(ended[1:3]) == {"bob", "carol"}
 
 
+async def test_while_others_come_a_user_has_half_of_the_places(readers: GatewayHarness, engine: FakeEngine) -> None:
+    readers.engine_places = 4
+    readers.configure()
+    for name in ("alice", "bob"):
+        await readers.call("Query", by=name, collection_name="docs", expr="id > 0")
+    released = engine.hold("Query")
+    tasks = [query(readers, "alice") for _ in range(4)]
+    await until_waiting(readers, 2)
+    tasks.append(query(readers, "bob"))
+    await until_called(engine, 2 + 2 + 1)
+    released.set()
+    await asyncio.gather(*tasks)
+
+
 async def test_whoever_is_deleted_while_waiting_is_refused(readers: GatewayHarness, engine: FakeEngine) -> None:
     readers.engine_places = 1
     readers.configure()
