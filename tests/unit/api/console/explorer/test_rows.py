@@ -95,6 +95,7 @@ async def test_contents_are_shown_as_text() -> None:
     async with exploring("Query", answers=lambda held: held.update(answers)) as browser:
         listed = (await browser.open(f"{HERE}/rows")).text
         one = (await browser.open(f"{HERE}/row?key=1")).text
+        assert re.search(r'/rows" aria-current="true">Rows<', one)
         described = (await browser.open(HERE)).text
         for page in (listed, one, described):
             assert "<script>alert" not in page
