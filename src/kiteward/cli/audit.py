@@ -57,6 +57,16 @@ SHOW: Final = Command(
 )
 
 
+class _Once(argparse.Action):
+    """An option with one value. Given again, it is refused: lines that only the first value fits would be missed."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        """Keep the value; end the command where there is one already."""
+        if getattr(namespace, self.dest) != self.default:
+            parser.error(f"argument {'/'.join(self.option_strings)}: give it once; a line has to fit every filter")
+        setattr(namespace, self.dest, values)
+
+
 def add_parsers(commands: Any) -> None:
     """Add the command to the command line."""
     group = commands.add_parser("audit", help="verify, read and export the audit trail")
@@ -108,7 +118,8 @@ def _add_verify(group: Any) -> None:
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
     for flag, name, text in _FILTERS:
-        parser.add_argument(flag, dest=name, default="", metavar=flag.rpartition("-")[2].upper(), help=text)
+        metavar = flag.rpartition("-")[2].upper()
+        parser.add_argument(flag, dest=name, action=_Once, default="", metavar=metavar, help=text)
     parser.add_argument("--since", metavar="TIME", help="from this time on, such as 2026-11-27 or 2026-11-27T10:00:00Z")
     parser.add_argument("--until", metavar="TIME", help="before this time")
     parser.add_argument(
@@ -204,9 +215,10 @@ def _verified(found: Mapping[str, Verified], differing: Sequence[str]) -> int:
 
 
 def _intact(name: str, found: Verified) -> str:
-    replicas = f" ({', '.join(found.replicas)})" if found.replicas else ""
+    replicas = f"({', '.join(found.replicas)})" if found.replicas else ""
+    where = " ".join(filter(None, (name, replicas)))
     return (
-        f"{name}{replicas}{': ' if name else ''}{found.lines} lines, all unchanged and in order; "
+        f"{where}{': ' if where else ''}{found.lines} lines, all unchanged and in order; "
         f"the last is {found.last}:{found.chain}"
     )
 
@@ -302,7 +314,7 @@ def _time(flag: str, given: str | None) -> float | None:
     try:
         time_given = datetime.fromisoformat(given)
     except ValueError:
-        raise ConfigurationError(f"{flag} takes a time such as 2026-11-27 or 2026-11-27T10:00:00Z (UTC)") from None
+        raise UsageError(f"{flag} takes a time such as 2026-11-27 or 2026-11-27T10:00:00Z (UTC)") from None
     return (time_given if time_given.tzinfo else time_given.replace(tzinfo=UTC)).timestamp()
 
 

@@ -11,7 +11,7 @@ from kiteward.cli.connection import Connection, add_connection, connected
 from kiteward.cli.option_rows import NAMES, OPTIONS, Option
 from kiteward.cli.options import UsageError, exit_status_of
 from kiteward.cli.output import print_json, text_of
-from kiteward.domain.errors import InvalidArgument, KitewardError
+from kiteward.domain.errors import ConfigurationError, InvalidArgument, KitewardError
 
 _HOLDERS: Final = ("userName", "keyId", "roleName")
 """The options that name a holder."""
@@ -138,8 +138,12 @@ async def every_page(connection: Connection, path: str, request: Mapping[str, An
     if member in ("", "*"):
         return answer
     rows = answer[member]
+    after = None
     while answer.get("next"):
-        answer = await connection.ask(path, {**request, "after": answer["next"]})
+        if answer["next"] == after:
+            raise ConfigurationError(f"{path} answers the same page without an end: is --server right?")
+        after = answer["next"]
+        answer = await connection.ask(path, {**request, "after": after})
         rows += answer[member]
     return rows
 

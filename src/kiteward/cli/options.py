@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from kiteward.cli.output import printable
 from kiteward.domain.errors import ConfigurationError, KitewardError
 
 if TYPE_CHECKING:  # what a command works with is loaded when it runs, not to print its help
@@ -116,8 +117,13 @@ def exit_status_of(work: Callable[[], int | None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except UsageError as error:
-        print(f"kiteward: {error}", file=sys.stderr)
+        _tell(error)
         return USAGE
     except (KitewardError, OSError) as error:
-        print(f"kiteward: {error}", file=sys.stderr)
+        _tell(error)
         return 1
+
+
+def _tell(error: Exception) -> None:
+    """Print an error. What a server or a file has said in it does not control the terminal."""
+    print("\n".join(map(printable, f"kiteward: {error}".split("\n"))), file=sys.stderr)

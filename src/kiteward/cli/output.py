@@ -87,4 +87,6 @@ def _cell(value: Any) -> str:
 
 def printable(text: str) -> str:
     """Return a text without characters that control a terminal; they are shown as JSON shows them."""
-    return text if text.isprintable() else json.dumps(text, ensure_ascii=False)[1:-1]
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() and each not in '"\\' else json.dumps(each)[1:-1] for each in text)

@@ -17,10 +17,12 @@ from kiteward.domain.identity import Secret
 
 _SECONDS: Final = 60.0
 _EXAMPLE: Final = "http://localhost:19530"
-_HINTS: Final = {
-    str(ErrorCode.LIMITED_KEY_OWNER): ": the key of a login is limited too, so give the administrator's own credential "
-    "by --token-file"
-}
+_LOGIN_IS_LIMITED: Final = (
+    ": the key of a login is limited too, so give the administrator's own credential by --token-file"
+)
+_HINTS: Final = dict.fromkeys(
+    map(str, (ErrorCode.LIMITED_KEY_OWNER, ErrorCode.LIMITED_KEY_DESCENDANTS)), _LOGIN_IS_LIMITED
+)
 """What to do about a refusal, by its reason."""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -63,10 +65,7 @@ class Remote:
     async def ask(self, path: str, request: Mapping[str, Any]) -> Any:
         answer = self._answer(path, request)
         if not isinstance(answer, dict) or "code" not in answer:
-            doubt = ", and should it begin with https://" if self.where.startswith("http://") else ""
-            raise ConfigurationError(
-                f"no response from {self.where} that Kiteward would give: is --server right{doubt}?"
-            )
+            raise self._strange()
         if answer["code"] == NOT_AUTHENTICATED:
             raise AuthenticationError(
                 f"{self.where} does not accept the credential: sign in by `kiteward login {self.where}`, or give "
@@ -77,7 +76,15 @@ class Remote:
             raise InvalidArgument(
                 f"{told}{_HINTS.get(str(answer.get('reason')), '')}", field=str(answer.get("field", ""))
             )
-        return answer.get("data")
+        data = answer.get("data")
+        if not isinstance(data, dict | list):
+            raise self._strange()
+        return data
+
+    def _strange(self) -> ConfigurationError:
+        """Return the error for a response that is none of Kiteward's."""
+        doubt = ", and should it begin with https://" if self.where.startswith("http://") else ""
+        return ConfigurationError(f"no response from {self.where} that Kiteward would give: is --server right{doubt}?")
 
     def _answer(self, path: str, request: Mapping[str, Any]) -> Any:
         # The server reads header bytes as UTF-8; http.client would encode text as Latin-1.
@@ -95,7 +102,7 @@ class Remote:
             raise ConfigurationError(f"no response from {self.where}: {_cause(error)}") from None
         try:
             return json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 

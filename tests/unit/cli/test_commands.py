@@ -181,7 +181,8 @@ def test_a_table_on_a_terminal_is_as_wide_as_that(monkeypatch: pytest.MonkeyPatc
 
 
 def test_no_text_of_the_store_controls_the_terminal() -> None:
-    assert "\x1b" not in table([{"description": "\x1b[31mred\nline"}])
+    shown = table([{"description": '\x1b[31mred\nline \x9b31m "\x7f" \u202eleft'}]).splitlines()
+    assert shown[1:] == [r"\u001b[31mred\nline \u009b31m \"\u007f\" \u202eleft"]
 
 
 def test_options_and_names_are_all_used() -> None:

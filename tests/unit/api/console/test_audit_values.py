@@ -1,9 +1,10 @@
 """Details of audit lines as people read them, in both languages."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
+from msgspec.structs import fields as fields_of
 
 from kiteward.api.console.audit_values import facts_of, normal
 from kiteward.api.console.language import Language, catalogues
@@ -55,14 +56,21 @@ def names_of(recorded: Any) -> set[str]:
     return set(recorded).union(*below)
 
 
+def names_within(kind: Any) -> set[str]:
+    """Return the names of all members of the structures that a type has, such as those of a list's elements."""
+    parts = fields_of(kind) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else ()
+    within = (names_within(each) for each in (*get_args(kind), *(field.type for field in parts)))
+    return {field.encode_name for field in parts}.union(*within)
+
+
 @pytest.mark.parametrize("language", TEXTS.values(), ids=TEXTS)
 def test_everything_that_changes_record_has_a_label(language: Language) -> None:
     names = set().union(*(names_of(row.recorded) for row in OPERATIONS.values() if row.recorded))
     for row in ADMIN_OPERATIONS.values():
-        names |= {field.encode_name for field in msgspec.structs.fields(row.arguments)}
+        names |= {field.encode_name for field in fields_of(row.arguments)}
         if row.changes:
-            fields = msgspec.structs.fields(row.outcome)
-            names |= {field.encode_name for field in fields if field.encode_name not in row.unrecorded_results}
+            fields = [field for field in fields_of(row.outcome) if field.encode_name not in row.unrecorded_results]
+            names |= {name for field in fields for name in (field.encode_name, *names_within(field.type))}
     assert len(names) > 80
     assert [name for name in sorted(names) if f"audit.detail.{normal(name)}" not in language.texts] == []
 

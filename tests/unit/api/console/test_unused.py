@@ -20,6 +20,7 @@ async def test_unused_grant_is_revoked_after_a_preview(tmp_path: Path) -> None:
         await browser.sign_in()
         page = html.unescape((await browser.open("unused?days=1")).text)
         assert 'name="had" value="default|docs|Search"' in page
+        assert "Every enabled user has signed in, or was created, since then." in page
         asked = {"role": "reader", "database": "default", "columns": "groups", "had": "default|docs|Search"}
         preview = html.unescape((await browser.send("matrix/preview", **asked)).text)
         assert 'name="take" value="default|docs|Search"' in preview

@@ -7,7 +7,7 @@ from kiteward.gateway.operations import OPERATIONS
 from kiteward.milvus import messages
 from kiteward.milvus.messages import milvus_pb2
 
-NAMES = {"{alias}": "other", "{partition}": "_default"}
+NAMES = {"{alias}": "other", "{partition}": "p"}
 FORMS = {"new_name": "a", "alias": "a", "target": "a", "partition_name": "a", "typed_name": "docs", "data": '{"id": 1}'}
 
 
@@ -63,6 +63,7 @@ async def test_one_privilege_opens_its_own_pages_and_no_other() -> None:
             for path, needed in {**READS, **ACTIONS}.items():
                 if privilege_of(needed) == privilege:
                     assert (await browser.open(path)).status_code == 200, (privilege, path)
+            assert "partitions/_default/drop" not in page
             await browser.harness.revoke("explorer", *scope(privilege))
 
 
@@ -119,5 +120,5 @@ async def test_searching_like_a_row_needs_the_right_to_read_it() -> None:
 
 
 def _partitions() -> bytes:
-    found = milvus_pb2.ShowPartitionsResponse(status=messages.Status(), partition_names=["_default"])
+    found = milvus_pb2.ShowPartitionsResponse(status=messages.Status(), partition_names=["_default", "p"])
     return bytes(found.SerializeToString())
