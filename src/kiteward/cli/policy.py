@@ -135,7 +135,7 @@ async def _export(arguments: argparse.Namespace, connection: Connection) -> int:
 
 
 async def _plan(arguments: argparse.Namespace, connection: Connection) -> int:
-    file, document = _document(arguments.file)
+    file, document = _document(arguments)
     planned = await _planned(arguments, connection, file, document)
     if arguments.json:
         print_json(planned)
@@ -146,7 +146,7 @@ async def _plan(arguments: argparse.Namespace, connection: Connection) -> int:
 
 
 async def _apply(arguments: argparse.Namespace, connection: Connection) -> int:
-    file, document = _document(arguments.file)
+    file, document = _document(arguments)
     planned = await _planned(arguments, connection, file, document)
     request = {
         "policy": document,
@@ -185,18 +185,19 @@ async def _planned(
     if faults:
         lines = {checking.text_of(path): line for path, line in file.lines.items()}
         raise _refused(
-            arguments.file,
+            arguments,
             ((lines.get(each["path"], 1), f"{each['path']}: {each['message']}") for each in faults),
         )
     return planned
 
 
-def _document(name: str) -> tuple["YamlFile", dict[str, Any]]:
-    """Return a file, and what it says as plain values.
+def _document(arguments: argparse.Namespace) -> tuple["YamlFile", dict[str, Any]]:
+    """Return the file, and what it says as plain values.
 
     Raises:
         ConfigurationError: it cannot be read; each fault is named with its line.
     """
+    name = arguments.file
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except OSError as error:
@@ -207,18 +208,21 @@ def _document(name: str) -> tuple["YamlFile", dict[str, Any]]:
 
     file = read(text)
     if file.faults:
-        raise _refused(name, ((fault.line, fault.message) for fault in file.faults))
+        raise _refused(arguments, ((fault.line, fault.message) for fault in file.faults))
     document, faults = checking.read(file.values)
     if document is None:
         raise _refused(
-            name,
+            arguments,
             ((file.line_of(each.path), f"{checking.text_of(each.path)} {each.message}".strip()) for each in faults),
         )
     return file, plain(document)
 
 
-def _refused(name: str, faults: Iterable[tuple[int, str]]) -> ConfigurationError:
-    found = sorted(faults)
+def _refused(arguments: argparse.Namespace, faults: Iterable[tuple[int, str]]) -> ConfigurationError:
+    """Return the error for a file with faults, which names each with its line; with `--json` they are printed too."""
+    found, name = sorted(faults), arguments.file
+    if arguments.json:
+        print_json({"faults": [{"line": line, "message": message} for line, message in found]})
     shown = "standard input" if name == "-" else name
     told = [f"{shown}:{line}: {message}" for line, message in found[:_MOST_TOLD]]
     more = [f"and {len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else []

@@ -28,6 +28,19 @@ _HINTS: Final = dict.fromkeys(
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+class _Members(dict[str, Any]):
+    """The members of an object in a response. One that is missing is the server's fault, and no error in a command."""
+
+    def __missing__(self, name: str) -> Any:
+        raise ConfigurationError(
+            f"the response has no `{name}`: is --server right, and of the version of this command line?"
+        )
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
 class Remote:
     """A server and a credential for it. Implements `kiteward.cli.connection.Connection`."""
 
@@ -101,7 +114,7 @@ class Remote:
         except (OSError, http.client.HTTPException) as error:
             raise ConfigurationError(f"no response from {self.where}: {_cause(error)}") from None
         try:
-            return json.loads(body)
+            return json.loads(body, object_hook=_Members, parse_constant=_no_number)
         except (ValueError, RecursionError):
             return None
 

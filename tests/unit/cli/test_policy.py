@@ -84,6 +84,13 @@ def test_faults_are_told_with_their_lines_all_at_once(ends: Ends, file: Path) ->
         f"{file}:9: users.alice.roles[1]: role not found: ghost\n"
     )
     assert ends("apply", "-f", str(file))[0::2] == (1, told)
+    for command in ("plan", "apply"):
+        status, printed, again = ends(command, "-f", str(file), "--json")
+        assert (status, again) == (1, told)
+        assert [(each["line"], each["message"]) for each in json.loads(printed)["faults"]] == [
+            (5, "roles.reader.grants[0]: not found the privilege name[CollectionReadOnlyy]"),
+            (9, "users.alice.roles[1]: role not found: ghost"),
+        ]
 
 
 def test_a_misspelt_file_is_refused_before_anything_is_asked(ends: Ends, file: Path) -> None:
@@ -94,6 +101,7 @@ def test_a_misspelt_file_is_refused_before_anything_is_asked(ends: Ends, file: P
         f"{file}:4: roles.reader.grnts is unknown: did you mean `grants`?",
         f"{file}:10: users.alice.tags.team {NOT_TEXT}",
     ]
+    assert [each["line"] for each in json.loads(ends("plan", "-f", str(file), "--json")[1])["faults"]] == [4, 10]
     file.write_text("version: 1\nversion: 1\n")
     assert ends("plan", "-f", str(file))[2].endswith(f"{file}:2: `version` is here twice: it is in line 1 already\n")
     assert ends("plan", "-f", str(file.with_name("none")))[0] == 1

@@ -19,7 +19,10 @@ def token(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize(
     "answer",
-    [b"<html>", b"", [], None, b"[" * 100_000, {"code": 0}, {"code": 0, "data": None}, {"code": 0, "data": "text"}],
+    [
+        *(b"<html>", b"", [], None, b"[" * 100_000, {"code": 0}, {"code": 0, "data": None}),
+        *({"code": 0, "data": "text"}, {"code": 0, "data": {"users": [float("nan")]}}),
+    ],
 )
 @pytest.mark.parametrize("words", [("users", "list"), ("whoami",), ("policy", "export"), ("audit", "search")])
 def test_what_kiteward_would_not_answer_is_one_line(run: Run, token: str, words: tuple[str, ...], answer: Any) -> None:
@@ -27,6 +30,24 @@ def test_what_kiteward_would_not_answer_is_one_line(run: Run, token: str, words:
         status, printed, told = run(*words, "--server", server, "--token-file", token)
     wrong = f"kiteward: no response from {server} that Kiteward would give: is --server right, and should it begin with"
     assert (status, printed, told) == (1, "", f"{wrong} https://?\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "missing"),
+    [
+        (("users", "list"), {}, "users"),
+        (("users", "list"), {"users": [{}]}, "userName"),
+        (("audit", "search"), {}, "lines"),
+        (("policy", "export"), {}, "policy"),
+    ],
+)
+def test_a_response_without_a_member_is_one_line_that_names_it(
+    run: Run, token: str, words: tuple[str, ...], answer: Any, missing: str
+) -> None:
+    with answering(200, {"code": 0, "data": answer}) as (server, _asked):
+        status, _, told = run(*words, "--server", server, "--token-file", token)
+    assert (status, told.count("\n")) == (1, 1)
+    assert f"the response has no `{missing}`" in told
 
 
 def test_a_page_that_comes_again_is_asked_for_no_more(run: Run, token: str) -> None:
