@@ -74,7 +74,9 @@ def test_a_key_is_a_token_for_the_sdk_and_a_bearer_for_rest(server: RunningServe
     root.close()
 
 
-def test_a_reset_with_a_grace_period_accepts_both_passwords_until_it_is_cut_off(server: RunningServer, own: Own) -> None:
+def test_a_reset_with_a_grace_period_accepts_both_passwords_until_it_is_cut_off(
+    server: RunningServer, own: Own
+) -> None:
     own("users/create", userName="rotating", password=PASSWORD)
     assert raw_grpc.accepts(server.uri, f"rotating:{PASSWORD}")
     made = own("users/reset_password", userName="rotating", keepOldFor=600)

@@ -2,10 +2,10 @@
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from pymilvus import MilvusClient
@@ -149,6 +149,15 @@ PROGRAMS: Final[Mapping[str, Program]] = {
 }
 
 
+IN_SHORT: Final = ("langchain", "pymilvus", "node", "go", "java")
+"""One program of each language, and a framework: those of `make test`. `make test-heavy` goes through all."""
+
+
+def marked(names: Iterable[str]) -> list[Any]:
+    """Return these programs, those that take long together with their mark."""
+    return [name if name in IN_SHORT else pytest.param(name, marks=pytest.mark.heavy) for name in names]
+
+
 TITLES: Final[Mapping[str, Callable[[], str]]] = {
     "langchain": lambda: locked("frameworks", "langchain-milvus"),
     "haystack": lambda: locked("frameworks", "milvus-haystack"),
@@ -206,7 +215,7 @@ def shown(server: RunningServer, root: MilvusClient, tmp_path_factory: pytest.Te
     return shown
 
 
-@pytest.fixture(params=PROGRAMS)
+@pytest.fixture(params=marked(PROGRAMS))
 def readings(request: pytest.FixtureRequest, shown: Shown) -> Readings:
     """What each program has shown."""
     return shown(request.param)
@@ -242,13 +251,16 @@ def test_the_programs_that_rebuild_are_known() -> None:
     assert set(REBUILDING) == {"langchain", "haystack", "llamaindex", "mem0", "vectordbbench"}
 
 
-@pytest.mark.parametrize("name", REBUILDING)
+@pytest.mark.parametrize("name", marked(REBUILDING))
 def test_program_that_rebuilds_its_collection_keeps_what_its_user_had_on_it(shown: Shown, name: str) -> None:
     seen = shown(name).seen
     assert [seen[trial.key].get("refused", "") for trial in rebuilding(name)] == ["", "", ""]
 
 
+@pytest.mark.heavy
 def test_the_tables_say_what_was_found(shown: Shown) -> None:
     titles = {name: title() for name, title in TITLES.items()}
     found = {name: shown(name) for name in PROGRAMS}
-    generated_sections.demand(TABLE, "tests/compat/test_least_privileges.py", privilege_tables.table(titles, SDK, found))
+    generated_sections.demand(
+        TABLE, "tests/compat/test_least_privileges.py", privilege_tables.table(titles, SDK, found)
+    )

@@ -124,7 +124,15 @@ def on_remote(milvus: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield Stage(stack, tmp_path_factory.mktemp("remote") / "data", milvus.engine_settings())
 
 
-@pytest.fixture(scope="module", params=[f"{engine} {language}" for engine in ENGINES for language in PROGRAMS])
+WALKS: Final = [
+    # Those with the embedded engine stay in `make test`: what an SDK does hardly depends on the engine.
+    pytest.param(f"{engine} {language}", marks=[pytest.mark.heavy] if engine == "remote" else [])
+    for engine in ENGINES
+    for language in PROGRAMS
+]
+
+
+@pytest.fixture(scope="module", params=WALKS)
 def walked(request: pytest.FixtureRequest) -> tuple[Walk, Stage]:
     """One walk in each language with each engine."""
     engine, _, language = request.param.partition(" ")

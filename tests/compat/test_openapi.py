@@ -1,8 +1,9 @@
 """schemathesis against the OpenAPI document: what the server answers is what the document announces.
 
 Every operation is tried with the border cases of its schema and with random requests, valid and not, the same ones at
-each run. `TESTS_OPENAPI_EXAMPLES=200` tries more random requests of each operation, and the border cases without
-a credential too.
+each run. This is a short form: it proves that every operation answers as announced at its border cases, and to three
+random requests. `TESTS_OPENAPI_EXAMPLES=200 make test ARGS=tests/compat/test_openapi.py` tries more random requests of
+each operation, and the border cases without a credential too.
 """
 
 import json
@@ -27,7 +28,7 @@ from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 
 _ASKED: Final = os.environ.get("TESTS_OPENAPI_EXAMPLES", "")
-EXAMPLES: Final = int(_ASKED or 10)
+EXAMPLES: Final = int(_ASKED or 3)
 SEED: Final = 20_261_121
 
 EXCLUDED: Final[Mapping[str, str]] = {
@@ -248,18 +249,28 @@ def key_of_root(server: RunningServer) -> str:
     return str(answer["data"]["key"])
 
 
-@pytest.mark.parametrize(("below", "least"), [(MILVUS, DONE_AT_LEAST_ONCE), (OWN, OWN_DONE_AT_LEAST_ONCE)])
-def test_root_is_answered_as_the_document_says(fresh: RunningServer, below: str, least: frozenset[str]) -> None:
+TRIED_BY_ROOT: Final = [
+    (MILVUS, DONE_AT_LEAST_ONCE, True),
+    (OWN, OWN_DONE_AT_LEAST_ONCE, False),
+    pytest.param(OWN, OWN_DONE_AT_LEAST_ONCE, True, marks=pytest.mark.heavy),
+]
+
+
+@pytest.mark.parametrize(("below", "least", "border_cases"), TRIED_BY_ROOT)
+def test_root_is_answered_as_the_document_says(
+    fresh: RunningServer, below: str, least: frozenset[str], border_cases: bool
+) -> None:
     schema = described(fresh, below)
     token = ROOT_TOKEN if below == MILVUS else key_of_root(fresh)
-    run = tried(schema, token=token, border_cases=True)
+    run = tried(schema, token=token, border_cases=border_cases)
     assert run.failures == []
     assert set(run.interactions) == set(paths(schema))
     assert min(len(each) for each in run.interactions.values()) >= EXAMPLES
     statuses = Counter(status for _, _, status in run.answers())
-    # 401 is what schemathesis gets when it leaves the credential out, 404 for other methods.
+    # 401 is what schemathesis gets when it leaves the credential out, 404 for other methods, which are border cases.
     assert set(statuses) <= {200, 401, 404, 408}
-    assert min(statuses[200], statuses[401], statuses[404]) > 0
+    assert min(statuses[200], statuses[401]) > 0
+    assert statuses[404] > 0 or not border_cases
     done = {label.partition(below)[2] for label, each, status in run.answers() if status == 200 and not code(each)}
     assert done >= least
     assert forbidden_and_done(schema, run) == []

@@ -97,7 +97,9 @@ def test_users_roles_keys_and_row_policies_are_there_again_after_a_restart(
     with servers.running(tmp_path / "data", *options) as server:
         assert f"store postgresql://127.0.0.1:{cluster.port}/{database}" in server.log()
         furnish(server)
-        made = command_line.printed("keys", "create", "reader", "--json", "--data-dir", str(tmp_path / "data"), *options)
+        made = command_line.printed(
+            "keys", "create", "reader", "--json", "--data-dir", str(tmp_path / "data"), *options
+        )
         key = str(json.loads(made)["key"])
         before = inspect(server, key)
     assert (before["docs by key"], before["own rows by key"]) == (10, [0])

@@ -17,6 +17,7 @@ from tests.compat import walkthrough
 from tests.support import environments, toolchains
 from tests.support.server import ROOT_TOKEN, RunningServer
 
+HEAVY: Final = ("remote",)  # the limits are the server's own: no engine takes part
 _HERE: Final = Path(__file__).parent
 _PYTHON: Final = str(_HERE / "python" / "limited.py")
 _NODE: Final = str(_HERE / "node" / "limited.mjs")

@@ -1,4 +1,4 @@
-"""What users of pymilvus 2.5 do, run by that version's own Python: older_client.py URI
+"""What users of pymilvus 2.5 do, run by the Python of that version: older_client.py URI.
 
 It prints one line of JSON: its version, and how each scenario has failed, or an empty text for one that has passed.
 """
