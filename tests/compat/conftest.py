@@ -23,9 +23,16 @@ def pytest_asyncio_loop_factories(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests that use `server` with each engine, or with those that their module names in `ENGINES`."""
+    """Run the tests that use `server` with each engine, or with those that their module names in `ENGINES`.
+
+    Those that a module names in `HEAVY` are left to `make test-heavy`.
+    """
     if "server" in metafunc.fixturenames and not hasattr(metafunc.module, "server"):
-        engines = getattr(metafunc.module, "ENGINES", ENGINES)
+        heavy = getattr(metafunc.module, "HEAVY", ())
+        engines = [
+            pytest.param(engine, marks=pytest.mark.heavy) if engine in heavy else engine
+            for engine in getattr(metafunc.module, "ENGINES", ENGINES)
+        ]
         metafunc.parametrize("server", engines, indirect=True, scope="package")
 
 

@@ -15,6 +15,8 @@ from tests.compat import accounts
 from tests.support import json_programs
 from tests.support.server import RunningServer
 
+from kiteward.authz.privileges import GRANTED_ALONG
+
 WITHIN: Final = 120.0
 """How long all trials of a program may take, in seconds, before it counts as hanging."""
 
@@ -136,19 +138,25 @@ class Stage:
         """Grant the user exactly the privileges of the trial, and create the collection where the job needs one."""
         if trial.grants is None:
             return
-        there = self.root.has_collection(trial.collection)
-        if trial.job.afresh == "existing" and not there:
-            self.root.create_collection(trial.collection, dimension=4)
-        if trial.job.afresh == "missing":
-            assert not there, trial
-        role = f"{self.user}_role"
-        held = [
-            (grant["privilege"], grant["object_name"]) for grant in self.root.describe_role(role).get("privileges", [])
-        ]
-        for privilege, collection in held:
+        if trial.job.afresh:
+            there = self.root.has_collection(trial.collection)
+            assert trial.job.afresh != "missing" or not there, trial
+            if trial.job.afresh == "existing" and not there:
+                self.root.create_collection(trial.collection, dimension=4)
+        role, wanted = f"{self.user}_role", {*trial.grants}
+        described = self.root.describe_role(role).get("privileges", [])
+        held = {(grant["privilege"], grant["object_name"]) for grant in described}
+        # What changes alone, as most trials differ in a privilege or two.
+        extra = held - wanted - _granted_along(wanted)
+        for privilege, collection in extra:
             self.root.revoke_privilege_v2(role, privilege, collection, self.database)
-        for privilege, collection in trial.grants:
+        for privilege, collection in wanted - (held - _granted_along(extra)):
             self.root.grant_privilege_v2(role, privilege, collection, self.database)
+
+
+def _granted_along(grants: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return what is granted and revoked together with these grants."""
+    return {(along, where) for privilege, where in grants for along in GRANTED_ALONG.get(privilege, ())}
 
 
 @dataclass

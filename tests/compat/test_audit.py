@@ -2,15 +2,13 @@
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import httpx
 from pymilvus import MilvusClient
 from tests.compat import accounts
-from tests.support import raw_grpc
+from tests.support import command_line, raw_grpc
 from tests.support import server as servers
 from tests.support.server import RunningServer
 
@@ -19,9 +17,8 @@ from kiteward.audit.verify import verify
 
 def searched(data_dir: Path, *words: str) -> list[dict[str, Any]]:
     """Return what `kiteward audit search` finds, newest first."""
-    command = [sys.executable, "-m", "kiteward", "audit", "search", "--json", "--data-dir", str(data_dir), *words]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    return [json.loads(line) for line in printed.splitlines()]
+    found = command_line.printed("audit", "search", "--json", "--data-dir", str(data_dir), *words)
+    return [json.loads(line) for line in found.splitlines()]
 
 
 def work(live: RunningServer) -> None:

@@ -3,8 +3,6 @@
 import base64
 import json
 import re
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +12,7 @@ import grpc
 import httpx
 import pytest
 from pymilvus import MilvusClient, MilvusException
-from tests.support import raw_grpc
+from tests.support import command_line, raw_grpc
 from tests.support import server as servers
 from tests.support.server import RunningServer
 
@@ -68,13 +66,8 @@ class Run:
         Returns:
             What it shows, or everything it printed.
         """
-        done = subprocess.run(
-            [sys.executable, "-m", "kiteward", *words, "--data-dir", str(self.data_dir)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        done = command_line.call(*words, "--data-dir", str(self.data_dir), stdin=stdin)
+        assert done.status == 0, done
         self.keep(f"stderr of {words}", done.stderr)
         if not shows:
             self.keep(f"stdout of {words}", done.stdout)
@@ -183,7 +176,9 @@ def read_by_watchers(run: Run, live: RunningServer) -> None:
         run.keep(address, answer.content)
 
 
-def test_no_secret_of_a_whole_run_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_of_a_whole_run_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     run = Run(tmp_path / "run" / "data")
     run.data_dir.parent.mkdir()
     monkeypatch.setenv("KITEWARD_ROOT_PASSWORD", run.secret("root's", ROOT_PASSWORD, user="root"))
@@ -200,6 +195,7 @@ def test_no_secret_of_a_whole_run_is_left_behind(tmp_path: Path, monkeypatch: py
             assert raw_grpc.accepts(live.uri, run.secrets["rotated key"])
             assert raw_grpc.accepts(live.uri, admin)
             read_by_watchers(run, live)
+    run.keep("the log of commands", caplog.text)
     assert run.found() == []
     # The search finds what is there: the ids of keys are public, and kept.
     run.secrets = {"a key's id": run.secrets["rotated key"].split("_")[1]}

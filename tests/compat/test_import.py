@@ -1,23 +1,20 @@
 """Importing: from a real Milvus 2.3.5 by its lists, and from a server that has BackupRBAC with its hashes."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import bcrypt
 import grpc
 import pytest
-from benchmarks import peers
 from pymilvus import DataType, MilvusClient
 from pymilvus.grpc_gen import milvus_pb2
-from tests.support import raw_grpc
+from tests.support import command_line, raw_grpc, upstream
 from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN
+from tests.support.upstream import Upstream
 
-MILVUS_PYTHON = Path(__file__).resolve().parents[2] / ".venv-milvus" / "bin" / "python"
-KITEWARD = (sys.executable, "-m", "kiteward")
 PASSWORD = "Password-1"
 Import = Callable[..., str]
 
@@ -25,74 +22,68 @@ Import = Callable[..., str]
 @pytest.fixture
 def run_import(tmp_path: Path) -> Import:
     """Import into a data directory of its own and return what is printed."""
-    data = tmp_path / "new"
+    data = ("--data-dir", str(tmp_path / "new"))
 
     def run(uri: str, *options: str, token: str = ROOT_TOKEN, status: int = 0) -> str:
-        if not data.exists():
-            subprocess.run(
-                [*KITEWARD, "init", "--admin", "db_admin", "--data-dir", str(data)],
-                check=True,
-                capture_output=True,
-            )
-        done = subprocess.run(
-            [*KITEWARD, "import", "--verbose", "--from", uri, "--token-file", "-", *options, "--data-dir", str(data)],
-            input=token + "\n",
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == status, done.stderr
+        if not (tmp_path / "new").exists():
+            command_line.printed("init", "--admin", "db_admin", *data)
+        source = ("--from", uri, "--token-file", "-")
+        done = command_line.call("import", "--verbose", *source, *options, *data, stdin=f"{token}\n")
+        assert done.status == status, done
         return done.stdout if status == 0 else done.stderr
 
     return run
 
 
 @pytest.fixture(scope="module")
-def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real Milvus 2.3.5 with authorisation on, two users, and a role with two grants."""
-    if not MILVUS_PYTHON.exists():
-        pytest.skip("Milvus 2.3.5 is not installed; `make .venv-milvus/.ready` installs it")
-    with peers.milvus(tmp_path_factory.mktemp("milvus") / "data", MILVUS_PYTHON) as peer:
-        uri = f"http://{peer.address}"
-        root = MilvusClient(uri=uri, token=ROOT_TOKEN, dedicated=True)
+def source(milvus: Upstream) -> Iterator[str]:
+    """A real Milvus 2.3.5 with two users and a role with two grants, beside the service account of other tests."""
+    with closing(MilvusClient(uri=milvus.uri, token=ROOT_TOKEN, dedicated=True)) as root:
         schema = root.create_schema()
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
-        root.create_collection("docs", schema=schema)
+        root.create_collection("imported_docs", schema=schema)
         for name in ("mover", "other"):
             root.create_user(name, PASSWORD)
         root.create_role("reader")
-        root.grant_privilege("reader", "Collection", "Search", "docs")
+        root.grant_privilege("reader", "Collection", "Search", "imported_docs")
         root.grant_privilege("reader", "Global", "CreateCollection", "*")
         root.grant_role("mover", "reader")
-        root.close()
-        yield uri
+        yield milvus.uri
+        for name in ("mover", "other"):
+            root.drop_user(name)
+        root.revoke_privilege("reader", "Collection", "Search", "imported_docs")
+        root.revoke_privilege("reader", "Global", "CreateCollection", "*")
+        root.drop_role("reader")
+        root.drop_collection("imported_docs")
 
 
 def stored(data: Path) -> dict[str, tuple[str, ...]]:
     """Return each user of a data directory that nobody serves, with its roles."""
-    listed = subprocess.run(
-        [*KITEWARD, "users", "list", "--json", "--data-dir", str(data)],
-        check=True,
-        capture_output=True,
-    )
-    return {user["userName"]: tuple(user["roles"]) for user in json.loads(listed.stdout)}
+    listed = command_line.printed("users", "list", "--json", "--data-dir", str(data))
+    return {user["userName"]: tuple(user["roles"]) for user in json.loads(listed)}
 
 
 @pytest.mark.timeout(300)
 def test_users_roles_bindings_and_grants_come_from_a_real_milvus_with_new_passwords(
-    milvus: str, run_import: Import, tmp_path: Path
+    source: str, run_import: Import, tmp_path: Path
 ) -> None:
-    told = run_import(milvus, "--dry-run")
+    told = run_import(source, "--dry-run")
     assert "would import role reader" in told
     assert "would import user mover" in told
-    assert "2 users would get a new password" in told
+    assert "3 users would get a new password" in told
     assert stored(tmp_path / "new") == {"db_admin": ("admin",), "root": ()}
-    told = run_import(milvus, "--passwords-file", str(tmp_path / "passwords"))
-    assert "imported grant Search on Collection default.docs to reader" in told
-    assert "imported: 2 users, 1 roles, 2 grants, 0 groups" in told
-    assert stored(tmp_path / "new") == {"db_admin": ("admin",), "mover": ("reader",), "other": (), "root": ()}
+    told = run_import(source, "--passwords-file", str(tmp_path / "passwords"))
+    assert "imported grant Search on Collection default.imported_docs to reader" in told
+    assert f"imported: 3 users, 2 roles, {2 + len(upstream.NEEDED)} grants, 0 groups" in told
+    account = {upstream.SERVICE_USER: (upstream.ROLE,)}
+    assert stored(tmp_path / "new") == {
+        "db_admin": ("admin",),
+        "mover": ("reader",),
+        "other": (),
+        "root": (),
+        **account,
+    }
     assert (tmp_path / "passwords").stat().st_mode & 0o777 == 0o600
     passwords = dict(line.split("\t") for line in (tmp_path / "passwords").read_text().splitlines())
     with servers.running(tmp_path / "new") as running:
@@ -107,21 +98,21 @@ def test_users_roles_bindings_and_grants_come_from_a_real_milvus_with_new_passwo
         schema = mover.create_schema()
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
-        mover.create_collection("docs", schema=schema)
-        assert mover.list_collections() == ["docs"]
+        mover.create_collection("imported_docs", schema=schema)
+        assert mover.list_collections() == ["imported_docs"]
         with pytest.raises(grpc.RpcError, match="PrivilegeInsert: permission deny to mover"):
-            mover.insert("docs", [{"id": 1, "vector": [0.0, 0.1, 0.2, 0.3]}])
+            mover.insert("imported_docs", [{"id": 1, "vector": [0.0, 0.1, 0.2, 0.3]}])
         mover.close()
-    again = run_import(milvus)
+    again = run_import(source)
     assert "imported: 0 users, 0 roles, 0 grants, 0 groups" in again
     assert "left role reader: already exists here" in again
 
 
 @pytest.mark.timeout(300)
 def test_a_wrong_password_of_the_source_is_reported_and_nothing_is_imported(
-    milvus: str, run_import: Import, tmp_path: Path
+    source: str, run_import: Import, tmp_path: Path
 ) -> None:
-    told = run_import(milvus, token="root:wrong", status=1)
+    told = run_import(source, token="root:wrong", status=1)
     assert "give the credential of an administrator" in told
     assert "wrong" not in told
     assert stored(tmp_path / "new") == {"db_admin": ("admin",), "root": ()}

@@ -20,7 +20,7 @@ ROWS: Final = MILLIONS_OF_BYTES * 1_000_000 // (4 * DIMENSION)
 
 PROGRAMS: Final[Mapping[str, Callable[[], list[str]]]] = {
     "go": lambda: toolchains.go("large", (_HERE / "go" / "large.go").read_text()),
-    "java": lambda: [*toolchains.java(), str(_HERE / "java" / "Large.java")],
+    "java": lambda: toolchains.java(_HERE / "java" / "Large.java"),
 }
 """The program of each language, made if need be."""
 

@@ -16,7 +16,7 @@ from tests.compat.walkthrough import EXPECTED, Refused, Walk
 from tests.support import server as servers
 from tests.support import toolchains
 from tests.support.server import ROOT_TOKEN, RunningServer
-from tests.support.upstream import ENGINES
+from tests.support.upstream import ENGINES, Upstream
 
 _HERE: Final = Path(__file__).parent
 
@@ -26,12 +26,9 @@ PROGRAMS: Final[Mapping[str, Callable[[], list[str]]]] = {
     "node": lambda: [*toolchains.node(), str(_HERE / "node" / "walk.mjs"), "@zilliz/milvus2-sdk-node"],
     "node 2.5": lambda: [*toolchains.node(), str(_HERE / "node" / "walk.mjs"), "milvus2-sdk-node-2.5"],
     "go": lambda: toolchains.go("walk", (_HERE / "go" / "walk.go").read_text()),
-    "java": lambda: [*toolchains.java(), str(_HERE / "java" / "Walk.java")],
+    "java": lambda: toolchains.java(_HERE / "java" / "Walk.java"),
 }
 """The program of each language, made if need be."""
-
-UNWATCHED: Final = "metrics: {enabled: false}"
-"""A server on a known port would want a known port for its metrics too, which others may have."""
 
 # The first test of a language may have to fetch and build its program.
 pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + walkthrough.WITHIN + 60)
@@ -44,6 +41,10 @@ def furnish(server: RunningServer) -> str:
             for alias in root.list_aliases(left)["aliases"]:
                 root.drop_alias(alias)
             root.drop_collection(left)
+        for user in {*root.list_users()} - {"root"}:
+            root.drop_user(user)
+        for role in {*root.list_roles()} - {"admin", "public"}:
+            root.drop_role(role, force_drop=True)
         root.create_collection("secrets", dimension=4, metric_type="L2")
         root.insert("secrets", [{"id": number, "vector": [1.0, number, 0.0, 0.0]} for number in range(3)])
         accounts.add(root, "keyholder", ("Query", "secrets"))
@@ -57,12 +58,12 @@ def furnish(server: RunningServer) -> str:
 
 
 class Stage:
-    """A server for one walk, which is watched and restarted where the walk pauses.
+    """A server for walks, one after another, which is watched and restarted where a walk pauses.
 
     Attributes:
         server: the one that runs.
-        turned_away: requests with a wrong password, by operation.
-        denied: requests for which a privilege was missing, by operation.
+        turned_away: requests of this walk with a wrong password, by operation.
+        denied: requests of this walk for which a privilege was missing, by operation.
     """
 
     def __init__(self, stack: ExitStack, data_dir: Path, engine: str) -> None:
@@ -74,26 +75,33 @@ class Stage:
             engine: the settings of its engine, in YAML; empty for the embedded engine.
         """
         self._stack = stack
-        self._engine = engine
+        self._config = f"kiteward: {{{engine}}}"
         self._starter = stack.enter_context(ThreadPoolExecutor(1))
         self._coming: Future[RunningServer]
         self._data_dir = data_dir
-        self.server = stack.enter_context(servers.running(data_dir, config=f"kiteward: {{{engine}}}"))
+        self.server = stack.enter_context(servers.running(data_dir, config=self._config))
         self.turned_away: Counter[str] = Counter()
         self.denied: Counter[str] = Counter()
+
+    def walk(self, language: str) -> Walk:
+        """Let the program of a language walk, from its beginning."""
+        command = [*PROGRAMS[language](), self.server.uri.removeprefix("http://")]
+        key = furnish(self.server)
+        self.turned_away, self.denied = Counter(), Counter()
+        self.denied.subtract(walkthrough.counted(self.server, "denied"))
+        return walkthrough.run(language, command, key, self.at_pause)
 
     def at_pause(self, name: str) -> None:
         """Run the action of a pause."""
         match name:
             case "before_wrong_password":
-                self.denied = walkthrough.counted(self.server, "denied")
+                self.denied.update(walkthrough.counted(self.server, "denied"))
                 self.turned_away.subtract(walkthrough.counted(self.server, "unauthenticated"))
             case "after_wrong_password":
                 self.turned_away.update(walkthrough.counted(self.server, "unauthenticated"))
             case "restart":
                 assert self.server.stop() == 0
-                config = f"kiteward: {{{UNWATCHED}, {self._engine}}}"
-                again = servers.running(self._data_dir, "--port", str(self.server.port), config=config)
+                again = servers.running(self._data_dir, "--port", str(self.server.port), config=self._config)
                 # The walk goes on meanwhile, against a server that is not there yet.
                 self._coming = self._starter.submit(self._stack.enter_context, again)
             case "back":
@@ -102,16 +110,34 @@ class Stage:
                 raise AssertionError(name)
 
 
-@pytest.fixture(scope="module", params=[f"{engine} {language}" for engine in ENGINES for language in PROGRAMS])
-def walked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Walk, Stage]]:
-    """One walk in each language, on a server of its own, with each engine."""
-    engine, _, language = request.param.partition(" ")
-    command = PROGRAMS[language]()
-    behind = request.getfixturevalue("milvus").engine_settings() if engine == "remote" else ""
+@pytest.fixture(scope="module")
+def on_embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The server of the walks with the embedded engine."""
     with ExitStack() as stack:
-        stage = Stage(stack, tmp_path_factory.mktemp(language) / "data", behind)
-        address = stage.server.uri.removeprefix("http://")
-        yield walkthrough.run(language, [*command, address], furnish(stage.server), stage.at_pause), stage
+        yield Stage(stack, tmp_path_factory.mktemp("embedded") / "data", "")
+
+
+@pytest.fixture(scope="module")
+def on_remote(milvus: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The server of the walks in front of a real Milvus 2.3.5."""
+    with ExitStack() as stack:
+        yield Stage(stack, tmp_path_factory.mktemp("remote") / "data", milvus.engine_settings())
+
+
+WALKS: Final = [
+    # Those with the embedded engine stay in `make test`: what an SDK does hardly depends on the engine.
+    pytest.param(f"{engine} {language}", marks=[pytest.mark.heavy] if engine == "remote" else [])
+    for engine in ENGINES
+    for language in PROGRAMS
+]
+
+
+@pytest.fixture(scope="module", params=WALKS)
+def walked(request: pytest.FixtureRequest) -> tuple[Walk, Stage]:
+    """One walk in each language with each engine."""
+    engine, _, language = request.param.partition(" ")
+    stage: Stage = request.getfixturevalue(f"on_{engine}")
+    return stage.walk(language), stage
 
 
 @pytest.mark.parametrize("step", EXPECTED)

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from pymilvus import DataType, MilvusClient
 from tests.compat import accounts, sample_collection
 from tests.compat.accounts import denied
-from tests.support import raw_grpc
+from tests.support import command_line, raw_grpc
 from tests.support import server as servers
 from tests.support.postgresql import PASSWORD, Cluster
 from tests.support.server import ROOT_TOKEN, RunningServer
@@ -33,23 +32,6 @@ def config(cluster: Cluster, database: str, tmp_path: Path) -> Path:
     file = tmp_path / "kiteward.yaml"
     file.write_text(json.dumps({"kiteward": {"store": store, "metrics": {"enabled": False}}}), encoding="utf-8")
     return file
-
-
-def command(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "kiteward", *words],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def succeeded(tmp_path: Path, *words: str) -> str:
-    done = command(tmp_path, *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def client(server: RunningServer, token: str) -> "closing[MilvusClient]":
@@ -115,7 +97,9 @@ def test_users_roles_keys_and_row_policies_are_there_again_after_a_restart(
     with servers.running(tmp_path / "data", *options) as server:
         assert f"store postgresql://127.0.0.1:{cluster.port}/{database}" in server.log()
         furnish(server)
-        made = succeeded(tmp_path, "keys", "create", "reader", "--json", "--data-dir", str(tmp_path / "data"), *options)
+        made = command_line.printed(
+            "keys", "create", "reader", "--json", "--data-dir", str(tmp_path / "data"), *options
+        )
         key = str(json.loads(made)["key"])
         before = inspect(server, key)
     assert (before["docs by key"], before["own rows by key"]) == (10, [0])
@@ -131,26 +115,25 @@ def test_store_of_a_data_directory_is_moved_with_the_command_and_served(
 ) -> None:
     data, moving = (
         tmp_path / "data",
-        ("store", "migrate", "--progress", "--config", str(config), "--from", "sqlite:data"),
+        ("store", "migrate", "--progress", "--config", str(config), "--from", f"sqlite:{tmp_path / 'data'}"),
     )
     with servers.running(data, config="kiteward: {metrics: {enabled: false}}") as server:
         furnish(server)
-        made = succeeded(tmp_path, "keys", "create", "reader", "--json", "--data-dir", "data")
+        made = command_line.printed("keys", "create", "reader", "--json", "--data-dir", str(data))
         key = str(json.loads(made)["key"])
         before = inspect(server, key)
-        held = command(tmp_path, *moving, "--to", cluster.url(database))
-        assert (held.returncode, "is in use by another server" in held.stderr) == (1, True), held.stderr
-    moved = command(tmp_path, *moving, "--to", cluster.url(database))
-    assert moved.returncode == 0, moved.stderr
+        held = command_line.call(*moving, "--to", cluster.url(database))
+        assert (held.status, "is in use by another server" in held.stderr) == (1, True), held.stderr
+    moved = command_line.call(*moving, "--to", cluster.url(database))
+    assert moved.status == 0, moved.stderr
     assert "both stores hold the same" in moved.stdout
     with servers.running(data, "--config", str(config)) as server:
         assert inspect(server, key) == before
-        used = command(
-            tmp_path, "store", "migrate", "--config", str(config), "--from", cluster.url(database), "--to", "sqlite:new"
-        )
-        assert (used.returncode, "are connected to the database: stop them first" in used.stderr) == (1, True)
-    again = command(tmp_path, *moving, "--to", cluster.url(database))
-    assert (again.returncode, "is not empty" in again.stderr) == (1, True), again.stderr
+        back = ("--from", cluster.url(database), "--to", f"sqlite:{tmp_path / 'new'}")
+        used = command_line.call("store", "migrate", "--config", str(config), *back)
+        assert (used.status, "are connected to the database: stop them first" in used.stderr) == (1, True)
+    again = command_line.call(*moving, "--to", cluster.url(database))
+    assert (again.status, "is not empty" in again.stderr) == (1, True), again.stderr
     assert PASSWORD not in moved.stdout + moved.stderr + held.stderr + used.stderr + again.stderr
 
 

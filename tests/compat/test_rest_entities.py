@@ -4,7 +4,6 @@ import json
 import math
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -12,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pymilvus import DataType, MilvusClient
-from tests.support import server
+from tests.support.server import ROOT_TOKEN, RunningServer
 
+ENGINES: Final = ("embedded",)  # fields of every kind need an engine that has them
 COLLECTION: Final = "everything"
 DIMENSION: Final = 3
 
@@ -23,9 +23,9 @@ class ProtocolClients:
 
     def __init__(self, uri: str) -> None:
         self.http = httpx.Client(
-            base_url=f"{uri}/v2/vectordb/", headers={"Authorization": f"Bearer {server.ROOT_TOKEN}"}, timeout=30
+            base_url=f"{uri}/v2/vectordb/", headers={"Authorization": f"Bearer {ROOT_TOKEN}"}, timeout=30
         )
-        self.sdk = MilvusClient(uri=uri, token=server.ROOT_TOKEN, dedicated=True)
+        self.sdk = MilvusClient(uri=uri, token=ROOT_TOKEN, dedicated=True)
 
     def whole(self, path: str, headers: dict[str, str] | None = None, **body: Any) -> Any:
         """Send a request that must be answered with HTTP 200, and return the answer."""
@@ -74,21 +74,20 @@ FIELDS: Final[list[dict[str, Any]]] = [
 
 
 @pytest.fixture(scope="module")
-def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProtocolClients]:
-    with server.running(Path(tmp_path_factory.mktemp("rest")) / "data") as running:
-        clients = ProtocolClients(running.uri)
-        clients.ask(
-            "collections/create",
-            collectionName=COLLECTION,
-            schema={"fields": FIELDS, "enableDynamicField": True},
-            indexParams=[
-                {"fieldName": "vector", "indexType": "AUTOINDEX", "metricType": "L2"},
-                {"fieldName": "sparse", "indexType": "SPARSE_INVERTED_INDEX", "metricType": "IP"},
-            ],
-        )
-        yield clients
-        clients.sdk.close()
-        clients.http.close()
+def clients(server: RunningServer) -> Iterator[ProtocolClients]:
+    clients = ProtocolClients(server.uri)
+    clients.ask(
+        "collections/create",
+        collectionName=COLLECTION,
+        schema={"fields": FIELDS, "enableDynamicField": True},
+        indexParams=[
+            {"fieldName": "vector", "indexType": "AUTOINDEX", "metricType": "L2"},
+            {"fieldName": "sparse", "indexType": "SPARSE_INVERTED_INDEX", "metricType": "IP"},
+        ],
+    )
+    yield clients
+    clients.sdk.close()
+    clients.http.close()
 
 
 def integers(bits: int) -> st.SearchStrategy[int]:

@@ -18,7 +18,7 @@ _HERE: Final = Path(__file__).parent
 PROGRAMS: Final[Mapping[str, Callable[[], list[str]]]] = {
     "node": lambda: [*toolchains.node(), str(_HERE / "node" / "tls.mjs"), "@zilliz/milvus2-sdk-node"],
     "go": lambda: toolchains.go("tls", (_HERE / "go" / "tls.go").read_text()),
-    "java": lambda: [*toolchains.java(), str(_HERE / "java" / "Tls.java")],
+    "java": lambda: toolchains.java(_HERE / "java" / "Tls.java"),
 }
 
 pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + 120)

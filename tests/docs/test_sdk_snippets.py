@@ -104,7 +104,7 @@ def by_program(reading: Reading, chapters: Mapping[str, list[str]], home: Path) 
             command = [*toolchains.go("snippets", source), address]
         case "java":
             (home / "Snippets.java").write_text(tabs.java_program(chapters), encoding="utf-8")
-            command = [*toolchains.java(), "Snippets.java"]
+            command = toolchains.java(home / "Snippets.java")
         case _:
             command = [*toolchains.node(), "--input-type=commonjs", "--eval", tabs.node_program(chapters)]
             cwd = NODE

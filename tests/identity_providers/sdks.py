@@ -24,7 +24,7 @@ PROGRAMS: Final[Mapping[str, Callable[[], list[str]]]] = {
     "node": lambda: [*toolchains.node(), str(_COMPAT / "node" / "sign_in.mjs"), "@zilliz/milvus2-sdk-node"],
     "node 2.5": lambda: [*toolchains.node(), str(_COMPAT / "node" / "sign_in.mjs"), "milvus2-sdk-node-2.5"],
     "go": lambda: toolchains.go("sign_in", (_COMPAT / "go" / "sign_in.go").read_text()),
-    "java": lambda: [*toolchains.java(), str(_COMPAT / "java" / "SignIn.java")],
+    "java": lambda: toolchains.java(_COMPAT / "java" / "SignIn.java"),
 }
 """The program of each language, made if need be."""
 

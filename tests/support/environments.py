@@ -1,6 +1,7 @@
 """Environments of older clients and frameworks, each made by the Makefile when the first test needs it."""
 
 import fcntl
+import functools
 import sys
 from pathlib import Path
 from typing import Final
@@ -10,11 +11,13 @@ from tests.support import toolchains
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
 
 
+@functools.cache
 def python(name: str, *, repository: Path = _REPOSITORY) -> Path:
     """Return the interpreter of an environment, which is first made or brought up to date with its lock.
 
     Tests in several processes may need the same one at the same time: one of them makes it, the others wait. So the
     timeout of each is to be longer than `toolchains.MAKING_WITHIN`. An environment that is up to date needs no network.
+    It is looked at once in each process.
 
     Args:
         name: of the environment: `frameworks` is `.venv-frameworks`, made from `requirements/frameworks.lock`.

@@ -24,6 +24,10 @@ CACHE: Final = _REPOSITORY / ".cache"
 
 _COMPAT: Final = _REPOSITORY / "tests" / "compat"
 _CONFORMANCE: Final = _REPOSITORY / "tests" / "conformance"
+_JAVA_LOCK: Final = _COMPAT / "java" / "libraries.sha256"
+_FOR_SHORT_PROGRAMS: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Options of a Java that ends soon: most of its time would go into optimising what it does once."""
+
 MAKING_WITHIN: Final = 600
 """How long fetching and building one of them may take, in seconds."""
 
@@ -122,12 +126,31 @@ def _recent_go(compiler: str, module: str, environment: Mapping[str, str]) -> st
     return str(directory / "bin" / "go")
 
 
-def java() -> list[str]:
-    """Return the command that runs a Java file with what `tests/compat/java` needs, to be followed by its name."""
-    installed("javac", package="default-jdk-headless")
-    machine, maven = installed("java", package="default-jdk-headless"), installed("mvn", package="maven")
-    project, product = _COMPAT / "java" / "pom.xml", CACHE / "java" / "libraries"
-    locked = (_COMPAT / "java" / "libraries.sha256").read_text()
+def java(source: Path) -> list[str]:
+    """Return the command that runs a program in Java, which is compiled if it has not been yet.
+
+    Args:
+        source: its one file; the class of that name has its `main`.
+    """
+    machine, compiler = (installed(name, package="default-jdk-headless") for name in ("java", "javac"))
+    libraries, text, product = _java_libraries(), source.read_text(), CACHE / "java" / source.stem
+
+    def make() -> None:
+        shutil.rmtree(product, ignore_errors=True)
+        product.mkdir(parents=True)
+        (product / source.name).write_text(text)
+        options = [f"-J{option}" for option in _FOR_SHORT_PROGRAMS]
+        run([compiler, *options, "-d", str(product), "-cp", f"{libraries}/*", source.name], cwd=product)
+
+    made(product, [text, _JAVA_LOCK.read_text()], make)
+    quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"
+    return [machine, *_FOR_SHORT_PROGRAMS, quiet, "-cp", f"{product}:{libraries}/*", source.stem]
+
+
+def _java_libraries() -> Path:
+    """Return the directory with what `tests/compat/java` needs, fetched if need be."""
+    maven = installed("mvn", package="maven")
+    project, product, locked = _COMPAT / "java" / "pom.xml", CACHE / "java" / "libraries", _JAVA_LOCK.read_text()
 
     def make() -> None:
         shutil.rmtree(product, ignore_errors=True)
@@ -139,7 +162,7 @@ def java() -> list[str]:
         assert fetched == {name: digest for digest, name in map(str.split, locked.splitlines())}
 
     made(product, [project.read_text(), locked], make)
-    return [machine, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{product}/*"]
+    return product
 
 
 def installed(name: str, *, package: str) -> str:

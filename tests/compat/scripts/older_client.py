@@ -1,13 +1,16 @@
-"""What users of pymilvus 2.5 do, run by that version's own Python: older_client.py URI SCENARIO...
+"""What users of pymilvus 2.5 do, run by the Python of that version: older_client.py URI.
 
-Each scenario prints its name once it has passed; the first that fails ends the script with its error.
+It prints one line of JSON: its version, and how each scenario has failed, or an empty text for one that has passed.
 """
 
+import json
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import grpc
+import pymilvus
 from pymilvus import (
     AnnSearchRequest,
     DataType,
@@ -216,8 +219,15 @@ SCENARIOS = (
     older_interface,
 )
 
+
+def failure(scenario: Callable[[str], None], uri: str) -> str:
+    try:
+        scenario(uri)
+    except Exception:  # noqa: BLE001  # whatever a client raises is what is looked at
+        return traceback.format_exc()
+    return ""
+
+
 if __name__ == "__main__":
-    for scenario in SCENARIOS:
-        if scenario.__name__ in sys.argv[2:]:
-            scenario(sys.argv[1])
-            sys.stdout.write(f"{scenario.__name__}\n")
+    failures = {scenario.__name__: failure(scenario, sys.argv[1]) for scenario in SCENARIOS}
+    sys.stdout.write(json.dumps({"version": pymilvus.__version__, "failures": failures}) + "\n")
