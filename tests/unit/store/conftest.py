@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def driver_of_sqlite() -> None:
-    """Nothing stands in for it here."""
+    """The driver itself is what runs here."""
