@@ -5,9 +5,16 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.support import gateway
+from tests.support import gateway, quick_sqlite
 from tests.support.engine import FakeEngine
 from tests.support.gateway import GatewayHarness, opened, quick_directory
+
+
+@pytest.fixture(scope="module", autouse=True)
+def driver_of_sqlite() -> Iterator[None]:
+    """What runs statements in SQLite at half the price; tests that are about the database have the driver itself."""
+    with quick_sqlite.used():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
 """With TESTS_CI=1 a run fails that skips a test, or deselects one that no other run takes. Expected failures may be."""
 
-import os
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import pytest
+
+pytest_plugins: Final = ["pytester"]
 
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
 
@@ -38,6 +39,10 @@ import pytest
 @pytest.mark.slow
 def test_slow(): ...
 
+def test_named(): ...
+
+def test_listed(): ...
+
 def test_fast(): ...
 """
 HEAVY_TESTS = """
@@ -52,58 +57,80 @@ def test_broken_link(): ...
 """
 
 
-def run_pytest(directory: Path, test: str, *arguments: str, ci: bool) -> subprocess.CompletedProcess[str]:
-    shutil.copy(CONFTEST, directory / "conftest.py")
-    (directory / "pytest.ini").write_text("[pytest]\nmarkers =\n  slow\n  heavy\n", "utf-8")
-    (directory / "test_it.py").write_text(test, "utf-8")
-    plugins = {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # loading all of them takes seconds
-    of_ours = {"TESTS_CI": "1" if ci else "0", "PYTHONPATH": str(CONFTEST.parents[1])}
-    environment = os.environ | plugins | of_ours
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "xdist.plugin", *arguments]
-    return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+Run = Callable[..., tuple[int, str]]
+"""Runs pytest over a test module, and returns its status and what it printed."""
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs pytest in this process, and where several are wanted, in processes of its own."""
+
+    def run_pytest(test: str, *arguments: str, ci: bool, processes: int = 0) -> tuple[int, str]:
+        shutil.copy(CONFTEST, pytester.path / "conftest.py")
+        (pytester.path / "pytest.ini").write_text("[pytest]\nmarkers =\n  slow\n  heavy\n", "utf-8")
+        (pytester.path / "test_it.py").write_text(test, "utf-8")
+        monkeypatch.setenv("PYTEST_ADDOPTS", "")
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # loading all of them takes seconds
+        monkeypatch.setenv("TESTS_CI", "1" if ci else "0")
+        monkeypatch.setenv("PYTHONPATH", str(CONFTEST.parents[1]))
+        arguments = ("-p", "no:cacheprovider", *arguments)
+        if processes:
+            finished = pytester.runpytest_subprocess("-p", "xdist.plugin", "--numprocesses", str(processes), *arguments)
+        else:
+            # What these look for at the end they would look for among all objects of this process.
+            unused = ("-p", "no:unraisableexception", "-p", "no:threadexception", "-p", "no:faulthandler")
+            finished = pytester.runpytest_inprocess(*unused, *arguments)
+        return int(finished.ret), finished.stdout.str()
+
+    return run_pytest
 
 
 @pytest.mark.parametrize(
     ("test", "reason"), [(SKIPPED_TEST, "no such machine"), (SKIPPED_MODULE, "could not import 'no_such_library'")]
 )
-def test_a_skip_fails_the_run_and_says_why(tmp_path: Path, test: str, reason: str) -> None:
-    finished = run_pytest(tmp_path, test, ci=True)
-    assert finished.returncode == pytest.ExitCode.TESTS_FAILED
-    assert reason in finished.stdout
-    assert "1 skipped in" in finished.stdout.splitlines()[-1]
+def test_a_skip_fails_the_run_and_says_why(run: Run, test: str, reason: str) -> None:
+    status, printed = run(test, ci=True)
+    assert status == pytest.ExitCode.TESTS_FAILED
+    assert reason in printed
+    assert "1 skipped in" in printed.splitlines()[-1]
 
 
-def test_a_skip_is_allowed_elsewhere(tmp_path: Path) -> None:
-    finished = run_pytest(tmp_path, SKIPPED_TEST, ci=False)
-    assert finished.returncode == pytest.ExitCode.OK
+def test_a_skip_is_allowed_elsewhere(run: Run) -> None:
+    status, _ = run(SKIPPED_TEST, ci=False)
+    assert status == pytest.ExitCode.OK
 
 
-def test_an_expected_failure_is_no_skip(tmp_path: Path) -> None:
-    finished = run_pytest(tmp_path, EXPECTED_FAILURE, ci=True)
-    assert finished.returncode == pytest.ExitCode.OK
+def test_an_expected_failure_is_no_skip(run: Run) -> None:
+    status, _ = run(EXPECTED_FAILURE, ci=True)
+    assert status == pytest.ExitCode.OK
 
 
-@pytest.mark.parametrize("selection", [("-m", "not slow"), ("-k", "fast"), ("--deselect", "test_it.py::test_slow")])
-@pytest.mark.parametrize("processes", ["0", "2"])
-def test_a_deselected_test_fails_the_run_in_whatever_process_it_was_collected(
-    tmp_path: Path, selection: tuple[str, str], processes: str
-) -> None:
-    finished = run_pytest(tmp_path, PASSING_TESTS, "--numprocesses", processes, *selection, ci=True)
-    assert finished.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "test_it.py::test_slow: deselected" in finished.stdout
+@pytest.mark.parametrize("processes", [0, 1])
+def test_a_deselected_test_fails_the_run_in_whatever_process_it_was_collected(run: Run, processes: int) -> None:
+    left_out = {
+        "slow": ("-m", "not slow"),
+        "named": ("-k", "not named"),
+        "listed": ("--deselect", "test_it.py::test_listed"),
+    }
+    selection = [part for each in left_out.values() for part in each]
+    status, printed = run(PASSING_TESTS, *selection, ci=True, processes=processes)
+    assert status == pytest.ExitCode.TESTS_FAILED
+    assert "1 passed" in printed
+    for name in left_out:
+        assert f"test_it.py::test_{name}: deselected" in printed
 
 
-def test_a_slow_test_may_be_deselected_elsewhere(tmp_path: Path) -> None:
-    finished = run_pytest(tmp_path, PASSING_TESTS, "-m", "not slow", ci=False)
-    assert finished.returncode == pytest.ExitCode.OK
-    assert "1 passed, 1 deselected" in finished.stdout
+def test_a_slow_test_may_be_deselected_elsewhere(run: Run) -> None:
+    status, printed = run(PASSING_TESTS, "-m", "not slow", ci=False)
+    assert status == pytest.ExitCode.OK
+    assert "3 passed, 1 deselected" in printed
 
 
 @pytest.mark.parametrize(("selection", "passed"), [("heavy", 1), ("not heavy", 2)])
-def test_a_test_that_the_other_run_takes_may_be_deselected(tmp_path: Path, selection: str, passed: int) -> None:
-    finished = run_pytest(tmp_path, HEAVY_TESTS, "-m", selection, ci=True)
-    assert finished.returncode == pytest.ExitCode.OK
-    assert f"{passed} passed, {3 - passed} deselected" in finished.stdout
+def test_a_test_that_the_other_run_takes_may_be_deselected(run: Run, selection: str, passed: int) -> None:
+    status, printed = run(HEAVY_TESTS, "-m", selection, ci=True)
+    assert status == pytest.ExitCode.OK
+    assert f"{passed} passed, {3 - passed} deselected" in printed
 
 
 @pytest.mark.parametrize(
@@ -114,7 +141,7 @@ def test_a_test_that_the_other_run_takes_may_be_deselected(tmp_path: Path, selec
         (("-m", "not heavy and not slow"), "test_heavy"),
     ],
 )
-def test_a_test_that_neither_run_takes_fails_the_run(tmp_path: Path, selection: tuple[str, ...], missing: str) -> None:
-    finished = run_pytest(tmp_path, HEAVY_TESTS, *selection, ci=True)
-    assert finished.returncode != pytest.ExitCode.OK
-    assert f"test_it.py::{missing}: deselected" in finished.stdout
+def test_a_test_that_neither_run_takes_fails_the_run(run: Run, selection: tuple[str, ...], missing: str) -> None:
+    status, printed = run(HEAVY_TESTS, *selection, ci=True)
+    assert status != pytest.ExitCode.OK
+    assert f"test_it.py::{missing}: deselected" in printed

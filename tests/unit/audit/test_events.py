@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiteward.audit.events import (
@@ -48,6 +48,7 @@ def test_resources_are_bounded_in_number_and_length() -> None:
 
 
 @pytest.mark.slow
+@settings(max_examples=settings().max_examples // 4)
 @given(st.dictionaries(st.text(max_size=5), _details, max_size=5))
 def test_shortened_details_weigh_no_more_and_are_bounded_at_every_depth(details: dict[str, Any]) -> None:
     def bounded(value: Any) -> bool:
@@ -60,6 +61,7 @@ def test_shortened_details_weigh_no_more_and_are_bounded_at_every_depth(details:
     assert bounded(shortened_details(details))
 
 
+@settings(max_examples=settings().max_examples // 4)
 @given(st.dictionaries(st.text(max_size=5), _details, max_size=5))
 def test_shortened_event_comes_with_its_weight(details: dict[str, Any]) -> None:
     cut, size = shortened(event(principal="x" * 300, resources=("docs", "ж" * 300), roles=("reader",), details=details))

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.audit_lines import whole_details
 
@@ -77,6 +77,7 @@ def test_short_event_is_one_line() -> None:
 
 
 @pytest.mark.slow
+@settings(max_examples=settings().max_examples // 4)
 @given(
     st.dictionaries(
         st.text(min_size=1, max_size=5),

@@ -24,8 +24,9 @@ from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVI
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY
 
-CASES: Final = int(os.environ.get("TESTS_EXPLAIN_CASES", "100000"))
-_POLICIES: Final = 400
+CASES: Final = int(os.environ.get("TESTS_EXPLAIN_CASES", "25000"))
+"""Questions in the short form, which compares of each what a longer one does."""
+_POLICIES: Final = max(1, CASES // 250)
 _ROLES: Final = ("reader", "writer", "keeper", ADMIN_ROLE, PUBLIC_ROLE)
 _DATABASES: Final = ("default", "other", ANY)
 _OBJECTS: Final = ("docs", "papers", ANY, "alice", "bob")

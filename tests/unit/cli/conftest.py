@@ -1,5 +1,6 @@
 """Commands of these tests see no login and no server of the machine that runs them."""
 
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,10 +8,28 @@ from types import SimpleNamespace
 import pytest
 from tests.support.server_in_thread import running
 
+from kiteward.cli import main as entry_point
 from kiteward.cli.main import main
 
 Run = Callable[..., tuple[int, str, str]]
 """Runs a command, and returns its status and what it printed on standard output and as errors."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def parsers_made_once() -> Iterator[None]:
+    """Make the parser of a command once: making it takes longer than most commands, and these tests run hundreds."""
+    made: dict[frozenset[str], ArgumentParser] = {}
+    make = entry_point._parser
+
+    def parser(called: set[str]) -> ArgumentParser:
+        key = frozenset(called)
+        if key not in made:
+            made[key] = make(called)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entry_point, "_parser", parser)
+        yield
 
 
 @pytest.fixture(autouse=True)

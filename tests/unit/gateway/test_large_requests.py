@@ -48,11 +48,8 @@ async def peopled(harness: GatewayHarness, engine: FakeEngine) -> GatewayHarness
 # Who may send one
 
 
-@pytest.mark.parametrize(
-    "name", sorted(name for name, row in OPERATIONS.items() if row.executor is not Executor.NOBODY)
-)
 async def test_nothing_large_is_read_of_a_user_without_roles(
-    peopled: GatewayHarness, engine: FakeEngine, name: str, monkeypatch: pytest.MonkeyPatch
+    peopled: GatewayHarness, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(*_: object) -> None:
         raise AssertionError("the message was read")
@@ -60,9 +57,12 @@ async def test_nothing_large_is_read_of_a_user_without_roles(
     monkeypatch.setattr("kiteward.gateway.authorize.resolve_request", read)
     monkeypatch.setattr("kiteward.milvus.request_reader.RequestReader.read", read)
     monkeypatch.setattr("kiteward.milvus.messages.decode", read)
-    with pytest.raises(AccessDenied, match=f"more than {LARGE} bytes"):
-        await peopled.call(name, by="bob", payload=padded(name))
-    assert engine.calls == []
+    names = sorted(name for name, row in OPERATIONS.items() if row.executor is not Executor.NOBODY)
+    assert len(names) > 100
+    for name in names:
+        with pytest.raises(AccessDenied, match=f"more than {LARGE} bytes"):
+            await peopled.call(name, by="bob", payload=padded(name))
+        assert engine.calls == [], name
 
 
 async def test_a_large_message_is_taken_of_whoever_holds_its_privilege_somewhere(peopled: GatewayHarness) -> None:

@@ -16,9 +16,9 @@ _DENIED_TO_NOBODY = ("Connect", "DescribeCollection", "HasCollection", "ListData
 """They answer less instead: that something does not exist, or a shorter list."""
 
 
-def _operations() -> int:
+def _operations(usual: int) -> int:
     thorough = os.environ.get("TESTS_HYPOTHESIS_PROFILE") == "long"
-    return int(os.environ.get("TESTS_MODEL_OPERATIONS", "20000" if thorough else "4000"))
+    return int(os.environ.get("TESTS_MODEL_OPERATIONS", "20000" if thorough else usual))
 
 
 def _seed() -> int:
@@ -35,10 +35,14 @@ def hasty_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-async def test_gateway_decides_lists_and_changes_as_the_reference_says(hasty_store: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("operations", [1_000, pytest.param(_ENOUGH_FOR_VARIETY, marks=pytest.mark.heavy)])
+async def test_gateway_decides_lists_and_changes_as_the_reference_says(
+    hasty_store: None, tmp_path: Path, operations: int
+) -> None:
+    """The short form proves the same of each operation that it draws; that it draws every one, only the heavy one."""
     runner, tally = Runner(tmp_path), Tally()
     seeds = random.Random(_seed())
-    while (left := _operations() - tally.operations) > 0:
+    while (left := _operations(operations) - tally.operations) > 0:
         seed = seeds.randrange(2**32)
         mismatch = await runner.episode(seed, min(left, _EPISODE), tally)
         if mismatch is not None:

@@ -17,7 +17,6 @@ from kiteward.gateway.upstream_catalog import UpstreamCatalog
 
 AGE: Final = 10.0
 _SEED: Final = int(os.environ.get("TESTS_MODEL_SEED", "20260821"))
-_ROUNDS: Final = 1_000
 
 
 class Workload:
@@ -89,9 +88,11 @@ class Workload:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("rounds", [240, pytest.param(1_000, marks=pytest.mark.heavy)])
 async def test_no_decision_is_made_by_what_a_name_named_longer_ago_than_the_age(
-    store_path: Path, monkeypatch: pytest.MonkeyPatch
+    store_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
+    """The short form meets each outcome too; the heavy one meets it in more circumstances."""
     monkeypatch.setattr(upstream_catalog, "_RETRY", 0.0)
     engine = SlowEngine(_SEED)
     catalog = UpstreamCatalog(engine, maximum_age=AGE, clock=lambda: engine.timeline.now)
@@ -100,8 +101,10 @@ async def test_no_decision_is_made_by_what_a_name_named_longer_ago_than_the_age(
         await harness.user("reader", "reading")
         workload = Workload(harness, catalog, engine, _SEED)
         await workload.prepare()
-        for number in range(_ROUNDS):
+        for number in range(rounds):
             await workload.round(number)
     outcomes = workload.outcomes
-    assert min(outcomes["allowed"], outcomes["denied"], outcomes["behind an alias"], outcomes["no database"]) > 50
+    assert (
+        min(outcomes["allowed"], outcomes["denied"], outcomes["behind an alias"], outcomes["no database"]) > rounds / 20
+    )
     assert outcomes["unavailable"] < outcomes.total() / 20, outcomes

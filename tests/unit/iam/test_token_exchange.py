@@ -1,13 +1,16 @@
 """Token exchange: which key a service gets for a user's credential, and what ends it at once."""
 
+import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.gateway import GatewayHarness, opened, quick_directory
+from tests.support.gateway import GatewayHarness, opened
 from tests.unit.iam.json_api.conftest import Own, key
 
 from kiteward.audit.events import Event, Outcome
@@ -29,6 +32,7 @@ class Exchange:
         self.own = own
         self.harness = own.harness
         self.service, self.subject = service, subject
+        self.harness.configure(exchange_rules=ExchangeRules(ROLES, longest=600, per_service=20))
 
     async def __call__(self, *, by: str | None = None, subject: str | None = None, **wanted: Any) -> Any:
         return await self.own(
@@ -52,7 +56,6 @@ class Exchange:
 
 async def prepare(harness: GatewayHarness) -> Exchange:
     own = Own(harness)
-    harness.configure(exchange_rules=ExchangeRules(ROLES, longest=600, per_service=20))
     await harness.role("exchangers", ("ExchangeToken", "*", "*"))
     for role in ("viewer", "writer", "auditor"):
         await harness.role(role, ("Search", "default", role))
@@ -64,11 +67,31 @@ async def prepare(harness: GatewayHarness) -> Exchange:
     return Exchange(own, service["key"], subject["key"])
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A store with what these tests begin with, closed: each works on a copy."""
+
+    path: Path
+    service: str
+    subject: str
+
+
+@pytest.fixture(scope="module")
+def prepared(bootstrapped_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    path = Path(shutil.copy(bootstrapped_store, tmp_path_factory.mktemp("exchange") / "store.db"))
+
+    async def made() -> Exchange:
+        async with opened(path) as harness:
+            return await prepare(harness)
+
+    exchange = asyncio.run(made())
+    return Prepared(path, exchange.service, exchange.subject)
+
+
 @pytest.fixture
-async def exchange() -> AsyncIterator[Exchange]:
-    with quick_directory() as directory:
-        async with opened(directory / "store.db") as harness:
-            yield await prepare(harness)
+async def exchange(prepared: Prepared, quick_path: Path) -> AsyncIterator[Exchange]:
+    async with opened(Path(shutil.copy(prepared.path, quick_path / "store.db"))) as harness:
+        yield Exchange(Own(harness), prepared.service, prepared.subject)
 
 
 async def test_the_key_is_the_users_narrowed_to_what_the_service_may_hand_out(exchange: Exchange) -> None:

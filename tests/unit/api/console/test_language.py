@@ -5,9 +5,10 @@ parameter. So sentences name parameters only, parameters are data, and what the 
 """
 
 import ast
+import functools
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -84,13 +85,27 @@ def placeholders_of(language: Language, code: ErrorCode) -> set[str]:
     return placeholders(language.texts[f"reason.{code}"])
 
 
-def calls_in_sources() -> Iterator[tuple[str, int, ast.Call, str]]:
-    """Yield the calls of names in the sources: file, line, call, name."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(syntax_tree(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
-                name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
-                yield path.relative_to(SOURCE).as_posix(), node.lineno, node, name
+@functools.cache
+def calls_in_sources() -> Sequence[tuple[str, int, ast.Call, str]]:
+    """Return the calls of names in the sources: file, line, call, name."""
+    return [
+        (path.relative_to(SOURCE).as_posix(), node.lineno, node, _name(node.func))
+        for path in sorted(SOURCE.rglob("*.py"))
+        for node in ast.walk(syntax_tree(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute)
+    ]
+
+
+def _name(called: ast.expr) -> str:
+    assert isinstance(called, ast.Name | ast.Attribute)
+    return called.id if isinstance(called, ast.Name) else called.attr
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sources_are_read_once() -> Iterator[None]:
+    """Forget afterwards what was read of them, which is a lot."""
+    yield
+    calls_in_sources.cache_clear()
 
 
 def parameters_of(call: ast.Call) -> dict[str, ast.expr]:

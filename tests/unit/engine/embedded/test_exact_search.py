@@ -1,5 +1,6 @@
 """Searches that may miss no row, compared with all rows, over the servicer and a real Milvus Lite."""
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -128,7 +129,10 @@ def assert_same(answers: Sequence[Hits], expected: Sequence[Hits]) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("index", INDEXES)
-def test_search_with_a_filter_finds_the_nearest_rows_that_pass(open_at: OpenDatabase, index: str, metric: str) -> None:
+def test_search_with_a_filter_and_range_find_the_nearest_rows_that_pass(
+    open_at: OpenDatabase, index: str, metric: str
+) -> None:
+    """However many rows are inside the inner bound of the range."""
     database = open_at("none")
     stored(database, index, metric)
     for share in SHARES:
@@ -137,6 +141,11 @@ def test_search_with_a_filter_finds_the_nearest_rows_that_pass(open_at: OpenData
         assert_same(found(database, metric, condition=f"n < {most}"), [each[:LIMIT] for each in right])
         page = found(database, metric, condition=f"n < {most}", offset=7, params={"ef": 1, "nprobe": 1})
         assert_same(page, [each[7 : 7 + LIMIT] for each in right])
+    for condition, most in (("", ROWS), ("n < 1000", 1000)):
+        ranked = exact(metric, QUESTIONS[0], lambda row: RANKS[row] < most)  # noqa: B023
+        inner, outer = ((ranked[place][1] + ranked[place + 1][1]) / 2 for place in (400, 405))
+        for given in ({"params": {"radius": outer, "range_filter": inner}}, {"radius": outer, "range_filter": inner}):
+            assert_same(found(database, metric, QUESTIONS[:1], condition, **given), [ranked[401:406]])
 
 
 @pytest.mark.parametrize("index", INDEXES)
@@ -149,20 +158,6 @@ def test_deleted_and_replaced_rows_are_not_compared(open_at: OpenDatabase, index
     collection.insert([{"id": nearest[3], "n": ROWS, "g": 0, "vector": [0.0] * DIMENSION}])
     answers = found(database, "L2", QUESTIONS[:1], f"n < {ROWS // 2}")
     assert [key for key, _ in answers[0]] == nearest[4 : 4 + LIMIT]
-
-
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("index", INDEXES)
-def test_range_finds_the_rows_outside_its_inner_bound_however_many_are_inside(
-    open_at: OpenDatabase, index: str, metric: str
-) -> None:
-    database = open_at("none")
-    stored(database, index, metric)
-    for condition, most in (("", ROWS), ("n < 1000", 1000)):
-        ranked = exact(metric, QUESTIONS[0], lambda row: RANKS[row] < most)  # noqa: B023
-        inner, outer = ((ranked[place][1] + ranked[place + 1][1]) / 2 for place in (400, 405))
-        for given in ({"params": {"radius": outer, "range_filter": inner}}, {"radius": outer, "range_filter": inner}):
-            assert_same(found(database, metric, QUESTIONS[:1], condition, **given), [ranked[401:406]])
 
 
 @pytest.mark.parametrize("index", ["HNSW", "FLAT"])
@@ -277,19 +272,16 @@ def test_search_without_a_filter_asks_the_index(open_at: OpenDatabase, monkeypat
     assert len(given) == 2
 
 
-@pytest.mark.parametrize("condition", ["", "n < 5"])
 @pytest.mark.parametrize("index", INDEXES)
-@pytest.mark.parametrize("dimension", [1, DIMENSION + 1])
-def test_vector_of_another_dimension_is_refused_by_name(
-    open_at: OpenDatabase, index: str, dimension: int, condition: str
-) -> None:
+def test_vector_of_another_dimension_is_refused_by_name(open_at: OpenDatabase, index: str) -> None:
     database = open_at("none")
     stored(database, index, "L2", VECTORS[:50])
-    vector = np.zeros((1, dimension), dtype=np.float32)
-    response = EngineServicer(database).Search(asked("L2", vector, {}, condition), HERE)
-    expected = f"vector dimension mismatch: field vector has {DIMENSION}, the vector searched for has {dimension}"
-    assert response.status.code != 0
-    assert expected in response.status.reason
+    for dimension, condition in itertools.product([1, DIMENSION + 1], ["", "n < 5"]):
+        vector = np.zeros((1, dimension), dtype=np.float32)
+        response = EngineServicer(database).Search(asked("L2", vector, {}, condition), HERE)
+        expected = f"vector dimension mismatch: field vector has {DIMENSION}, the vector searched for has {dimension}"
+        assert response.status.code != 0
+        assert expected in response.status.reason
 
 
 def test_callers_cannot_ask_for_exactness_by_its_name(open_at: OpenDatabase) -> None:

@@ -248,7 +248,7 @@ async def put(transaction: Transaction, policy: Any) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 10)
 @given(policy=policies())
 def test_any_policy_comes_back_exactly_as_it_was(bootstrapped_store: Path, policy: Any) -> None:
     async def round_trip(directory: Path) -> None:

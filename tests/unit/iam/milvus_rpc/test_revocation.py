@@ -131,7 +131,7 @@ def store_with_a_reader(bootstrapped_store: Path, tmp_path_factory: pytest.TempP
 
 
 @pytest.mark.slow
-@settings(max_examples=settings().max_examples // 2)
+@settings(max_examples=settings().max_examples // 6)
 @given(steps=st.lists(_STEPS, min_size=4, max_size=14))
 def test_what_is_revoked_is_gone_whatever_became_of_aliases_before_between_and_after(
     store_with_a_reader: Path, steps: Sequence[tuple[str, str] | tuple[str, str, str | Operate]]

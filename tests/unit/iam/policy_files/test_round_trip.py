@@ -116,7 +116,7 @@ async def holds(first: Any, second: Any) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=settings().max_examples // 25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(first=POLICIES, second=POLICIES)
 def test_an_export_makes_the_same_of_an_empty_store_and_of_any_other(first: Any, second: Any) -> None:
     asyncio.run(holds(first, second))

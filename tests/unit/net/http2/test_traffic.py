@@ -340,4 +340,4 @@ class Traffic(RuleBasedStateMachine):
 
 
 TestTraffic = pytest.mark.slow(Traffic.TestCase)
-TestTraffic.settings = settings(stateful_step_count=40)
+TestTraffic.settings = settings(stateful_step_count=40, max_examples=settings().max_examples // 4)
