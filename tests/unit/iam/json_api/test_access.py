@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from tests.support.engine import FakeEngine
@@ -31,6 +31,19 @@ async def team(store_path: Path) -> AsyncIterator[Own]:
         await harness.user("bob", "seeker")
         await harness.user("carol")
         yield Own(harness)
+        for trail in TRAILS:
+            await trail.close()
+        TRAILS.clear()
+
+
+TRAILS: Final[list[AuditWriter]] = []
+"""The trails that a test has opened."""
+
+
+def writing(directory: Path) -> Recorder:
+    """Return what records in files, which are closed behind the test."""
+    TRAILS.append(AuditWriter.open(directory))
+    return Recorder(TRAILS[-1])
 
 
 def ways(answer: Any) -> list[tuple[str, str, str]]:
@@ -231,7 +244,7 @@ async def test_grants_and_keys_nobody_has_used_are_reported_by_the_trail(team: O
     await harness.call("Search", by="alice", collection_name="docs")
     await harness.call("Query", by="bob", collection_name="docs")
     await trail.close()
-    harness.recorder = Recorder(AuditWriter.open(tmp_path / "other"))
+    harness.recorder = writing(tmp_path / "other")
     harness.configure()
     answer = await team("ListUnusedAccess", since=since)
     assert [(grant["role"], grant["privilege"]) for grant in answer["grants"]] == [("reader", "Insert")]
@@ -245,7 +258,7 @@ async def test_grants_and_keys_nobody_has_used_are_reported_by_the_trail(team: O
 async def lines_of(team: Own, tmp_path: Path, work: Any) -> None:
     """Record what `work` does, and everything that comes after it, in a trail of its own."""
     harness: GatewayHarness = team.harness
-    harness.recorder = Recorder(AuditWriter.open(tmp_path / "audit"))
+    harness.recorder = writing(tmp_path / "audit")
     harness.configure(trail=AuditReader(tmp_path / "audit"))
     await work()
     await harness.user("dora")  # a change waits until everything before it is written
