@@ -97,7 +97,7 @@ def running() -> Iterator[Pair]:
         postgresql.directory() as made,
     ):
         (made / "log").touch()
-        second = Cluster(made, postgresql.free_port(), first.programs)
+        second = Cluster(made, postgresql.free_port(), first.programs, first._names)  # no name twice
         pair = Pair(first, second)
         first.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
         pair._copy(second)
