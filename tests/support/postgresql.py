@@ -219,8 +219,14 @@ class Cluster:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="utf-8")
         return [int(each) for each in children.split()]
 
-    def run(self, program: str, *arguments: str) -> str:
-        """Run one of PostgreSQL's programs as the user of the server, and return what it prints."""
+    def run(self, program: str, *arguments: str, **user: Any) -> str:
+        """Run one of PostgreSQL's programs, and return what it prints.
+
+        Args:
+            program: its name.
+            arguments: of its command line.
+            user: as `as_user` returns it, for a program that touches files of the server; starting one takes longer.
+        """
         done: subprocess.CompletedProcess[str] = subprocess.run(
             [self.programs / program, *arguments],
             stdin=subprocess.DEVNULL,
@@ -228,7 +234,7 @@ class Cluster:
             text=True,
             timeout=START_WITHIN,
             check=False,
-            **as_user(),
+            **user,
         )
         assert done.returncode == 0, f"{program} failed:\n{done.stdout}\n{done.stderr}\n{self.log()}"
         return done.stdout
@@ -284,7 +290,7 @@ def running(prepare: Callable[[Path], None] | None = None, **settings: str) -> I
         cluster = Cluster(made, free_port(), found)
         options = ("-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
         (made / "log").touch()
-        cluster.run("initdb", "-D", str(made / "data"), *options)
+        cluster.run("initdb", "-D", str(made / "data"), *options, **as_user())
         (made / "data" / "pg_hba.conf").write_text(
             f"local all {SUPERUSER} trust\nlocal all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
         )
