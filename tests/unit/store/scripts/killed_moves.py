@@ -41,7 +41,7 @@ def move_until(last: int, source: str, target: PostgresqlSettings) -> None:
 
     event.listen(Engine, "before_cursor_execute", count)
     event.listen(Engine, "commit", count)
-    move._CHUNK = _CHUNK
+    move.__dict__["_CHUNK"] = _CHUNK
     asyncio.run(move.move(backend_of(source), backend_of(target), lambda *_: None))
     print("moved", seen, flush=True)
 
