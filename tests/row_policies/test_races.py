@@ -50,6 +50,7 @@ async def test_row_that_was_given_away_on_one_server_is_not_written_by_its_forme
     assert done >= _WRITES_BESIDE
 
 
+@pytest.mark.heavy
 async def test_writes_that_do_not_wait_for_those_of_another_server_are_noticed(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +62,7 @@ async def test_writes_that_do_not_wait_for_those_of_another_server_are_noticed(
     assert "are" in wrong
 
 
+@pytest.mark.heavy
 async def test_policy_that_stays_in_force_too_long_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     held: dict[tuple[str, str], Any] = {}
     protected = PolicySnapshot.protected
@@ -73,6 +75,7 @@ async def test_policy_that_stays_in_force_too_long_is_noticed(monkeypatch: pytes
     assert "acknowledged before" in wrong or "no one change" in wrong
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("method", ["insert", "upsert"])
 async def test_write_by_an_outdated_caller_is_noticed(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     check = getattr(WriteCheck, method)
