@@ -286,8 +286,14 @@ class Moves:
     @classmethod
     @contextlib.asynccontextmanager
     async def of(cls, source: Path, cluster: Cluster) -> AsyncIterator[Self]:
-        pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
-        process = await asyncio.create_subprocess_exec(sys.executable, SCRIPT, source, PASSWORD, **pipes)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            SCRIPT,
+            source,
+            PASSWORD,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
         assert process.stdin is not None
         try:
             yield cls(process, cluster)
