@@ -182,7 +182,7 @@ class ForkedServers:
         self._pid = 0
 
     async def close(self) -> None:
-        """Leave nothing running, also after a failure between a fork and the line that tells of it."""
+        """Leave nothing running, also after a failure between a fork and the line that reports it."""
         os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.communicate()
 
