@@ -45,7 +45,7 @@ uv_locked = $(uv) --quiet --require-hashes --python
 environments := $(venv) $(clients) $(milvus) $(envoy) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
-.PHONY: help serve unit test test-heavy check-deploy fuzz row-policies replicas replica-faults backup-faults token-rotation audit check format settings-table request-fields pictures stubs bench bench-quick bench-bounds bench-pass-through bench-workers lock clean remake
+.PHONY: help serve unit test test-heavy check-deploy fuzz row-policies replicas replica-faults backup-faults crashes token-rotation audit check format settings-table request-fields pictures stubs bench bench-quick bench-bounds bench-pass-through bench-workers lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -100,6 +100,11 @@ BACKUPS ?= 200
 
 backup-faults: $(venv)/.dev-ready ## make 200 backups of a server under writes, and kill both at random; BACKUPS says how many
 	$(bin)/python -m tests.faults.backups --number $(BACKUPS) $(ARGS)
+
+CRASHES ?= 400
+
+crashes: $(venv)/.dev-ready ## kill a server 400 times while policies and collections change; CRASHES says how many
+	TESTS_CRASH_ROUNDS=$(CRASHES) $(bin)/python -m pytest --numprocesses 0 $(wildcard tests/faults/test_crash_*.py) $(ARGS)
 
 # ARGS='--rotations N --pause SECONDS' makes it longer, '--seed N' repeats which request carries which token.
 token-rotation: $(venv)/.dev-ready ## change the keys of a Keycloak under 1,000 requests a second; about five minutes

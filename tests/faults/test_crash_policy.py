@@ -1,7 +1,11 @@
-"""kill -9 at any moment: every acknowledged change of the policy is there, no unacknowledged one is half there."""
+"""kill -9 at any moment: every acknowledged change of the policy is there, no unacknowledged one is half there.
+
+`make crashes` kills more often; `TESTS_CRASH_SEED` repeats which changes are made, though not when a server is killed.
+"""
 
 import asyncio
 import base64
+import itertools
 import os
 import random
 import signal
@@ -24,9 +28,12 @@ from kiteward.audit.reader import AuditQuery, AuditReader
 from kiteward.audit.verify import verify
 from kiteward.milvus import messages
 
-ROUNDS: Final = max(100, int(os.environ.get("TESTS_CRASH_ROUNDS", "0")))
-FULL_ROUNDS: Final = 5
+ROUNDS: Final = max(25, int(os.environ.get("TESTS_CRASH_ROUNDS", "0")))
+FULL_ROUNDS: Final = max(5, ROUNDS // 20)
 CLIENTS: Final = "abc"
+PATIENCE: Final = 120
+"""Seconds within which a server is there; a machine may have other things to do."""
+
 SCRIPT: Final = Path(__file__).parent / "scripts/forking_server.py"
 ROOT: Final = Path(__file__).parents[2]
 
@@ -175,11 +182,8 @@ class ForkedServers:
         self._pid = 0
 
     async def close(self) -> None:
-        """Leave nothing running."""
-        if self._pid:
-            os.kill(self._pid, signal.SIGKILL)
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        """Leave nothing running, also after a failure between a fork and the line that reports it."""
+        os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.communicate()
 
     async def _line(self, word: str) -> str:
@@ -189,7 +193,7 @@ class ForkedServers:
 
     async def _next(self) -> str:
         assert self._process.stdout is not None
-        return (await asyncio.wait_for(self._process.stdout.readline(), timeout=30)).decode().strip()
+        return (await asyncio.wait_for(self._process.stdout.readline(), timeout=PATIENCE)).decode().strip()
 
 
 @asynccontextmanager
@@ -206,6 +210,7 @@ async def forked_servers(directory: Path) -> AsyncIterator[ForkedServers]:
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
             env=environment,
+            start_new_session=True,
         )
     servers = ForkedServers(process, log)
     try:
@@ -274,7 +279,7 @@ async def test_kill_at_any_moment_loses_no_acknowledged_change_and_leaves_none_h
     seed = _a_seed()
     killing, clients = Killing(seed), [Client(letter, seed) for letter in CLIENTS]
     async with forked_servers(tmp_path) as servers:
-        for number in range(ROUNDS + 1):
+        for number in itertools.count():
             await servers.start()
             if killing.chance(0.1):
                 # A start is no safer moment than another: recovery itself may be cut short.
@@ -284,11 +289,15 @@ async def test_kill_at_any_moment_loses_no_acknowledged_change_and_leaves_none_h
             caller = Caller(await servers.ready())
             for client in clients:
                 await client.compare(caller)
-            if number < ROUNDS:
+            outcomes = sum((client.outcomes for client in clients), Counter())
+            done = sum(count for outcome, count in outcomes.items() if outcome.endswith(" done"))
+            # Few kills fall between a commit and its answer.
+            ends = number >= ROUNDS and (done > ROUNDS // 20 or number >= 4 * ROUNDS)
+            if not ends:
                 await stream_until(killing, clients, caller, servers.kill)
             await caller.close()
-    outcomes = sum((client.outcomes for client in clients), Counter())
-    done = sum(count for outcome, count in outcomes.items() if outcome.endswith(" done"))
+            if ends:
+                break
     undone = sum(count for outcome, count in outcomes.items() if outcome.endswith(" undone"))
     print(sorted(outcomes.items()))
     # Kills fell before, between and after commits, else the rounds have shown nothing.
@@ -298,6 +307,8 @@ async def test_kill_at_any_moment_loses_no_acknowledged_change_and_leaves_none_h
     check_trail(tmp_path / "data" / "audit", acknowledged=outcomes["acknowledged"], done=done)
 
 
+@pytest.mark.heavy
+@pytest.mark.timeout(300 + 60 * FULL_ROUNDS)
 async def test_whole_server_killed_at_any_moment_keeps_grants_and_collections_together(tmp_path: Path) -> None:
     seed = _a_seed()
     killing, clients = Killing(seed), [Client(letter, seed, ddl=True) for letter in CLIENTS[:2]]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import pytest_asyncio
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
@@ -34,9 +35,9 @@ DEEPEST: Final = 5
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sockets of a process are read from /proc")
 
 
-@pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[EmbeddedEngine]:
-    running = await samples.start(tmp_path / "data")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedEngine]:
+    running = await samples.start(tmp_path_factory.mktemp("engine") / "data")
     await samples.create_collection(running, "docs", indexed=True)
     await samples.insert(running, "docs", range(3))
     yield running
@@ -160,6 +161,7 @@ async def send(engine: EmbeddedEngine, name: str, payload: bytes) -> None:
         await engine.call(name, payload, metadata={}, timeout=30)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_no_read_of_the_protocol_makes_the_engine_connect(engine: EmbeddedEngine) -> None:
     assert engine.pid is not None
     before = engine.generation
@@ -175,6 +177,7 @@ async def test_no_read_of_the_protocol_makes_the_engine_connect(engine: Embedded
     assert engine.generation == before, "the child was restarted, so that it was not watched to the end"
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_collections_with_embeddings_cannot_be_made_in_the_engine_to_call_out(engine: EmbeddedEngine) -> None:
     assert engine.pid is not None
     watch = Watch(engine.pid)

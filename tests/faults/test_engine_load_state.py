@@ -1,11 +1,11 @@
 """Which collections are loaded, over every way an engine can stop and every RPC that changes it."""
 
-import os
-import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from tests.unit.engine import samples
 
 from kiteward.engine.embedded.supervisor import EmbeddedEngine
@@ -14,12 +14,24 @@ LOADED, NOT_LOADED = 3, 1
 
 Restart = Callable[[EmbeddedEngine, Path], Awaitable[EmbeddedEngine]]
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """An engine that was started again.
+
+    Attributes:
+        engine: the engine.
+        expected: database -> which state its collections have to be in.
+    """
+
+    engine: EmbeddedEngine
+    expected: Mapping[str, Mapping[str, int]]
+
 
 async def after_a_kill(engine: EmbeddedEngine, directory: Path) -> EmbeddedEngine:
-    before, pid = engine.generation, engine.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    await samples.until(lambda: engine.generation > before)
+    await samples.kill(engine)
     return engine
 
 
@@ -93,23 +105,6 @@ HISTORIES = [
 ]
 
 
-@pytest.mark.parametrize("restart", [after_a_kill, after_a_restart])
-async def test_load_state_is_the_same(restart: Restart, tmp_path: Path) -> None:
-    engine = await samples.start(tmp_path)
-    expected = []
-    for number, history in enumerate(HISTORIES):
-        database = f"database_{number}"
-        await samples.succeed(engine, "CreateDatabase", db_name=database)
-        expected.append((database, history.__name__, await history(InDatabase(engine, database))))
-    engine = await restart(engine, tmp_path)
-    found = [
-        (database, history, {name: await load_state(InDatabase(engine, database), name) for name in states})
-        for database, history, states in expected
-    ]
-    await engine.close()
-    assert found == expected
-
-
 class InDatabase(EmbeddedEngine):
     """An engine all of whose calls mean one database."""
 
@@ -121,40 +116,64 @@ class InDatabase(EmbeddedEngine):
         return await self._engine.call(method, payload, metadata={**metadata, **self._metadata}, timeout=timeout)
 
 
-@pytest.mark.parametrize("restart", [after_a_kill, after_a_restart])
-async def test_loaded_collection_answers_the_first_search(restart: Restart, tmp_path: Path) -> None:
-    engine = await samples.start(tmp_path)
-    await samples.create_collection(engine, "docs", indexed=True)
-    await samples.insert(engine, "docs", range(10))
-    await samples.flush(engine, "docs")
-    engine = await restart(engine, tmp_path)
-    assert await samples.nearest(engine, "docs", 4) == [4]
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[after_a_kill, after_a_restart])
+async def restarted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Restarted]:
+    """An engine that was started again after all histories, each in a database of its own."""
+    restart, directory = request.param, tmp_path_factory.mktemp("engine")
+    engine = await samples.start(directory)
+    expected = {}
+    for history in HISTORIES:
+        await samples.succeed(engine, "CreateDatabase", db_name=history.__name__)
+        expected[history.__name__] = await history(InDatabase(engine, history.__name__))
+    await make_searched(engine)
+    await make_truncated(engine)
+    engine = await restart(engine, directory)
+    yield Restarted(engine, expected)
     await engine.close()
 
 
-async def test_released_collection_refuses_searches_while_rows_are_deleted_by_filter(tmp_path: Path) -> None:
-    engine = await samples.start(tmp_path)
-    await samples.create_collection(engine, "docs", indexed=True)
-    await samples.insert(engine, "docs", range(100))
-    await samples.succeed(engine, "ReleaseCollection", collection_name="docs")
-    await samples.succeed(engine, "Delete", collection_name="docs", expr="id > 50")
-    assert (await samples.search(engine, "docs", 1)).status.code == 101
-    await samples.succeed(engine, "LoadCollection", collection_name="docs")
-    assert await samples.stored_ids(engine, "docs") == list(range(51))
-    await engine.close()
+async def make_searched(engine: EmbeddedEngine) -> None:
+    await samples.create_collection(engine, "searched", indexed=True)
+    await samples.insert(engine, "searched", range(10))
+    await samples.flush(engine, "searched")
 
 
-async def test_truncated_collection_is_empty_and_keeps_schema_index_and_alias(tmp_path: Path) -> None:
-    engine = await samples.start(tmp_path)
-    await samples.create_collection(engine, "docs", indexed=True)
-    await samples.succeed(engine, "CreateAlias", collection_name="docs", alias="papers")
-    await samples.insert(engine, "docs", range(10))
-    await samples.flush(engine, "docs")
-    await samples.insert(engine, "docs", range(10, 20))
+async def make_truncated(engine: EmbeddedEngine) -> None:
+    await samples.create_collection(engine, "truncated", indexed=True)
+    await samples.succeed(engine, "CreateAlias", collection_name="truncated", alias="papers")
+    await samples.insert(engine, "truncated", range(10))
+    await samples.flush(engine, "truncated")
+    await samples.insert(engine, "truncated", range(10, 20))
     await samples.succeed(engine, "TruncateCollection", collection_name="papers")
-    assert await samples.stored_ids(engine, "docs") == []
+    assert await samples.stored_ids(engine, "truncated") == []
     await samples.insert(engine, "papers", [7])
-    engine = await after_a_restart(engine, tmp_path)
-    assert await samples.stored_ids(engine, "papers") == [7]
-    assert await samples.nearest(engine, "docs", 1) == [7]
-    await engine.close()
+
+
+async def test_loaded_collection_answers_the_first_search(restarted: Restarted) -> None:
+    assert await samples.nearest(restarted.engine, "searched", 4) == [4]
+
+
+async def test_load_state_is_the_same(restarted: Restarted) -> None:
+    found = {
+        database: {name: await load_state(InDatabase(restarted.engine, database), name) for name in states}
+        for database, states in restarted.expected.items()
+    }
+    assert found == restarted.expected
+
+
+async def test_truncated_collection_is_empty_and_keeps_schema_index_and_alias(restarted: Restarted) -> None:
+    assert await samples.stored_ids(restarted.engine, "papers") == [7]
+    assert await samples.nearest(restarted.engine, "truncated", 1) == [7]
+
+
+async def test_released_collection_refuses_searches_while_rows_are_deleted_by_filter(restarted: Restarted) -> None:
+    engine = restarted.engine
+    await samples.create_collection(engine, "released", indexed=True)
+    await samples.insert(engine, "released", range(100))
+    await samples.succeed(engine, "ReleaseCollection", collection_name="released")
+    await samples.succeed(engine, "Delete", collection_name="released", expr="id > 50")
+    assert (await samples.search(engine, "released", 1)).status.code == 101
+    await samples.succeed(engine, "LoadCollection", collection_name="released")
+    assert await samples.stored_ids(engine, "released") == list(range(51))

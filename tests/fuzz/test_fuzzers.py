@@ -20,7 +20,7 @@ from kiteward.milvus import messages
 from kiteward.net.asgi import Receive, Scope, Send
 
 _SEED: Final = int(os.environ.get("TESTS_FUZZ_SEED", "20261128"))
-_REQUESTS: Final = 6_000
+_REQUESTS: Final = 2_000
 _FEW: Final = 300
 
 

@@ -78,10 +78,10 @@ class RestClient:
             self._idle.pop()[1].transport.abort()
 
 
-async def exchanged(port: int, request: str, patience: float = PATIENCE) -> str:
+async def exchanged(port: int, request: str, patience: float = PATIENCE, *, source: str = "127.0.0.1") -> str:
     """Send a request over a connection of its own, which the server closes, and return its response."""
     async with asyncio.timeout(patience):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
         try:
             writer.write(request.encode())
             return (await reader.read()).decode()

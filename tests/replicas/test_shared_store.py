@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import math
 import os
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from tests.replicas.world import NOT_AUTHENTICATED, UNAVAILABLE, Replica, World,
 from tests.support import postgresql, server
 
 from kiteward import __version__
+from kiteward.authn.throttle import FREE_FAILURES
 
 LEASE = 3
 SLACK = 5.0
@@ -85,10 +88,31 @@ def command(world: World, *arguments: str) -> str:
 
 
 async def test_no_server_accepts_what_was_revoked(world: World) -> None:
-    outcome = await revoke_many(world, 300, seed=1)
+    """`make replicas` makes thousands."""
+    outcome = await revoke_many(world, 150, seed=1, passwords=0.12)
     assert not outcome.faults, outcome.examples
-    assert sum(outcome.made.values()) >= 300
+    assert sum(outcome.made.values()) >= 150
     assert len(outcome.made) == 8
+
+
+async def counted(world: World, result: str) -> float:
+    """Return how many passwords had a result, over all servers."""
+    wanted = f'kiteward_authentications_total{{kind="password",result="{result}"}}'
+    return sum([(await replica.metrics())[wanted] for replica in world.replicas])
+
+
+async def test_guesser_has_no_more_attempts_at_three_servers_than_at_one(world: World) -> None:
+    await world.replicas[0].data("kiteward/users/create", {"userName": "emma", "password": "Some-password-1"})
+    refused, throttled = await counted(world, "refused"), await counted(world, "throttled")
+    began = time.monotonic()
+    servers = cycle(world.replicas)
+    codes = await asyncio.gather(*(next(servers).guess("emma", f"Wrong-password-{number}") for number in range(30)))
+    lasted = time.monotonic() - began
+    assert set(codes) == {NOT_AUTHENTICATED}
+    verified = await counted(world, "refused") - refused
+    # Waits are 1, 2, 4 ... seconds: so many more are verified in the time that it took.
+    assert FREE_FAILURES <= verified <= FREE_FAILURES + math.log2(lasted + 1.0) + 1
+    assert verified + await counted(world, "throttled") - throttled == 30
 
 
 async def test_stopped_server_delays_a_revocation_by_its_lease_and_refuses_when_it_goes_on(world: World) -> None:

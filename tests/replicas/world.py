@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import json
 import re
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -116,22 +117,20 @@ class Proxy:
 
 
 @dataclass(eq=False)
-class Replica:
-    """One of the servers.
+class Peer:
+    """One of the servers, in whichever process.
 
     Attributes:
         name: its name among the others.
-        running: its process.
+        port: of its API.
         metrics_port: where its metrics are.
-        proxy: what is between it and the database.
         rest: a client of its REST API.
         channel: a client of its gRPC API.
     """
 
     name: str
-    running: server.RunningServer
+    port: int
     metrics_port: int
-    proxy: Proxy
     rest: RestClient
     channel: grpc.aio.Channel
 
@@ -162,6 +161,15 @@ class Replica:
         if answer["code"] != 0:
             raise Rejected(f"{self.name} answers {answer} to {path} {body}")
         return answer.get("data")
+
+    async def guess(self, user: str, password: str, *, source: str = "127.0.0.1") -> int:
+        """Present a password from an address, and return the code of the answer."""
+        head = (
+            "POST /v2/kiteward/whoami/describe HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+            f"authorization: Bearer {user}:{password}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n"
+        )
+        answer = await exchanged(self.port, f"{head}{{}}", source=source)
+        return int(json.loads(answer.partition("\r\n\r\n")[2])["code"])
 
     async def query(self, marker: int, *, by: str, collection: str = COLLECTION) -> str:
         """Query a collection with a filter that the engine can recognise, and return why that failed, or empty."""
@@ -195,7 +203,7 @@ class Replica:
         head = f"{method} /console/{path} HTTP/1.1\r\nhost: localhost\r\n{header}\r\nconnection: close\r\n"
         typed = f"content-type: application/x-www-form-urlencoded\r\ncontent-length: {len(form)}\r\n" if form else ""
         try:
-            return (await exchanged(self.running.port, f"{head}{typed}\r\n{form}")).partition("\r\n\r\n")[0]
+            return (await exchanged(self.port, f"{head}{typed}\r\n{form}")).partition("\r\n\r\n")[0]
         except (OSError, TimeoutError):
             return ""
 
@@ -208,6 +216,19 @@ class Replica:
     async def health(self) -> tuple[int, str]:
         """Return what its health says: status and text."""
         return await page(self.metrics_port, "/healthz")
+
+
+@dataclass(eq=False)
+class Replica(Peer):
+    """One of the servers, in a process of its own.
+
+    Attributes:
+        running: its process.
+        proxy: what is between it and the database.
+    """
+
+    running: server.RunningServer
+    proxy: Proxy
 
     async def kill(self) -> None:
         """Kill its process."""
@@ -325,10 +346,15 @@ async def _started(
     # In a thread: the servers connect to what this event loop serves.
     running = await asyncio.to_thread(server.start, directory / "data", config=config)
     stack.push_async_callback(_ended, running, proxy)
-    rest = RestClient(running.port)
+    rest, channel = await clients_of(stack, running.port)
+    return Replica(name, running.port, metrics_port, rest, channel, running, proxy)
+
+
+async def clients_of(stack: contextlib.AsyncExitStack, port: int) -> tuple[RestClient, grpc.aio.Channel]:
+    """Return clients of the APIs at a port, which are closed with the stack."""
+    rest = RestClient(port)
     stack.callback(rest.close)
-    channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{running.port}", CHANNEL))
-    return Replica(name, running, metrics_port, proxy, rest, channel)
+    return rest, await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}", CHANNEL))
 
 
 async def _ended(running: server.RunningServer, proxy: Proxy) -> None:

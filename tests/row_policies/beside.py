@@ -5,18 +5,17 @@ import itertools
 from collections.abc import AsyncIterator
 from typing import Final
 
+from tests.replicas.in_process import started
 from tests.row_policies.target import Target, serving
 from tests.support import postgresql
 from tests.support.gateway import quick_directory
 from tests.support.listeners import LOOPBACK
+from tests.support.postgresql import Cluster
 
 from kiteward.api.health_settings import HealthSettings
-from kiteward.authn.hashing import TESTING
 from kiteward.bootstrap.server import Server
-from kiteward.config.settings import Settings
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 from kiteward.engine.upstream import Address, RemoteEngineSettings
-from kiteward.gateway.replicas.settings import ReplicaSettings
 
 _NAMES: Final = ("one", "two")
 
@@ -33,25 +32,23 @@ class Beside(Target):
 
 
 @contextlib.asynccontextmanager
-async def serving_two() -> AsyncIterator[Target]:
-    """Start two servers on the loopback address, with all that is behind them, and stop them at the end."""
+async def serving_two(cluster: Cluster | None = None) -> AsyncIterator[Target]:
+    """Start two servers on the loopback address, with all that is behind them, and stop them at the end.
+
+    Args:
+        cluster: has their database; None for one of their own.
+    """
     async with contextlib.AsyncExitStack() as stack:
-        store = stack.enter_context(stack.enter_context(postgresql.running()).database())
+        store = stack.enter_context((cluster or stack.enter_context(postgresql.running())).database())
         upstream = await stack.enter_async_context(serving())
         directory = stack.enter_context(quick_directory())
         engine = RemoteEngineSettings(
             Address(LOOPBACK, upstream.server.port), user=ROOT, password=Secret(DEFAULT_ROOT_PASSWORD)
         )
-        servers = []
-        for name in _NAMES:
-            settings = Settings(
-                data_dir=directory / name,
-                port=0,
-                metrics=HealthSettings(enabled=False),
-                store=store,
-                engine=engine,
-                replicas=ReplicaSettings(name=name),
+        servers = [
+            await stack.enter_async_context(
+                started(directory, name, store, engine=engine, metrics=HealthSettings(enabled=False))
             )
-            servers.append(await Server.start(settings, hashing=TESTING))
-            stack.push_async_callback(servers[-1].stop)
+            for name in _NAMES
+        ]
         yield Beside(servers, upstream)

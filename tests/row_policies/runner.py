@@ -61,11 +61,19 @@ class Result:
         self.faults += other.faults
 
 
-def parts_of(operations: int, seed: int, *, protected: bool = True, each: int = _PART) -> list[Part]:
-    """Return the parts of a run, each of at most so many cases."""
-    draw, number = random.Random(seed), -(-operations // CASE)
+def parts_of(operations: int, seed: int, *, protected: bool = True, each: int = _PART, case: int = CASE) -> list[Part]:
+    """Return the parts of a run.
+
+    Args:
+        operations: of all parts.
+        seed: everything follows from it.
+        protected: whether there are row policies.
+        each: cases of a part at most.
+        case: operations of a case.
+    """
+    draw, number = random.Random(seed), -(-operations // case)
     seeds = [draw.randrange(2**31) for _ in range(number)]
-    return [Part(tuple(seeds[at : at + each]), CASE, protected) for at in range(0, number, each)]
+    return [Part(tuple(seeds[at : at + each]), case, protected) for at in range(0, number, each)]
 
 
 def work(part: Part) -> Result:

@@ -9,7 +9,10 @@ runs it as the user `postgres`, which the package makes.
 """
 
 import asyncio
+import base64
 import contextlib
+import hashlib
+import hmac
 import os
 import pwd
 import re
@@ -183,12 +186,17 @@ class Cluster:
             options: of CREATE DATABASE, such as `TEMPLATE template0 ENCODING 'SQL_ASCII'`.
             given: as `settings` takes it.
         """
-        name = f"test{next(self._names)}"
-        self.sql(f"CREATE DATABASE {name} OWNER {USER} {options}")
+        name = self.make_database(options)
         try:
             yield self.settings(name, **given)
         finally:
             self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def make_database(self, options: str = "") -> str:
+        """Make a database that the user of the tests owns, and return its name."""
+        name = f"test{next(self._names)}"
+        self.sql(f"CREATE DATABASE {name} OWNER {USER} {options}")
+        return name
 
     def migrate_template(self) -> str:
         """Make a database with the tables of the store; return the options of databases that are copies of it."""
@@ -211,8 +219,14 @@ class Cluster:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="utf-8")
         return [int(each) for each in children.split()]
 
-    def run(self, program: str, *arguments: str) -> str:
-        """Run one of PostgreSQL's programs as the user of the server, and return what it prints."""
+    def run(self, program: str, *arguments: str, **user: Any) -> str:
+        """Run one of PostgreSQL's programs, and return what it prints.
+
+        Args:
+            program: its name.
+            arguments: of its command line.
+            user: as `as_user` returns it, for a program that touches files of the server; starting one takes longer.
+        """
         done: subprocess.CompletedProcess[str] = subprocess.run(
             [self.programs / program, *arguments],
             stdin=subprocess.DEVNULL,
@@ -220,7 +234,7 @@ class Cluster:
             text=True,
             timeout=START_WITHIN,
             check=False,
-            **as_user(),
+            **user,
         )
         assert done.returncode == 0, f"{program} failed:\n{done.stdout}\n{done.stderr}\n{self.log()}"
         return done.stdout
@@ -276,7 +290,7 @@ def running(prepare: Callable[[Path], None] | None = None, **settings: str) -> I
         cluster = Cluster(made, free_port(), found)
         options = ("-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
         (made / "log").touch()
-        cluster.run("initdb", "-D", str(made / "data"), *options)
+        cluster.run("initdb", "-D", str(made / "data"), *options, **as_user())
         (made / "data" / "pg_hba.conf").write_text(
             f"local all {SUPERUSER} trust\nlocal all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
         )
@@ -286,10 +300,20 @@ def running(prepare: Callable[[Path], None] | None = None, **settings: str) -> I
             listen_addresses="127.0.0.1", port=str(cluster.port), unix_socket_directories=str(made), **settings
         )
         try:
-            cluster.sql(f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'")
+            cluster.sql(f"CREATE ROLE {USER} LOGIN PASSWORD '{_verifier(PASSWORD)}'")
             yield cluster
         finally:
             cluster.stop()
+
+
+def _verifier(password: str) -> str:
+    """Return what a server keeps of a password (RFC 5803), of one round: each connection would compute 4,096."""
+    salt = os.urandom(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 1)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    served = hmac.digest(salted, b"Server Key", "sha256")
+    shown = [base64.b64encode(each).decode() for each in (salt, stored, served)]
+    return f"SCRAM-SHA-256$1:{shown[0]}${shown[1]}:{shown[2]}"
 
 
 def free_port() -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.support import postgresql
-from tests.support.postgresql import START_WITHIN, SUPERUSER, Cluster
+from tests.support.postgresql import START_WITHIN, SUPERUSER, Cluster, as_user
 
 _SETTINGS: Final[Mapping[str, str]] = {
     "full_page_writes": "on",  # which pg_rewind needs, as it does the next
@@ -64,7 +64,7 @@ class Pair:
             self.primary.sql("CHECKPOINT")  # pg_rewind reads the timeline from there
             place = f"host={self.primary.directory} port={self.primary.port} user={SUPERUSER} dbname=postgres"
             data = ("-D", str(joining.directory / "data"))
-            joining.run("pg_rewind", *data, f"--source-server={place}", "-R", "--no-sync")
+            joining.run("pg_rewind", *data, f"--source-server={place}", "-R", "--no-sync", **as_user())
         else:
             self._copy(joining)
         joining.start_again()
@@ -81,7 +81,9 @@ class Pair:
         data = joining.directory / "data"
         shutil.rmtree(data, ignore_errors=True)
         place = ("-h", str(self.primary.directory), "-p", str(self.primary.port), "-U", SUPERUSER)
-        joining.run("pg_basebackup", *place, "-D", str(data), "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        joining.run(
+            "pg_basebackup", *place, "-D", str(data), "-R", "-X", "stream", "-c", "fast", "--no-sync", **as_user()
+        )
 
 
 def url(user: str, ports: list[int], database: str) -> str:
@@ -97,7 +99,7 @@ def running() -> Iterator[Pair]:
         postgresql.directory() as made,
     ):
         (made / "log").touch()
-        second = Cluster(made, postgresql.free_port(), first.programs)
+        second = Cluster(made, postgresql.free_port(), first.programs, first._names)  # no name twice
         pair = Pair(first, second)
         first.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
         pair._copy(second)

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import grpc.aio
 import pytest
-from tests.replicas.clients import RestClient
-from tests.replicas.world import CHANNEL, NAMES, Proxy, Replica, World, answers
+from tests.replicas.world import NAMES, Proxy, Replica, World, answers, clients_of
 from tests.support import fake_upstream, postgresql, postgresql_pair, server
 from tests.support.fake_upstream import FakeMilvus
 from tests.support.postgresql_pair import Pair
@@ -94,14 +92,12 @@ class Server(Replica):
 
     Attributes:
         directory: of its files.
-        port: of its API, the same after every start.
         proxies: what is between it and each of the two database servers.
         clock: its wall clock.
         starts_repeated: how often a start failed.
     """
 
     directory: Path
-    port: int
     proxies: tuple[CommitProxy, ...]
     clock: Clock
     starts_repeated: int = 0
@@ -163,18 +159,16 @@ async def _started(
     )
     clock = Clock(directory / "clock")
     running, _ = await _supervised(directory, port, clock)
-    rest = RestClient(port)
-    stack.callback(rest.close)
-    channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}", CHANNEL))
+    rest, channel = await clients_of(stack, port)
     made = Server(
         name,
-        running,
+        port,
         metrics_port,
-        proxies[0],
         rest,
         channel,
+        running,
+        proxies[0],
         directory=directory,
-        port=port,
         proxies=tuple(proxies),
         clock=clock,
     )

@@ -9,6 +9,7 @@ from tests.replicas.faults.servers import Clock
 pytestmark = [
     pytest.mark.asyncio,
     pytest.mark.slow,
+    pytest.mark.heavy,
     pytest.mark.timeout(1800),
     # Processes that are stopped and killed leave connections of the proxies half open.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -1,6 +1,8 @@
 """Requests for an engine and a way to wait, shared by the tests of the engine layer."""
 
 import asyncio
+import os
+import signal
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -144,6 +146,14 @@ async def until(condition: Callable[[], bool], *, within: float = 60.0) -> float
             raise AssertionError(f"did not happen within {within:g} s")
         await asyncio.sleep(0.01)
     return time.monotonic() - started
+
+
+async def kill(engine: EmbeddedEngine) -> None:
+    """Kill the child and wait until it is back."""
+    before, pid = engine.generation, engine.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: engine.generation > before and engine.health().ready)
 
 
 def is_alive(pid: int) -> bool:

@@ -1,11 +1,15 @@
 """Moving a store between SQLite and PostgreSQL; every table is covered, and every moment to be killed at."""
 
 import asyncio
+import contextlib
 import itertools
+import shutil
+import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 from sqlalchemy import Boolean, Float, Integer, Table, insert, inspect, select
@@ -23,19 +27,7 @@ from kiteward.store.move import move
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.sql import SqlStore, backend_of
 
-MOVING = """
-import asyncio, sys
-from kiteward.domain.identity import Secret
-from kiteward.store.move import move
-from kiteward.store.postgresql.settings import PostgresqlSettings
-from kiteward.store.sql import backend_of
-
-target = backend_of(PostgresqlSettings.parse(sys.argv[2], password=Secret(sys.argv[3])))
-progress = lambda *step: print(*step, flush=True)
-asyncio.run(move(backend_of(sys.argv[1]), target, progress))
-print("moved", flush=True)
-"""
-
+SCRIPT = Path(__file__).parent / "scripts/killed_moves.py"
 
 SINGLE = {"revision": "value", "audit_head": "seq"}
 """Tables that have one row from the beginning, each with a column whose value was 0 then."""
@@ -85,10 +77,40 @@ LEFT = (
 LIMITS = ("limit_rate", "limit_burst", "limit_concurrent")
 """Columns that its tables of users, roles and API keys did not have."""
 
+ROWS = 7
+"""Rows of each table of a filled store."""
+
+TABLES = "SELECT count(*) FROM pg_tables"
+
+MOMENTS = 8
+"""How often a move is killed."""
+
+
+@pytest.fixture(scope="module")
+def filled_store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with seven rows in each table; tests use copies: making its tables takes longer than most of them."""
+    path = Path(shutil.copy(empty_store, tmp_path_factory.mktemp("filled") / "store.db"))
+    asyncio.run(filled(backend_of(path), ROWS))
+    return path
+
 
 @pytest.fixture
-def database(cluster: Cluster) -> Iterator[PostgresqlSettings]:
+def source_path(filled_store: Path, quick_path: Path) -> Path:
+    """A filled file of this test's own."""
+    return Path(shutil.copy(filled_store, quick_path / "source.db"))
+
+
+@pytest.fixture
+def new_database(cluster: Cluster) -> Iterator[PostgresqlSettings]:
+    """A database without a table."""
     with cluster.database() as settings:
+        yield settings
+
+
+@pytest.fixture
+def database(cluster: Cluster, migrated: str) -> Iterator[PostgresqlSettings]:
+    """A database with all tables and without rows."""
+    with cluster.database(options=migrated) as settings:
         yield settings
 
 
@@ -141,33 +163,30 @@ def ignored(_table: str, _rows: int, _total: int) -> None:
 
 
 async def test_every_table_but_those_of_servers_and_sessions_is_moved_there_and_back(
-    tmp_path: Path, database: PostgresqlSettings
+    source_path: Path, tmp_path: Path, new_database: PostgresqlSettings
 ) -> None:
-    source, middle, back = backend_of(tmp_path / "a.db"), backend_of(database), backend_of(tmp_path / "b.db")
-    await filled(source, 7)
+    source, middle, back = backend_of(source_path), backend_of(new_database), backend_of(tmp_path / "b.db")
     before = await content(source)
-    assert all(len(rows) == (1 if name in SINGLE else 7) for name, rows in before.items())
+    assert all(len(rows) == (1 if name in SINGLE else ROWS) for name, rows in before.items())
     moved = await move(source, middle, ignored)
     assert await content(source) == before
-    assert {len(before.pop(name)) for name in LEFT} == {7}
+    assert {len(before.pop(name)) for name in LEFT} == {ROWS}
     assert moved == {name: len(rows) for name, rows in before.items()}
     assert await content(middle) == {**before, **{name: [] for name in LEFT}}
     await move(middle, back, ignored)
     assert await content(back) == {**before, **{name: [] for name in LEFT}}
 
 
-async def test_every_table_that_migrations_make_is_known_to_the_move(tmp_path: Path) -> None:
-    async with backend_of(tmp_path / "store.db").alone() as connection:
+async def test_every_table_that_migrations_make_is_known_to_the_move(empty_path: Path) -> None:
+    async with backend_of(empty_path).alone() as connection:
         made = await connection.run_sync(lambda each: set(inspect(each).get_table_names()))
     assert made == {*schema.metadata.tables, "alembic_version"}
 
 
 async def test_store_of_an_older_version_is_moved_and_left_as_it_was(
-    tmp_path: Path, database: PostgresqlSettings
+    source_path: Path, database: PostgresqlSettings
 ) -> None:
-    path = tmp_path / "store.db"
-    await filled(backend_of(path), 2)
-    with sqlite3.connect(path) as connection:  # as before row policies and tags
+    with sqlite3.connect(source_path) as connection:  # as before row policies and tags
         for table in YOUNGER:
             connection.execute(f"DROP TABLE {table}")
         for table, column in itertools.product(("users", "roles", "api_keys"), LIMITS):
@@ -175,19 +194,20 @@ async def test_store_of_an_older_version_is_moved_and_left_as_it_was(
         connection.execute("ALTER TABLE revision DROP COLUMN timeline")
         connection.execute("UPDATE alembic_version SET version_num = '0006'")
     connection.close()
-    moved = await move(backend_of(path), backend_of(database), ignored)
-    assert (moved["users"], moved["user_tags"]) == (2, 0)
-    with sqlite3.connect(path) as connection:
+    moved = await move(backend_of(source_path), backend_of(database), ignored)
+    assert (moved["users"], moved["user_tags"]) == (ROWS, 0)
+    with sqlite3.connect(source_path) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0006",)]
     connection.close()
     assert newest() != "0006"
 
 
 @pytest.mark.parametrize("name", schema.metadata.tables)
-async def test_target_with_a_row_in_any_table_is_refused_and_unchanged(name: str, tmp_path: Path) -> None:
+async def test_target_with_a_row_in_any_table_is_refused_and_unchanged(
+    name: str, source_path: Path, empty_path: Path
+) -> None:
     """Between two files, which is the same to the move and takes less time."""
-    source, target = backend_of(tmp_path / "a.db"), backend_of(tmp_path / "b.db")
-    await filled(source, 2)
+    source, target = backend_of(source_path), backend_of(empty_path)
     table = schema.metadata.tables[name]
     async with target.alone() as connection:
         if name in SINGLE:
@@ -201,8 +221,10 @@ async def test_target_with_a_row_in_any_table_is_refused_and_unchanged(name: str
     assert await content(target) == before
 
 
-async def test_intents_get_new_numbers_after_the_move(tmp_path: Path, database: PostgresqlSettings) -> None:
-    source, back = tmp_path / "a.db", tmp_path / "b.db"
+async def test_intents_get_new_numbers_after_the_move(
+    empty_path: Path, tmp_path: Path, database: PostgresqlSettings
+) -> None:
+    source, back = empty_path, Path(shutil.copy(empty_path, tmp_path / "b.db"))
     async with backend_of(source).alone() as connection:
         row = {**row_of(schema.intents, 41), "kind": "drop_collection", "claimant": None, "claimant_roles": None}
         await connection.execute(insert(schema.intents), row)
@@ -218,19 +240,19 @@ async def test_intents_get_new_numbers_after_the_move(tmp_path: Path, database: 
         await store.close()
 
 
-async def test_progress_is_told_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_progress_is_told_on_the_way(
+    source_path: Path, empty_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(moving, "_CHUNK", 3)
-    await filled(backend_of(tmp_path / "a.db"), 7)
     told: list[tuple[str, int, int]] = []
-    await move(backend_of(tmp_path / "a.db"), backend_of(tmp_path / "b.db"), lambda *step: told.append(step))
+    await move(backend_of(source_path), backend_of(empty_path), lambda *step: told.append(step))
     assert [step for step in told if step[0] == "users"] == [("users", 3, 7), ("users", 6, 7), ("users", 7, 7)]
 
 
 async def test_difference_is_found_before_anything_is_committed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source_path: Path, empty_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, target = backend_of(tmp_path / "a.db"), backend_of(tmp_path / "b.db")
-    await filled(source, 3)
+    source, target = backend_of(source_path), backend_of(empty_path)
     proceed = moving._continue_numbers
 
     async def corrupt(connection: AsyncConnection) -> None:
@@ -243,41 +265,79 @@ async def test_difference_is_found_before_anything_is_committed(
     assert (await content(target))["users"] == []
 
 
-async def test_text_that_postgresql_cannot_hold_is_told(tmp_path: Path, database: PostgresqlSettings) -> None:
-    store = await SqlStore.open(tmp_path / "store.db")
+async def test_text_that_postgresql_cannot_hold_is_told(empty_path: Path, database: PostgresqlSettings) -> None:
+    store = await SqlStore.open(empty_path)
     async with store.transaction() as transaction:
         await transaction.users.add("alice", "hash", description="a\0b")
         await transaction.commit()
     await store.close()
     with pytest.raises(StoreUnavailable, match="a text holds a character that the database cannot store, such as NUL"):
-        await move(backend_of(tmp_path / "store.db"), backend_of(database), ignored)
+        await move(backend_of(empty_path), backend_of(database), ignored)
     assert (await content(backend_of(database)))["users"] == []
+
+
+class Moves:
+    """Moves a file in processes of their own, which can be killed before any statement."""
+
+    def __init__(self, process: asyncio.subprocess.Process, cluster: Cluster) -> None:
+        self._process = process
+        self._cluster = cluster
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def of(cls, source: Path, cluster: Cluster) -> AsyncIterator[Self]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            SCRIPT,
+            source,
+            PASSWORD,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        try:
+            yield cls(process, cluster)
+        finally:
+            process.stdin.close()
+            await process.wait()
+
+    async def killed_before(self, statement: int, database: PostgresqlSettings) -> None:
+        """Move to a database, and kill the process before a statement, counted from 1."""
+        assert await self._told(statement, database) == f"ended {int(signal.SIGKILL)}"
+
+    async def finished(self, database: PostgresqlSettings) -> int:
+        """Move to a database, and return how many statements that took, the commit included."""
+        told = await self._told(0, database)
+        assert told.startswith("moved ")
+        assert await self._line() == "ended 0"
+        return int(told.removeprefix("moved "))
+
+    async def _told(self, statement: int, database: PostgresqlSettings) -> str:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{statement} {self._cluster.url(database.database)}\n".encode())
+        return await self._line()
+
+    async def _line(self) -> str:
+        assert self._process.stdout is not None
+        return (await self._process.stdout.readline()).decode().strip()
 
 
 @pytest.mark.slow
 async def test_killed_at_any_moment_it_leaves_everything_or_nothing(
-    tmp_path: Path, database: PostgresqlSettings, cluster: Cluster
+    source_path: Path, database: PostgresqlSettings, new_database: PostgresqlSettings, cluster: Cluster, migrated: str
 ) -> None:
-    path = tmp_path / "store.db"
-    await filled(backend_of(path), 1200)
-    before = await content(backend_of(path))
-    everything = {**before, **{name: [] for name in LEFT}}
-    steps, finished = 0, False
-    while not finished:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", MOVING, path, cluster.url(database.database), PASSWORD, stdout=asyncio.subprocess.PIPE
-        )
-        assert process.stdout is not None
-        for _ in range(steps):
-            if not await process.stdout.readline():
-                break
-        finished = process.stdout.at_eof()
-        if not finished:
-            process.kill()
-        await process.wait()
-        held = await released(backend_of(database))
-        assert held == everything or not any(rows for name, rows in held.items() if name not in SINGLE)
-        finished = finished or held == everything
-        steps += 4
-    assert held == everything
-    assert await content(backend_of(path)) == before
+    """At moments from the first statement to the commit, and while it makes tables."""
+    before = await content(backend_of(source_path))
+    nothing = await content(backend_of(database))
+    async with Moves.of(source_path, cluster) as moves:
+        with cluster.database(options=migrated) as other:
+            statements = await moves.finished(other)
+            assert await content(backend_of(other)) == {**before, **{name: [] for name in LEFT}}
+        for statement in (*range(1, statements, statements // MOMENTS), statements):
+            await moves.killed_before(statement, database)
+            assert await released(backend_of(database)) == nothing, f"killed before {statement} of {statements}"
+        await moves.killed_before(statements, new_database)
+        assert cluster.sql(f"{TABLES} WHERE schemaname = 'public'", database=new_database.database) == "0"
+        await moves.finished(database)
+    assert await content(backend_of(database)) == {**before, **{name: [] for name in LEFT}}
+    assert await content(backend_of(source_path)) == before

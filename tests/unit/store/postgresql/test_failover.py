@@ -20,15 +20,17 @@ from kiteward.store.transaction import FEED_LENGTH
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
+    """Both servers; a test starts again what it kills, and has a database of its own."""
     with postgresql_pair.running() as pair:
-        pair.primary.sql(f"CREATE DATABASE kiteward OWNER {postgresql.USER}")
         yield pair
 
 
-def settings_of(pair: Pair) -> PostgresqlSettings:
-    url = postgresql_pair.url(postgresql.USER, [each.port for each in pair.nodes], "kiteward")
+@pytest.fixture
+def settings(pair: Pair) -> PostgresqlSettings:
+    name = pair.primary.make_database()
+    url = postgresql_pair.url(postgresql.USER, [each.port for each in pair.nodes], name)
     return PostgresqlSettings.parse(url, password=Secret(postgresql.PASSWORD))
 
 
@@ -38,9 +40,11 @@ async def add(store: SqlStore, name: str) -> int:
         return (await transaction.commit()).revision
 
 
-async def test_revision_of_a_change_that_was_lost_is_never_given_again(pair: Pair) -> None:
+async def test_revision_of_a_change_that_was_lost_is_never_given_again(
+    pair: Pair, settings: PostgresqlSettings
+) -> None:
     """Whoever has applied the lost change would take the next one for the same, and would not apply it."""
-    store = await SqlStore.open(settings_of(pair))
+    store = await SqlStore.open(settings)
     assert await add(store, "alice") == 1
     await asyncio.to_thread(pair.standby.kill)
     adding = asyncio.create_task(add(store, "bob"))
@@ -64,9 +68,11 @@ async def test_revision_of_a_change_that_was_lost_is_never_given_again(pair: Pai
     await store.close()
 
 
-async def test_request_that_waited_for_the_standby_holds_no_lock_once_it_is_withdrawn(pair: Pair) -> None:
+async def test_request_that_waited_for_the_standby_holds_no_lock_once_it_is_withdrawn(
+    pair: Pair, settings: PostgresqlSettings
+) -> None:
     """It is carried out when the standby is back, however long after the server has given it up."""
-    settings = replace(settings_of(pair), timeout=1.0)
+    settings = replace(settings, timeout=1.0)
     store = await SqlStore.open(settings)
     locks = PostgresqlLocks(settings)
     replicas = store.replicas(patience=1.0)
@@ -89,9 +95,9 @@ async def test_request_that_waited_for_the_standby_holds_no_lock_once_it_is_with
     await store.close()
 
 
-async def test_lock_is_released_when_the_standby_has_that_too(pair: Pair) -> None:
+async def test_lock_is_released_when_the_standby_has_that_too(pair: Pair, settings: PostgresqlSettings) -> None:
     """Else a failover would bring the ticket of a server back that has given it up."""
-    settings = replace(settings_of(pair), timeout=2.0)
+    settings = replace(settings, timeout=2.0)
     store = await SqlStore.open(settings)
     locks = PostgresqlLocks(settings)
     replicas = store.replicas(patience=2.0)
@@ -114,9 +120,11 @@ async def test_lock_is_released_when_the_standby_has_that_too(pair: Pair) -> Non
     await store.close()
 
 
-async def test_nothing_is_told_from_a_change_that_the_standby_does_not_have(pair: Pair) -> None:
+async def test_nothing_is_told_from_a_change_that_the_standby_does_not_have(
+    pair: Pair, settings: PostgresqlSettings
+) -> None:
     """Who repeats a change whose outcome is not known finds it made, and a failover would undo it."""
-    settings = replace(settings_of(pair), timeout=2.0)
+    settings = replace(settings, timeout=2.0)
     store = await SqlStore.open(settings)
 
     async def repeated() -> int:
