@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 from pymilvus import DataType, MilvusClient
 from tests.console.conftest import Console
+from tests.console.looks import looks_wrong
 from tests.console.test_administrators import said
-from tests.console.test_looks import looks_wrong
 from tests.support.server import ROOT_TOKEN
 
 from kiteward.api.console.explorer.asked import PAGE

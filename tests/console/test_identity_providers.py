@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 from tests.console.conftest import PASSWORDS, Console
-from tests.console.test_looks import looks_wrong
+from tests.console.looks import looks_wrong
 from tests.support import server as servers
 from tests.support.federation import publish
 from tests.support.issuer import Issuer, running_issuer
