@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 from tests.console.conftest import Console
@@ -15,6 +16,15 @@ _RULES_OF_COLOURS: Final[dict[str, Any]] = {**_EVERY_RULE, "runOnly": ["color-co
 _FOUND: Final = """async (options) => (await axe.run(options)).violations
     .map((each) => `${each.id}: ${each.nodes[0].html.slice(0, 150)}`)"""
 """Returns a line for each rule that is broken: all that axe has looked at would be megabytes."""
+
+
+def some_and_all(paths: Sequence[str]) -> pytest.MarkDecorator:
+    """Give a test the argument `paths`: every fourth page as a short form, and all of them where heavy tests run.
+
+    axe takes about a second of a core for a page.
+    """
+    every = pytest.param(paths, id="all", marks=pytest.mark.heavy)
+    return pytest.mark.parametrize("paths", [pytest.param(paths[::4], id="some"), every])
 
 
 def violations(page: Page) -> list[str]:

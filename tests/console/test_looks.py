@@ -3,13 +3,14 @@
 import json
 import re
 import string
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import expect
 from tests.console.conftest import PASSWORDS, Console
-from tests.console.looks import looks_wrong, violations
+from tests.console.looks import looks_wrong, some_and_all, violations
 
 from kiteward.api.console.language import catalogues, chosen
 
@@ -62,9 +63,12 @@ EVERY_PAGE = (
 )
 
 
-def test_axe_finds_nothing_on_any_page_in_either_theme_and_none_is_wider_than_a_narrow_screen(console: Console) -> None:
+@some_and_all(EVERY_PAGE)
+def test_axe_finds_nothing_on_pages_in_either_theme_and_none_is_wider_than_a_narrow_screen(
+    console: Console, paths: Sequence[str]
+) -> None:
     with console.signed_in("root") as page:
-        found = looks_wrong(console, page, EVERY_PAGE)
+        found = looks_wrong(console, page, paths)
     assert not found, "\n".join(found)
 
 
