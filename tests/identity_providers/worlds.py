@@ -1,4 +1,4 @@
-"""What a server is told of each provider, and one that trusts some: a group may read one of its two collections."""
+"""The settings of each provider, and one that trusts some: a group may read one of its two collections."""
 
 import contextlib
 from collections.abc import Iterator
