@@ -1,4 +1,4 @@
-"""What holds for every test: how many examples Hypothesis tries, that CI leaves nothing out, and a PostgreSQL."""
+"""What holds for every test: how many examples Hypothesis tries, what runs together, what CI demands, a PostgreSQL."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,6 +7,8 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.support import postgresql
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 # No example has a deadline: machines that run several things at once would fail it by chance. pytest-timeout guards.
 settings.register_profile("default", deadline=None, max_examples=100)
@@ -26,6 +28,24 @@ def cluster() -> Iterator[postgresql.Cluster]:
 def migrated(cluster: postgresql.Cluster) -> str:
     """The options of a database that has the tables already: making them takes a while."""
     return cluster.migrate_template()
+
+
+TOGETHER: Final = ("tests/identity_providers/",)
+"""Folders whose files run in one process, behind one another: they share what takes long to start."""
+
+
+class FilesAndFolders(LoadFileScheduling):  # type: ignore[misc]  # it comes without types
+    """Gives a process a file at a time, or a whole folder of `TOGETHER`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        found = (folder for folder in TOGETHER if nodeid.startswith(folder))
+        return next(found, super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Keep what `TOGETHER` names together where files are what processes get."""
+    return FilesAndFolders(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 TAKES_HEAVY_ONES: Final[Mapping[str, bool]] = {"not heavy": False, "heavy": True}

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
 import httpx
 import pytest
@@ -109,6 +110,11 @@ class Console:
         """Create a user for one test."""
         self.rest("kiteward/users/create", userName=name, password=password, roles=list(roles))
         return password
+
+
+def console_at(uri: str, browser: Browser) -> Console:
+    """Return the console of a server that runs in this process."""
+    return Console(cast("RunningServer", SimpleNamespace(uri=uri)), browser)
 
 
 @contextmanager

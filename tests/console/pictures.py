@@ -15,15 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Final, cast
+from typing import Final
 from unittest.mock import patch
 
 from playwright.sync_api import Browser, Page
-from tests.console.conftest import Console, opened_browser
+from tests.console.conftest import Console, console_at, opened_browser
 from tests.console.example import ADMINISTRATOR, PASSWORD, Example
 from tests.support import server_in_thread
-from tests.support.server import RunningServer
 
 from kiteward.api.console.language import catalogues
 from kiteward.bootstrap import activity
@@ -133,7 +131,7 @@ def shown(browser: Browser, *, busy: bool) -> Iterator[Iterator[tuple[Picture, P
         counting,
         server_in_thread.running(Path(data), start_engine=EmbeddedEngine.start) as (uri, _),
     ):
-        yield _pages(Console(cast("RunningServer", SimpleNamespace(uri=uri)), browser), morning if busy else None)
+        yield _pages(console_at(uri, browser), morning if busy else None)
 
 
 def _pages(console: Console, morning: Morning | None) -> Iterator[tuple[Picture, Page]]:

@@ -1,15 +1,15 @@
 """The data explorer on the embedded engine: a collection's whole life, and rows as somebody else sees them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 from pymilvus import DataType, MilvusClient
 from tests.console.conftest import Console
+from tests.console.looks import looks_wrong, some_and_all
 from tests.console.test_administrators import said
-from tests.console.test_looks import looks_wrong
 from tests.support.server import ROOT_TOKEN
 
 from kiteward.api.console.explorer.asked import PAGE
@@ -184,7 +184,10 @@ def test_rows_are_marked_as_another_user_sees_them(console: Console) -> None:
         expect(page.locator("#view_as-error")).to_contain_text("nobody_here")
 
 
-def test_pages_of_large_values_are_accessible_and_no_wider_than_a_narrow_screen(console: Console) -> None:
+@some_and_all(PAGES)
+def test_pages_of_large_values_are_accessible_and_no_wider_than_a_narrow_screen(
+    console: Console, paths: Sequence[str]
+) -> None:
     with console.signed_in("root") as page:
-        found = looks_wrong(console, page, PAGES)
+        found = looks_wrong(console, page, paths)
     assert not found, "\n".join(found)

@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 from tests.console.conftest import PASSWORDS, Console
-from tests.console.test_looks import looks_wrong
+from tests.console.looks import looks_wrong, some_and_all
 from tests.support import server as servers
 from tests.support.federation import publish
 from tests.support.issuer import Issuer, running_issuer
@@ -181,9 +181,10 @@ def test_an_invited_user_signs_in_and_is_unbound_for_the_next_subject(federated:
         assert federated.accepted(federated.token("eve")) is None
 
 
-def test_pages_look_right_and_can_be_used_by_everybody(federated: Federated) -> None:
+@some_and_all(PAGES)
+def test_pages_look_right_and_can_be_used_by_everybody(federated: Federated, paths: Sequence[str]) -> None:
     with federated.signed_in("root") as page:
-        assert looks_wrong(federated, page, PAGES) == []
+        assert looks_wrong(federated, page, paths) == []
 
 
 def test_no_page_has_an_english_sentence_in_chinese(federated: Federated) -> None:

@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 from tests.console.conftest import Console
+from tests.console.looks import looks_wrong
 from tests.console.test_administrators import said
-from tests.console.test_looks import looks_wrong
 
 ENGLISH, CHINESE = "en-US", "zh-CN"
 

@@ -5,14 +5,13 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 from tests.console.conftest import PASSWORDS, Console
-from tests.console.test_looks import looks_wrong
+from tests.console.looks import looks_wrong
 from tests.support import server as servers
 from tests.support.issuer import running_issuer
 from tests.support.server import RunningServer
@@ -27,12 +26,25 @@ def idp() -> Iterator[SignInProvider]:
 
 
 @pytest.fixture(scope="module")
-def company(idp: SignInProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server with this provider, where only administrators have passwords."""
+def away() -> Iterator[SignInProvider]:
+    """A provider that answers every request by an error."""
+    with running_issuer() as issuer:
+        issuer.failing = True
+        yield SignInProvider(issuer)
+
+
+@pytest.fixture(scope="module")
+def company(
+    idp: SignInProvider, away: SignInProvider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
+    """A server with these providers, where only administrators have passwords."""
     settings = {
         "metrics": {"enabled": False},
         "console": {"localSignIn": "administrators"},
-        "oidc": [idp.settings(groupRoles={"bosses": ["admin"]})],
+        "oidc": [
+            idp.settings(groupRoles={"bosses": ["admin"]}),
+            away.settings(signInName="elsewhere", userPrefix="away_"),
+        ],
     }
     config = json.dumps({"kiteward": settings})
     with servers.running(tmp_path_factory.mktemp("company") / "data", config=config) as server:
@@ -173,14 +185,8 @@ def test_pages_of_signing_in_look_right_and_can_be_used_by_everybody(pages: Sign
         expect(page.get_by_role("heading", level=1)).to_have_text("我的账户")
 
 
-def test_provider_away_is_told_at_the_button(console: Console, idp: SignInProvider, tmp_path: Path) -> None:
-    idp.issuer.failing = True
-    try:
-        config = json.dumps({"kiteward": {"metrics": {"enabled": False}, "oidc": [idp.settings()]}})
-        with servers.running(tmp_path / "data", config=config) as server, console.visitor() as context:
-            page = context.new_page()
-            page.goto(f"http://localhost:{server.port}/console/sign-in")
-            page.get_by_role("link", name="Sign in with company").click()
-            expect(page.get_by_role("alert")).to_have_text("company cannot be used now. Try again in a while.")
-    finally:
-        idp.issuer.failing = False
+def test_provider_away_is_told_at_the_button(pages: SignInPages) -> None:
+    with pages.page() as page:
+        page.goto(f"{pages.address}sign-in")
+        page.get_by_role("link", name="Sign in with elsewhere").click()
+        expect(page.get_by_role("alert")).to_have_text("elsewhere cannot be used now. Try again in a while.")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import httpx
 from playwright.sync_api import expect
-from tests.console.conftest import PASSWORDS, Console
-from tests.support import server as servers
+from tests.console.conftest import PASSWORDS, Console, console_at
+from tests.support import server_in_thread
+
+from kiteward.config.loading import settings_from
 
 
 def test_whoever_has_not_signed_in_is_asked_to_and_led_back_to_the_page_they_wanted(console: Console) -> None:
@@ -96,9 +98,9 @@ def test_a_disabled_user_is_out_at_the_next_click(console: Console) -> None:
 
 
 def test_a_session_is_over_when_its_time_has_come(console: Console, tmp_path: Path) -> None:
-    config = "kiteward: {metrics: {enabled: false}, console: {sessionLifetime: 3}}"
-    with servers.running(tmp_path / "data", config=config) as server:
-        short_lived = Console(server, console.browser)
+    settings = settings_from({"kiteward": {"console": {"sessionLifetime": 3}}})
+    with server_in_thread.running(tmp_path, console=settings.console) as (uri, _):
+        short_lived = console_at(uri, console.browser)
         with short_lived.signed_in("root") as page:
             page.goto(f"{short_lived.address}users")
             deadline = time.monotonic() + 15

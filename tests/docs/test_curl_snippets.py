@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import yaml
 from tests.docs import snippets
 from tests.docs.snippets import Shell, Snippet
 from tests.support import raw_grpc
-from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 
 RUN_HERE = {
@@ -57,12 +55,11 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(documents: Path, tmp_path: Path) -> Iterator[Terminal]:
+def terminal(documents: Path, server: RunningServer, tmp_path: Path) -> Terminal:
     for program in ("bash", "curl"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
-    with servers.running(tmp_path / "data") as server:
-        yield Terminal(server, Shell(tmp_path / "shell"))
+    return Terminal(server, Shell(tmp_path / "shell"))
 
 
 def test_every_bash_block_of_every_document_is_run_or_excused(documents: Path) -> None:

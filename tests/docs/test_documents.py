@@ -56,49 +56,49 @@ def check_passwords(server: RunningServer, accepted: list[str], *, refused: list
         assert "refused" not in client.list_users()
 
 
-def test_users_and_roles_document_runs_on_a_fresh_server(documents: Path, tmp_path: Path) -> None:
+def test_users_and_roles_document_runs_on_a_fresh_server(documents: Path, server: RunningServer) -> None:
     create_user, update_password, list_users, create_role, list_roles = snippets.of(
         documents / "users_and_roles.md", "python"
     )
     shown = snippets.of(documents / "users_and_roles.md")
     users, roles = (yaml.safe_load(each.text) for each in shown if each.text.startswith("["))
     names: dict[str, Any] = {}
-    with servers.running(tmp_path / "data") as server:
-        snippets.run(create_user.at(server), names)
-        assert raw_grpc.accepts(server.uri, "user_1:P@ssw0rd")
-        snippets.run(update_password.at(server), names)
-        assert raw_grpc.accepts(server.uri, "user_1:NewP@ssw0rd")
-        assert not raw_grpc.accepts(server.uri, "user_1:P@ssw0rd")
-        assert list(snippets.run(list_users.at(server), names)) == users == ["root", "user_1"]
-        # A line of Java has strayed to the end of this block; all of the Python before it has run.
-        with pytest.raises(ModuleNotFoundError, match=r"No module named 'io\.milvus'"):
-            snippets.run(create_role.at(server), names)
-        # The document leaves out `public`, which every Milvus has too.
-        listed = snippets.run(list_roles.at(server), names)
-        assert [name for name in listed if name != "public"] == roles == ["admin", "role_a"]
-        assert listed.count("public") == 1
-        # Its rule for passwords: 8 to 64 characters, three of four classes.
-        check_passwords(server, ["P@ssw0rd", "Aa1" + "x" * 61], refused=["P@ssw0r", "Aa1" + "x" * 62, "password"])
+    snippets.run(create_user.at(server), names)
+    assert raw_grpc.accepts(server.uri, "user_1:P@ssw0rd")
+    snippets.run(update_password.at(server), names)
+    assert raw_grpc.accepts(server.uri, "user_1:NewP@ssw0rd")
+    assert not raw_grpc.accepts(server.uri, "user_1:P@ssw0rd")
+    assert list(snippets.run(list_users.at(server), names)) == users == ["root", "user_1"]
+    # A line of Java has strayed to the end of this block; all of the Python before it has run.
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'io\.milvus'"):
+        snippets.run(create_role.at(server), names)
+    # The document leaves out `public`, which every Milvus has too.
+    listed = snippets.run(list_roles.at(server), names)
+    assert [name for name in listed if name != "public"] == roles == ["admin", "role_a"]
+    assert listed.count("public") == 1
+    # Its rule for passwords: 8 to 64 characters, three of four classes.
+    check_passwords(server, ["P@ssw0rd", "Aa1" + "x" * 61], refused=["P@ssw0r", "Aa1" + "x" * 62, "password"])
+    names["client"].close()
+
+
+def test_password_documents_run_and_the_old_password_is_refused_afterwards(
+    documents: Path, server: RunningServer
+) -> None:
+    root = MilvusClient(uri=server.uri, token=ROOT_TOKEN, dedicated=True)
+    for document, number in (
+        ("milvusclient-update_password.md", 1),
+        ("cluster-credentials.en.md", 0),
+        ("cluster-credentials.zh.md", 0),
+    ):
+        if document.startswith("cluster-credentials"):
+            root.create_user("user_1", "P@ssw0rd")  # these two speak of a user who is there
+        names: dict[str, Any] = {}
+        snippets.run(snippets.of(documents / document, "python")[number].at(server), names)
+        assert raw_grpc.accepts(server.uri, "user_1:NewP@ssw0rd"), document
+        assert not raw_grpc.accepts(server.uri, "user_1:P@ssw0rd"), document
         names["client"].close()
-
-
-def test_password_documents_run_and_the_old_password_is_refused_afterwards(documents: Path, tmp_path: Path) -> None:
-    with servers.running(tmp_path / "data") as server:
-        root = MilvusClient(uri=server.uri, token=ROOT_TOKEN, dedicated=True)
-        for document, number in (
-            ("milvusclient-update_password.md", 1),
-            ("cluster-credentials.en.md", 0),
-            ("cluster-credentials.zh.md", 0),
-        ):
-            if document.startswith("cluster-credentials"):
-                root.create_user("user_1", "P@ssw0rd")  # these two speak of a user who is there
-            names: dict[str, Any] = {}
-            snippets.run(snippets.of(documents / document, "python")[number].at(server), names)
-            assert raw_grpc.accepts(server.uri, "user_1:NewP@ssw0rd"), document
-            assert not raw_grpc.accepts(server.uri, "user_1:P@ssw0rd"), document
-            names["client"].close()
-            root.drop_user("user_1")
-        root.close()
+        root.drop_user("user_1")
+    root.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.docs import snippets
 from tests.docs.snippets import Shell
-from tests.support import server as servers
+from tests.support.server import RunningServer
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "row-policies.md"
 SEEN = ("['draft', 'offer', 'price list']", "['contract', 'offer', 'price list']")
@@ -32,21 +32,20 @@ tenant RESTRICTIVE 0
 )
 
 
-def test_the_document_about_row_policies_does_what_it_says(tmp_path: Path) -> None:
+def test_the_document_about_row_policies_does_what_it_says(server: RunningServer, tmp_path: Path) -> None:
     blocks = snippets.of(DOCUMENT, "python")
     assert len(blocks) == len(PRINTED), "every Python block of the document is in this test"
     names: dict[str, Any] = {}
-    with servers.running(tmp_path / "data") as server:
-        for block, expected in zip(blocks, PRINTED, strict=True):
-            with redirect_stdout(StringIO()) as printed:
-                snippets.run(block.at(server), names)
-            assert printed.getvalue() == expected
-        for client in ("alice", "bob", "root"):
-            names[client].close()
-        shell = Shell(tmp_path / "home")
-        shell.export(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-        (commands,) = snippets.of(DOCUMENT, "sh")
-        told = shell.run(commands.at(server))
+    for block, expected in zip(blocks, PRINTED, strict=True):
+        with redirect_stdout(StringIO()) as printed:
+            snippets.run(block.at(server), names)
+        assert printed.getvalue() == expected
+    for client in ("alice", "bob", "root"):
+        names[client].close()
+    shell = Shell(tmp_path / "home")
+    shell.export(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    (commands,) = snippets.of(DOCUMENT, "sh")
+    told = shell.run(commands.at(server))
     assert "default.documents: enforced" in told
     assert "by Query, alice reaches 3 of 4 rows, through own, team\n" in told
     text = DOCUMENT.read_text(encoding="utf-8")

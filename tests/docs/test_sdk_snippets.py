@@ -15,10 +15,10 @@ from typing import Any, Final
 import pytest
 from pymilvus import MilvusClient
 from tests.docs import snippets, tabs, test_documents
+from tests.docs.conftest import forget_everything
 from tests.docs.snippets import Shell, Snippet
 from tests.docs.tabs import CORRECTIONS, LANGUAGES, STEPS
 from tests.support import generated_sections, json_programs, raw_grpc, toolchains
-from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
@@ -57,12 +57,7 @@ class Reading:
 
     def begin(self, document: str) -> None:
         """Put in place what a document takes for granted."""
-        for name in self.root.list_users():
-            if name != "root":
-                self.root.drop_user(name)
-        for name in self.root.list_roles():
-            if name not in {"admin", "public"}:
-                self.root.drop_role(name)
+        forget_everything(self.root)
         if document != "users_and_roles.md":
             self.root.create_user("user_1", OLD.get((document, self.language), "P@ssw0rd"))
 
@@ -152,14 +147,7 @@ RUNNERS: Final[Mapping[str, Callable[[Reading, Mapping[str, list[str]], Path], N
 }
 
 
-@pytest.fixture(scope="module")
-def server(documents: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server that every language finds fresh."""
-    with servers.running(tmp_path_factory.mktemp("tabs") / "data") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def root(server: RunningServer) -> Iterator[MilvusClient]:
     """The administrator's client, in Python."""
     with closing(MilvusClient(uri=server.uri, token=ROOT_TOKEN, dedicated=True)) as client:

@@ -18,10 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.identity_providers import load
+from tests.identity_providers import load, worlds
 from tests.identity_providers.load import Load, Refusal
-from tests.identity_providers.worlds import World, keycloak_world
 from tests.support import keycloak
+from tests.support.keycloak import Keycloak
 
 GOOD: Final = "good"
 _BAD_SHARE: Final = 0.2
@@ -131,7 +131,7 @@ def forged(token: str) -> dict[str, str]:
 
 
 async def rotate_under_load(
-    world: World[keycloak.Keycloak], *, rate: float, pauses: Sequence[float], seed: int
+    provider: Keycloak, port: int, *, rate: float, pauses: Sequence[float], seed: int
 ) -> Outcome:
     """Send requests while the provider changes its keys, and return what came of them.
 
@@ -139,13 +139,14 @@ async def rotate_under_load(
     token by the new key was accepted, those by the earlier ones must be refused.
 
     Args:
-        world: the provider and the server.
+        provider: the provider.
+        port: that of the server, which trusts it.
         rate: requests a second.
         pauses: seconds before each change and behind the last one; the server asks for keys twice a minute at most.
         seed: decides which request carries which token.
     """
     outcome, tokens = Outcome(), Tokens()
-    with world.provider.client() as own, world.provider.client("other") as other:
+    with provider.client() as own, provider.client("other") as other:
 
         def issued() -> str:
             return own.by_password(keycloak.person("alice")).access
@@ -154,27 +155,25 @@ async def rotate_under_load(
         foreign = await asyncio.to_thread(lambda: other.by_password(keycloak.person("carol")).access)
         tokens.good, tokens.bad = (first,), {**forged(first), "another client's": foreign}
         drawn, began = partial(tokens.drawn, random.Random(seed)), time.monotonic()
-        async with load.connected(world.server.port) as sender, sender.at(rate, drawn, outcome.count):
+        async with load.connected(port) as sender, sender.at(rate, drawn, outcome.count):
             for number, pause in enumerate(pauses[:-1]):
                 await asyncio.sleep(pause)
-                await asyncio.to_thread(world.provider.rotate)
+                await asyncio.to_thread(provider.rotate)
                 outcome.rotations += 1
                 latest = await asyncio.to_thread(issued)
                 if number % 2:
-                    await _withdraw(world, sender, tokens, latest, outcome)
+                    await _withdraw(provider, sender, tokens, latest, outcome)
                 tokens.good = (*tokens.good[-_KEPT:], latest)
             await asyncio.sleep(pauses[-1])
         outcome.seconds = time.monotonic() - began
     return outcome
 
 
-async def _withdraw(
-    world: World[keycloak.Keycloak], sender: Load, tokens: Tokens, latest: str, outcome: Outcome
-) -> None:
+async def _withdraw(provider: Keycloak, sender: Load, tokens: Tokens, latest: str, outcome: Outcome) -> None:
     """Withdraw all keys but the latest, and expect the tokens by the others to be refused from then on."""
     withdrawn, tokens.good = tokens.good, ()
     await sender.settled()
-    await asyncio.to_thread(world.provider.withdraw_older_keys)
+    await asyncio.to_thread(provider.withdraw_older_keys)
     refusal = await sender.refusal(latest)  # the server does not know its key, and so asks for the keys
     if refusal is not None:
         outcome.wrongly_refused[refusal.sentence] += 1
@@ -190,10 +189,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pause", type=float, default=35.0, help="seconds between two changes (default: 35)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
     arguments = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as directory, keycloak_world(Path(directory)) as world:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        keycloak.running(Path(directory)) as provider,
+        worlds.trusting(Path(directory), worlds.by_keycloak(provider)) as server,
+    ):
         outcome = asyncio.run(
             rotate_under_load(
-                world,
+                provider,
+                server.port,
                 rate=arguments.rate,
                 pauses=[arguments.pause] * (arguments.rotations + 1),
                 seed=arguments.seed,

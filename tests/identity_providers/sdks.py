@@ -1,11 +1,10 @@
 """The official SDKs, each in a program that signs in with the tokens it is handed."""
 
-import contextlib
 import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -71,16 +70,34 @@ class SignIns:
         return Seen(found, seen.get("collections", []), seen.get("refused", ""), seen["seconds"])
 
 
-@contextlib.contextmanager
-def signing_in(language: str, server: RunningServer, collection: str) -> Iterator[SignIns]:
-    """Run the program of an SDK for as long as the block lasts, or skip the test that needs it."""
-    command = [*PROGRAMS[language](), server.uri.removeprefix("http://"), collection]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            yield SignIns(process)
-        finally:
-            process.kill()
+class Programs:
+    """The programs of the SDKs at one server, each of which runs from when it is first needed until all are closed."""
+
+    def __init__(self, server: RunningServer, collection: str) -> None:
+        """Start none yet.
+
+        Args:
+            server: where they sign in.
+            collection: what they search.
+        """
+        self._arguments = [server.uri.removeprefix("http://"), collection]
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+
+    def of(self, language: str) -> SignIns:
+        """Return the program of a language, or skip the test that needs it."""
+        if language not in self._processes:
+            command = [*PROGRAMS[language](), *self._arguments]
+            pipe = subprocess.PIPE
+            self._processes[language] = subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+            )
+        return SignIns(self._processes[language])
+
+    def close(self) -> None:
+        """End them."""
+        for process in self._processes.values():
+            with process:
+                process.kill()
 
 
 def by_rest(server: RunningServer, token: str, collection: str) -> tuple[int, Any]:
@@ -104,20 +121,17 @@ def who(server: RunningServer, token: str) -> dict[str, Any]:
     return dict(answer["data"])
 
 
-def sign_in_everywhere(language: str, server: RunningServer, member: str, outsider: str, foreign: str) -> None:
-    """Sign in with three tokens.
+def demand_that_groups_decide(program: SignIns, member: str, outsider: str, foreign: str) -> None:
+    """Sign in with three tokens, and demand that each brings what it has to.
 
     Args:
-        language: the SDK.
-        server: the server.
+        program: of an SDK.
         member: a token of a user whose group gives the role `viewer`.
         outsider: one of a user without a group.
         foreign: one that was issued to another client.
     """
-    with signing_in(language, server, OPEN) as program:
-        seen = program.sign_in(member)
-        assert (seen.refused, seen.found, seen.collections) == ("", [1], [OPEN])
-        denied, refused = program.sign_in(outsider), program.sign_in(foreign)
+    seen, denied, refused = (program.sign_in(token) for token in (member, outsider, foreign))
+    assert (seen.refused, seen.found, seen.collections) == ("", [1], [OPEN])
     assert "permission deny" in denied.refused or "not found" in denied.refused, denied.refused
     assert foreign.split(".")[2] not in refused.refused
     assert "`aud`" in refused.refused, refused.refused

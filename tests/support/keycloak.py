@@ -1,10 +1,10 @@
-"""A real Keycloak in a process of its own, on loopback, with its data in memory.
+"""A real Keycloak in a process of its own, on loopback, with its data in a temporary directory.
 
     with keycloak.running(tmp_path) as provider, provider.client() as client:
         tokens = client.by_password(keycloak.person("alice"))
 
-The distribution comes from Maven Central, once. `examples/keycloak/kiteward-realm.json` is the realm that the documents
-use; tests add clients and users to it.
+The distribution comes from Maven Central, once. It is started by the commands of `docs/keycloak.md`, which bring along
+the realm of the documents, `examples/keycloak/kiteward-realm.json`. Tests have one more, with more clients and users.
 """
 
 import contextlib
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from tests.docs import snippets
+from tests.docs.snippets import Shell
 from tests.support import provider_process, toolchains
 from tests.support.oauth import OAuthClient, Person
 from tests.support.postgresql import free_port
@@ -26,11 +28,16 @@ VERSION: Final = "26.7.3"
 _DIGEST: Final = "27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f"
 """SHA-256 of the distribution; Maven has no lock of its own."""
 
+_START: Final = "start-dev"
 _COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
-_BUILD: Final = ("build", "--db=dev-mem", "--cache=local", "--health-enabled=false", "--metrics-enabled=false")
-REALM_FILE: Final = Path(__file__).resolve().parents[2] / "examples" / "keycloak" / "kiteward-realm.json"
+_REPOSITORY: Final = Path(__file__).resolve().parents[2]
+PAGE: Final = _REPOSITORY / "docs" / "keycloak.md"
+REALM_FILE: Final = _REPOSITORY / "examples" / "keycloak" / "kiteward-realm.json"
 
-REALM: Final = "kiteward"
+DOCUMENTED: Final = "kiteward"
+"""The realm of the documents."""
+
+REALM: Final = "tests"
 CLIENT: Final = "kiteward"
 CONSOLE: Final = "kiteward-console"
 SIGN_IN_NAME: Final = "company"
@@ -40,18 +47,16 @@ _DOCUMENTED_CONSOLE: Final = "http://localhost:19530"
 
 PASSWORD: Final = "Wonder-Land-7"
 SECRET: Final = "the-secret-of-a-client"
-_ADMINISTRATOR: Final = "operator"
+_ADMINISTRATOR: Final = ("operator", "choose-another-1")
+"""Name and password, as the page has them."""
+
 _KEYS: Final = "org.keycloak.keys.KeyProvider"
 _ALL: Final = "all realms"
 
 JAVA_OPTIONS: Final = "-Xms64m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 """The virtual machine starts sooner and takes less; how fast it is later does not matter here."""
 
-ENVIRONMENT: Final[Mapping[str, str]] = {
-    "JAVA_OPTS": JAVA_OPTIONS,
-    "KC_BOOTSTRAP_ADMIN_USERNAME": _ADMINISTRATOR,
-    "KC_BOOTSTRAP_ADMIN_PASSWORD": PASSWORD,
-}
+ENVIRONMENT: Final[Mapping[str, str]] = {"JAVA_OPTS": JAVA_OPTIONS}
 """Variables of its process."""
 
 
@@ -79,15 +84,33 @@ def distribution() -> Path:
         (product / f"keycloak-{VERSION}").rename(product / "home")
         program = product / "home" / "bin" / "kc.sh"
         program.chmod(0o755)  # Python's module leaves the permissions out
-        toolchains.run([str(program), *_BUILD], cwd=product)
+        _start_once(program, product)
 
-    toolchains.made(product, [VERSION, _DIGEST, *_BUILD], make)
+    toolchains.made(product, [VERSION, _DIGEST, _START], make)
     return product / "home"
+
+
+def _start_once(program: Path, directory: Path) -> None:
+    """Start it and stop it: the first time it builds itself and makes its tables, which takes longer than all tests."""
+    provider = Keycloak(free_port())
+    command = [str(program), _START, "--http-host=127.0.0.1", f"--http-port={provider.port}"]
+    name, password = _ADMINISTRATOR
+    more = {"KC_BOOTSTRAP_ADMIN_USERNAME": name, "KC_BOOTSTRAP_ADMIN_PASSWORD": password}
+    within = toolchains.MAKING_WITHIN
+    with provider_process.serving(
+        command, provider.master, directory, environment={**ENVIRONMENT, **more}, within=within
+    ):
+        provider.close()
+
+
+def at_port(text: str, port: int) -> str:
+    """Return a block of the page with the port of Keycloak in place of the page's."""
+    return text.replace("localhost", "127.0.0.1").replace("8080", str(port))
 
 
 @dataclass(slots=True)
 class Keycloak:
-    """A running Keycloak with the realm `kiteward`.
+    """A running Keycloak with the realm of the documents, and that of tests.
 
     Attributes:
         port: its port on loopback.
@@ -99,8 +122,13 @@ class Keycloak:
 
     @property
     def issuer(self) -> str:
-        """The issuer of the realm's tokens."""
+        """The issuer of the tokens of the tests' realm."""
         return f"{self.root}/realms/{REALM}"
+
+    @property
+    def master(self) -> str:
+        """The address of the realm in which all others are administered."""
+        return f"{self.root}/realms/master"
 
     @property
     def root(self) -> str:
@@ -108,7 +136,7 @@ class Keycloak:
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, client_id: str = CLIENT, secret: str = "") -> OAuthClient:
-        """Return a client of the realm."""
+        """Return a client of the tests' realm."""
         return OAuthClient(self.issuer, client_id, secret)
 
     def rotate(self) -> None:
@@ -158,8 +186,9 @@ class Keycloak:
 
     def _administer(self, method: str, path: str, body: Any = None) -> Any:
         """Make a call of the administrator, about the realm, or about all realms where there is none yet."""
-        grant = {"grant_type": "password", "client_id": "admin-cli", "username": _ADMINISTRATOR, "password": PASSWORD}
-        granted = self._http.post(f"{self.root}/realms/master/protocol/openid-connect/token", data=grant)
+        name, password = _ADMINISTRATOR
+        grant = {"grant_type": "password", "client_id": "admin-cli", "username": name, "password": password}
+        granted = self._http.post(f"{self.master}/protocol/openid-connect/token", data=grant)
         headers = {"Authorization": f"Bearer {granted.raise_for_status().json()['access_token']}"}
         url = f"{self.root}/admin/realms" + ("" if path == _ALL else f"/{REALM}{path}")
         response = self._http.request(method, url, json=body, headers=headers)
@@ -177,14 +206,14 @@ def person(name: str) -> Person:
 
 
 def realm() -> dict[str, Any]:
-    """Return the realm of the documents, with more clients and users.
+    """Return the realm of the documents under the name of the tests' one, with more clients and users.
 
     - `other`: a client that is not Kiteward's. Its tokens do not name Kiteward as audience, except for users with a
       role of the client `kiteward`: Keycloak then adds that client by itself.
     - `indexer`: a service that signs in with its own secret.
     - `pages`: a client whose users sign in at Keycloak's pages.
     """
-    described: dict[str, Any] = json.loads(REALM_FILE.read_text(encoding="utf-8"))
+    described: dict[str, Any] = {**json.loads(REALM_FILE.read_text(encoding="utf-8")), "realm": REALM}
     (own,) = (each for each in described["clients"] if each["clientId"] == CLIENT)
     mappers = own["protocolMappers"]
     described["clients"] += [
@@ -229,16 +258,20 @@ def _user(name: str, *, groups: list[str], roles: Mapping[str, list[str]] | None
 
 @contextlib.contextmanager
 def running(directory: Path) -> Iterator[Keycloak]:
-    """Run a Keycloak with the realm of `realm` for as long as the block lasts, or skip the test that needs it.
+    """Run a Keycloak by the commands of the page for as long as the block lasts, or skip the test that needs it.
 
     Args:
-        directory: where it writes its log.
+        directory: where it is unpacked, and writes its log.
     """
-    home, port = distribution(), free_port()
-    options = [f"--http-port={port}", "--http-host=127.0.0.1", "--http-enabled=true", "--hostname-strict=false"]
-    command = [str(home / "bin" / "kc.sh"), "start", "--optimized", *options]
-    provider = Keycloak(port)
-    with provider_process.serving(command, f"{provider.root}/realms/master", directory, environment=ENVIRONMENT):
+    bring_realm, start, *_ = snippets.of(PAGE, "sh")
+    home, provider = directory / "reader", Keycloak(free_port())
+    shell = Shell(home)
+    shutil.copytree(distribution(), home / f"keycloak-{VERSION}", symlinks=True)
+    (home / "examples").symlink_to(REALM_FILE.parents[1])
+    assert shell.run(bring_realm.text) == ""
+    command = ["bash", "-euc", at_port(start.text, provider.port)]
+    documented = f"{provider.root}/realms/{DOCUMENTED}"
+    with provider_process.serving(command, documented, home, environment=ENVIRONMENT):
         try:
             provider.create(realm())
             yield provider

@@ -17,7 +17,12 @@ _STOP_WITHIN: Final = 60.0
 
 @contextlib.contextmanager
 def serving(
-    command: Sequence[str], url: str, directory: Path, *, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    url: str,
+    directory: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    within: float = START_WITHIN,
 ) -> Iterator[None]:
     """Run a provider's program, and wait until it answers.
 
@@ -26,6 +31,7 @@ def serving(
         url: what it answers once it is ready.
         directory: where it works, and writes its log.
         environment: variables in addition to our own.
+        within: seconds until it has to answer.
 
     Raises:
         AssertionError: it ends, or does not answer in time; the message has its log.
@@ -42,14 +48,14 @@ def serving(
             start_new_session=True,  # scripts start the program itself as a child, which has to end with them
         )
     try:
-        _await_answer(url, started, log)
+        _await_answer(url, started, log, within)
         yield
     finally:
         _end(started)
 
 
-def _await_answer(url: str, started: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_WITHIN
+def _await_answer(url: str, started: "subprocess.Popen[bytes]", log: Path, within: float) -> None:
+    deadline = time.monotonic() + within
     while time.monotonic() < deadline and started.poll() is None:
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(url, timeout=30).is_success:
