@@ -23,7 +23,7 @@ def some_and_all(paths: Sequence[str]) -> pytest.MarkDecorator:
 
     axe takes about a second of a core for a page.
     """
-    every = pytest.param(paths, id="all", marks=pytest.mark.heavy)
+    every = pytest.param(paths, id="all", marks=[pytest.mark.heavy, pytest.mark.timeout(900)])
     return pytest.mark.parametrize("paths", [pytest.param(paths[::4], id="some"), every])
 
 
