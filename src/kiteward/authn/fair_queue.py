@@ -85,7 +85,7 @@ class FairQueue:
         self._held[source] -= 1
         if not self._held[source]:
             del self._held[source]
-        while waiting := [each for each in self._waiting if self.is_free_for(each)]:
+        while self._free and (waiting := [each for each in self._waiting if self.is_free_for(each)]):
             following = min(waiting, key=self._last_served)
             if self._settle(following, self._waiting[following][0], given=True):
                 self._note_served(following)
