@@ -162,7 +162,7 @@ def with_console(
     """
     if not (settings.console.enabled and settings.authorization):
         return rest
-    console = build_console(gateway, tickets=tickets, sign_in=sign_in)
+    console = build_console(gateway, tickets=tickets, sign_in=sign_in, embedded_engine=settings.engine is None)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")

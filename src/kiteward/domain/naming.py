@@ -95,16 +95,25 @@ class NamingRules:
             return
         self._check_name(name, what, self.object_characters)
 
-    def check_new_name(self, name: str, what: str) -> None:
+    def check_new_name(self, name: str, what: str, *, field: str = "") -> None:
         """Refuse an illegal name of a new collection or alias.
+
+        Args:
+            name: the name.
+            what: what it names, for the message.
+            field: the argument that it was given in, for the error.
 
         Raises:
             InvalidArgument: as Milvus' rule for collection names, which is that of object names without the wildcard.
         """
-        self._check_name(name, what, self.object_characters)
+        self._check_name(name, what, self.object_characters, field=field)
 
-    def check_partition_name(self, name: str) -> None:
+    def check_partition_name(self, name: str, *, field: str = "") -> None:
         """Refuse an illegal name of a new partition. It may begin with a digit and contain hyphens, as in Milvus.
+
+        Args:
+            name: the name.
+            field: the argument that it was given in, for the error.
 
         Raises:
             InvalidArgument: empty, too long, or with a character that is not allowed.
@@ -123,32 +132,40 @@ class NamingRules:
             character = _shown(_offender(name, "_-"))
             detail = ErrorDetail(ErrorCode.NAME_CHARACTER, {"allowed": "_-", "character": character})
         if fault:
-            raise InvalidArgument(f"Invalid partition name: {name[:_SHOWN]}. {fault}", detail)
+            raise InvalidArgument(f"Invalid partition name: {name[:_SHOWN]}. {fault}", detail, field=field)
 
-    def check_field_name(self, name: str) -> None:
+    def check_field_name(self, name: str, *, field: str = "") -> None:
         """Refuse an illegal name of a new field.
+
+        Args:
+            name: the name.
+            field: the argument that it was given in, for the error.
 
         Raises:
             FieldNameInvalid: empty, too long, or with a character that is not allowed.
         """
         detail = ErrorDetail(ErrorCode.NAME_EMPTY)
         if not name.strip():
-            raise FieldNameInvalid("field name should not be empty: field name invalid[field=]", detail)
+            raise FieldNameInvalid("field name should not be empty: field name invalid[field=]", detail, field=field)
         fault = self._plain_fault(name, "field")
         if fault:
             shown = name[:_SHOWN]
             text = f"Invalid field name: {shown}. {fault}: field name invalid[field={shown}]"
-            raise FieldNameInvalid(text, self._plain_detail(name))
+            raise FieldNameInvalid(text, self._plain_detail(name), field=field)
 
-    def check_index_name(self, name: str) -> None:
+    def check_index_name(self, name: str, *, field: str = "") -> None:
         """Refuse an illegal name of a new index; for an empty one the engine chooses a name.
+
+        Args:
+            name: the name.
+            field: the argument that it was given in, for the error.
 
         Raises:
             InvalidArgument: too long, or with a character that is not allowed.
         """
         fault = self._plain_fault(name, "index") if name else ""
         if fault:
-            raise InvalidArgument(f"Invalid index name: {name[:_SHOWN]}. {fault}")
+            raise InvalidArgument(f"Invalid index name: {name[:_SHOWN]}. {fault}", field=field)
 
     def _plain_fault(self, name: str, what: str) -> str:
         """Return what is wrong with the name of a field or index, which takes no further characters; else empty."""

@@ -3,6 +3,7 @@
 Exactly the resolved request is authorized and forwarded (contract 4.8, in its column for 3.0; design 5).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -21,6 +22,8 @@ from kiteward.milvus.request_reader import Check
 
 _CREATED: Final[Mapping[str, str]] = {"alias": "alias", "name": "snapshot name"}
 """What a field gives a name to, where that is not a collection."""
+
+_UNDERSCORED: Final = re.compile(r"_([a-z])")
 
 
 def resolve_request(operation: Operation, call: Call[bytes], catalog: Resolver, check: Check) -> ResolvedRequest:
@@ -86,18 +89,26 @@ def check_new_names(operation: Operation, resolved: ResolvedRequest, naming: Nam
     if not operation.creates_names:
         return
     for path in operation.creates:
-        for name in _texts(resolved.fields[path]):
-            naming.check_new_name(name, _CREATED.get(path, "collection name"))
+        for argument, name in _named(path, resolved.fields[path]):
+            naming.check_new_name(name, _CREATED.get(path, "collection name"), field=argument)
     for paths, check in (
         (operation.creates_partitions, naming.check_partition_name),
         (operation.creates_fields, naming.check_field_name),
         (operation.creates_indexes, naming.check_index_name),
     ):
         for path in paths:
-            for name in _texts(resolved.fields[path]):
-                check(name)
+            for argument, name in _named(path, resolved.fields[path]):
+                check(name, field=argument)
     if operation.creates_database:
         naming.check_database_name(str(resolved.fields[operation.creates_database]))
+
+
+def _named(path: str, value: Value) -> list[tuple[str, str]]:
+    """Return the names in a field, each with the argument for errors: `collectionName`, `schema.fields[2].name`."""
+    if not isinstance(value, list):
+        return [(_UNDERSCORED.sub(lambda found: found[1].upper(), path), str(value))]
+    parent, _, last = path.rpartition(".")
+    return [(f"{parent}[{position}].{last}", str(name)) for position, name in enumerate(value)]
 
 
 def _texts(value: Value) -> list[str]:

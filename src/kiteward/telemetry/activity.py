@@ -6,6 +6,7 @@ an hour.
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -37,6 +38,8 @@ class Numbers:
     Attributes:
         requests: requests that have ended.
         refused: those that were not allowed: unauthenticated, denied, closed or beyond a limit.
+        unauthenticated: of the refused ones, those without a valid credential.
+        limited: of the refused ones, those beyond a limit of requests.
         failed: those that failed though they were allowed and right.
         accepted: passwords and tokens that were verified and accepted.
         rejected: passwords, tokens and API keys that were rejected.
@@ -49,6 +52,8 @@ class Numbers:
     accepted: int = 0
     rejected: int = 0
     durations: tuple[int, ...] = _NO_DURATIONS
+    unauthenticated: int = 0
+    limited: int = 0
 
     def plus(self, other: "Numbers") -> "Numbers":
         """Return the sum."""
@@ -81,6 +86,8 @@ class Numbers:
             self.accepted + sign * other.accepted,
             self.rejected + sign * other.rejected,
             tuple(mine + sign * its for mine, its in zip(self.durations, other.durations, strict=True)),
+            self.unauthenticated + sign * other.unauthenticated,
+            self.limited + sign * other.limited,
         )
 
 
@@ -94,18 +101,18 @@ def numbers_of(telemetry: Telemetry, authentications: Mapping[tuple[str, str], i
         telemetry: of the requests.
         authentications: (kind, result) -> how often.
     """
-    requests = refused = failed = 0
+    ended: Counter[Outcome] = Counter()
     for _, outcome, number in telemetry.requests:
-        requests += number
-        refused += number if outcome in _REFUSED else 0
-        failed += number if outcome in _FAILED else 0
+        ended[outcome] += number
     return Numbers(
-        requests,
-        refused,
-        failed,
+        ended.total(),
+        sum(ended[each] for each in _REFUSED),
+        sum(ended[each] for each in _FAILED),
         sum(authentications.get(each, 0) for each in _ACCEPTED),
         sum(authentications.get(each, 0) for each in _REJECTED),
         tuple(telemetry.stages[Stage.WHOLE].cumulative()),
+        ended[Outcome.UNAUTHENTICATED],
+        ended[Outcome.LIMITED],
     )
 
 

@@ -128,8 +128,10 @@ class ConsoleApp:
         *,
         tickets: Tickets | None = None,
         sign_in: SignInOptions | None = None,
+        embedded_engine: bool = False,
     ) -> None:
         self._gateway = gateway
+        self._embedded_engine = embedded_engine
         self._sign_in = sign_in or SignInOptions()
         self._pages = [(compile_path(f"{ROOT_PATH}/{page.path}")[0], page) for page in pages]
         self._files = _files()
@@ -188,6 +190,7 @@ class ConsoleApp:
             self._waiting,
             token,
             display=display,
+            embedded_engine=self._embedded_engine,
         )
 
     async def _respond(self, request: ConsoleRequest) -> Response:
@@ -251,7 +254,11 @@ class ConsoleApp:
 
 
 def build_console(
-    gateway: Gateway, *, tickets: Tickets | None = None, sign_in: SignInOptions | None = None
+    gateway: Gateway,
+    *,
+    tickets: Tickets | None = None,
+    sign_in: SignInOptions | None = None,
+    embedded_engine: bool = False,
 ) -> ConsoleApp:
     """Return the ASGI application of the console.
 
@@ -259,8 +266,9 @@ def build_console(
         gateway: answers the requests of the pages.
         tickets: the secrets that wait to be shown; None for those of a single server.
         sign_in: how users may sign in; None for passwords alone.
+        embedded_engine: whether the engine is the embedded one, which can do less than a Milvus.
     """
-    return ConsoleApp(gateway, tickets=tickets, sign_in=sign_in)
+    return ConsoleApp(gateway, tickets=tickets, sign_in=sign_in, embedded_engine=embedded_engine)
 
 
 def _first_page(me: Any, page: Page) -> str:

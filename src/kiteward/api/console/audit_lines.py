@@ -21,6 +21,10 @@ _REPEATED: Final = frozenset(
 _NAMES: Final = frozenset({"collection", "collectionName", "database", "dbName"})
 """Details that may repeat the collection or the database of a line."""
 
+_CONSOLE: Final = "console"
+_OF_ROWS: Final = frozenset({"Query", "Search", "HybridSearch"})
+"""The operations that read rows, among those with which a page of the console reads what it shows."""
+
 _SHOWN_FACTS: Final = 4
 _SHOWN_TEXT: Final = 240
 
@@ -91,13 +95,13 @@ class Line:
         return len(self.facts) > _SHOWN_FACTS or sum(len(each.text) for each in self.facts) > _SHOWN_TEXT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """A row of the page.
 
     Attributes:
-        line: the line that it shows: of a change, the last.
-        earlier: the lines of the same change, or of the same request, before it, newest first.
+        line: the line that it shows: of a change, the last, and of a page, that which read rows, else the last.
+        earlier: the other lines of the same change, or of the same page, newest first.
         repeats: the lines before that say the same, newest first.
         hidden: whether the response said that the collection does not exist, and it exists now.
     """
@@ -119,8 +123,8 @@ def line_of(text: Language, entry: Entry) -> Line:
 def folded(text: Language, entries: Iterable[Entry], hidden: Iterable[int] = ()) -> list[Row]:
     """Return the rows of lines, newest first.
 
-    The beginning of a change is folded into its end, and what one page of the console read into one row. Refusals or
-    reads that follow one another and say the same are one row.
+    The beginning of a change is folded into its end. What one page of the console read is one row, which names the
+    reading of rows if there was one. Refusals or reads that follow one another and say the same are one row.
     """
     rows: list[Row] = []
     open_changes: dict[tuple[Any, ...], Row] = {}
@@ -129,8 +133,8 @@ def folded(text: Language, entries: Iterable[Entry], hidden: Iterable[int] = ())
         line = line_of(text, entry)
         change = open_changes.get(_request(entry)) if line.begins else None
         if change is None and rows and _is_same_visit(rows[-1].line.entry, entry):
-            change = rows[-1]
-        if change is not None:
+            _add_read(rows[-1], line)
+        elif change is not None:
             change.earlier.append(line)
         elif rows and _says_the_same(rows[-1], entry):
             rows[-1].repeats.append(line)
@@ -158,13 +162,23 @@ def _request(entry: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _is_same_visit(newer: Entry, entry: Entry) -> bool:
-    """Return whether two administrative reads are of one request, such as that of a page."""
-    names = ("replica", "request_id", "kind", "outcome")
-    return (
-        entry["kind"] == Event.ADMINISTRATIVE_READ.kind
-        and bool(entry.get("request_id"))
-        and all(newer.get(name) == entry.get(name) for name in names)
-    )
+    """Return whether two reads are of one request, as those of a page are."""
+    same = all(newer.get(name) == entry.get(name) for name in ("replica", "request_id", "outcome"))
+    return same and bool(entry.get("request_id")) and _is_read(newer) and _is_read(entry)
+
+
+def _is_read(entry: Entry) -> bool:
+    of_data = entry.get("transport") == _CONSOLE and entry.get("code") == Event.DATA_READ.code
+    return entry["kind"] == Event.ADMINISTRATIVE_READ.kind or of_data
+
+
+def _add_read(row: Row, line: Line) -> None:
+    """Add an earlier read of the same page to its row, which shows the first one that read rows."""
+    if line.operation in _OF_ROWS and row.line.operation not in _OF_ROWS:
+        row.line, line = line, row.line
+        row.earlier.insert(0, line)
+    else:
+        row.earlier.append(line)
 
 
 def _says_the_same(row: Row, entry: Entry) -> bool:

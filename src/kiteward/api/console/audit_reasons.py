@@ -35,6 +35,27 @@ _FORMS: Final = {
 _PATTERNS: Final = {key: re.compile(form, re.DOTALL) for key, form in _FORMS.items()}
 
 
+_NAME_AND_REASON: Final = re.compile(r"(?P<name>\w+)(?:: (?P<reason>.*))?", re.DOTALL)
+_STATUS: Final = re.compile(r"status (?P<status>-?\d+)")
+
+
+def error_in_language(text: Language, recorded: str) -> str:
+    """Return what kind of error a request ended with, in a language.
+
+    Args:
+        text: the language.
+        recorded: the class of the error, perhaps with a reason, or the status of the engine's response.
+    """
+    status = _STATUS.fullmatch(recorded)
+    if status:
+        return text("recorded.error.status", **status.groupdict())
+    found = _NAME_AND_REASON.fullmatch(recorded)
+    name, reason = (found["name"], found["reason"]) if found else (recorded, None)
+    key = f"recorded.error.{name}"
+    said = text(key) if key in text.texts else text("recorded.error.unexpected", name=name)
+    return text("recorded.error.because", said=said, reason=in_language(text, reason) or reason) if reason else said
+
+
 def in_language(text: Language, recorded: str) -> str:
     """Return a recorded reason in a language; empty if its form is not known."""
     for key, pattern in _PATTERNS.items():

@@ -121,6 +121,7 @@ class Action:
         back: returns the path of the page to show after it.
         effects: returns further texts about its effects.
         typed: the name, among those in the path, that has to be typed to confirm the action; empty for none.
+        removes: whether the page above its own, which is about one thing, is not there afterwards.
     """
 
     path: str
@@ -129,6 +130,7 @@ class Action:
     back: Callable[[ConsoleRequest], str]
     effects: Callable[[ConsoleRequest], Awaitable[list[str]]] | None = None
     typed: str = ""
+    removes: bool = False
 
     def page(self) -> Page:
         """Return the page that asks for confirmation and carries out the action."""
@@ -144,7 +146,8 @@ class Action:
                 await self.run(request)
             except RequestRefused as error:
                 return show(request, self._form(request, ()), {"": request.reason(error.details)})
-            return request.redirect(self.back(request), done=self.key)
+            removed = request.http_request.url.path.rpartition("/")[0] if self.removes else ""
+            return request.finish(self.back(request), done=self.key, removed=removed)
 
         return Page(self.path, ask, act)
 

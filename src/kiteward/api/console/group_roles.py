@@ -105,7 +105,7 @@ async def grant(request: ConsoleRequest) -> Response:
     except RequestRefused as error:
         form = await _form(request)
         return show(request, form, reason_at_field(request, error, form.fields, roleName="role"))
-    return request.redirect(GROUPS, done="group_role_grant")
+    return request.finish(GROUPS, done="group_role_grant")
 
 
 async def _revoke(request: ConsoleRequest) -> None:

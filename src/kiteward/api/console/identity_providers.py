@@ -189,7 +189,7 @@ async def cut_off(request: ConsoleRequest) -> Response:
     except RequestRefused as error:
         form = await _cut_off_form(request)
         return show(request, form, reason_at_field(request, error, form.fields))
-    return request.redirect(_back_to_user(request) if user_name else HERE, done="cut_off")
+    return request.finish(_back_to_user(request) if user_name else HERE, done="cut_off")
 
 
 def _moment(given: str) -> datetime:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import quote_plus
 
+from kiteward.api.console.way_back import CARRIED
 from kiteward.domain.identity import Secret
 
 USER_FIELD: Final = "form_of"
@@ -22,7 +23,9 @@ USER_FIELD: Final = "form_of"
 RESUMED_FIELD: Final = "resumed"
 """The field of a form that asks for its page with the values in it, and not for its action."""
 
-_DROPPED: Final = frozenset({"csrf", USER_FIELD, RESUMED_FIELD, "again", "code", "passkey", "reload", "typed_name"})
+_DROPPED: Final = frozenset(
+    {"csrf", CARRIED, USER_FIELD, RESUMED_FIELD, "again", "code", "passkey", "reload", "typed_name"}
+)
 _MOST_BYTES: Final = 32 * 1024
 """The maximum size of what is kept, as a form sends it."""
 

@@ -10,6 +10,7 @@ from kiteward.api.console.lists import Asked, Found, ListPage
 from kiteward.api.console.one_time_secrets import show_once
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
+from kiteward.api.console.way_back import as_it_was
 from kiteward.domain.errors import RequestRefused
 from kiteward.iam.json_api.accounts import Account, PerhapsNamed
 from kiteward.iam.json_api.base import Done
@@ -141,7 +142,7 @@ async def change_description(request: ConsoleRequest) -> Response:
     except RequestRefused as error:
         form = form_for_description(request, "key_describe", _BACK, "")
         return show(request, form, reason_at_field(request, error, form.fields))
-    return request.redirect(_BACK, done="key_describe")
+    return request.finish(_BACK, done="key_describe")
 
 
 async def rotate_form(request: ConsoleRequest) -> Response:
@@ -176,7 +177,8 @@ async def _shown_once(request: ConsoleRequest, made: Any) -> Response:
     text = request.text
     what = text("key_made.what", user=made.user_name)
     return await show_once(
-        request, OneTimeSecret(text("key_made.title"), what, made.key, _BACK, made.old_key_valid_until)
+        request,
+        OneTimeSecret(text("key_made.title"), what, made.key, as_it_was(_BACK, request.back), made.old_key_valid_until),
     )
 
 
@@ -191,7 +193,7 @@ async def _revoke(request: ConsoleRequest) -> None:
 async def enable(request: ConsoleRequest) -> Response:
     """Enable a disabled key."""
     await request.client.invoke("EnableApiKey", KeyNamed(key_id=request.names["key_id"]), Done)
-    return request.redirect(_BACK, done="key_enable")
+    return request.finish(_BACK, done="key_enable")
 
 
 def _back(_console_request: ConsoleRequest) -> str:

@@ -63,7 +63,7 @@ class _LimitPages:
             await request.client.invoke("SetLimits", wanted, Done)
         except RequestRefused as error:
             return await self.described(request, reason_at_field(request, error, _fields(request)))
-        return request.redirect(self._here(request), done="limits_set")
+        return request.stay(self._here(request), done="limits_set")
 
     async def _delete(self, request: ConsoleRequest) -> None:
         await request.client.invoke("DeleteLimits", LimitedNamed(**self._holder(request)), Done)

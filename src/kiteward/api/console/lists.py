@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
+from kiteward.api.console.way_back import BACK
 from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.iam.json_api.base import MOST_LISTED
 from kiteward.iam.json_api.listing import ListArguments, cut, matches, part_of
@@ -38,6 +39,7 @@ class Asked:
         sort: the field to sort by, with `-` before it for the highest first; empty for the order by name.
         page: the number of the page, from 1.
         filters: the values of its filters, by name; empty ones select everything.
+        back: the way back of the page, which its other pages and orders keep.
     """
 
     path: str
@@ -45,6 +47,7 @@ class Asked:
     sort: str = ""
     page: int = 1
     filters: Mapping[str, str] = field(default_factory=dict)
+    back: str = ""
 
     @classmethod
     def of(cls, request: ConsoleRequest, *filters: str) -> "Asked":
@@ -56,6 +59,7 @@ class Asked:
             request.query_value("sort"),
             int(page) if _NUMBER.fullmatch(page) else 1,
             {name: request.query_value(name).strip() for name in filters},
+            request.query_value(BACK),
         )
 
     def arguments(self, *, offset: int | None = None, limit: int | None = None) -> dict[str, Any]:
@@ -75,6 +79,7 @@ class Asked:
     def link(self, *, page: int = 1, sort: str | None = None, path: str = "") -> str:
         """Return the address of the same list in another order, at another page, or of its export."""
         given = {"q": self.contains, **self.filters, "sort": self.sort if sort is None else sort}
+        given[BACK] = "" if path else self.back
         query = urlencode([*((name, value) for name, value in given.items() if value), *_numbered(page)])
         return f"{path or self.path}?{query}" if query else path or self.path
 

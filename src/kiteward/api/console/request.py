@@ -16,13 +16,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kiteward import __version__
 from kiteward.api.console import security
-from kiteward.api.console.audit_reasons import in_language
+from kiteward.api.console.audit_reasons import error_in_language, in_language
 from kiteward.api.console.display import Display
 from kiteward.api.console.kept_forms import WaitingForms
 from kiteward.api.console.language import NAMES, Language
 from kiteward.api.console.navigation import groups
 from kiteward.api.console.sign_in_options import CALLBACK, SignInOptions
 from kiteward.api.console.tickets import Tickets
+from kiteward.api.console.way_back import BACK, CARRIED, as_it_was, cancelling, leaving, returning
 from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.identity import Secret
 from kiteward.gateway.client import GatewayClient
@@ -67,6 +68,7 @@ class ConsoleRequest:
         form: the fields of the form: name -> values.
         names: the names in the path.
         display: how pages look in this browser.
+        embedded_engine: whether the engine is the embedded one.
     """
 
     http_request: Request
@@ -82,6 +84,7 @@ class ConsoleRequest:
     form: Mapping[str, list[str]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     display: Display = field(default_factory=Display)
+    embedded_engine: bool = False
 
     def session(self) -> tuple[str, Secret]:
         """Return the public id of the session of a signed-in user, and its token."""
@@ -128,6 +131,11 @@ class ConsoleRequest:
         sent = self.http_request.method == "POST" or path.endswith(f"/{CALLBACK}")
         return f"{path}?{query}" if query and not sent else path
 
+    @property
+    def back(self) -> str:
+        """The way back that the browser has sent, unchecked; empty where there is none."""
+        return self.query_value(BACK) or self.form_raw(CARRIED)
+
     def page(self, template: str, *, status: int = HTTPStatus.OK, **values: Any) -> Response:
         """Return a page, rendered from a template.
 
@@ -150,6 +158,11 @@ class ConsoleRequest:
             assets=self.assets,
             because=self.reason,
             in_words=partial(in_language, self.text),
+            error_in_words=partial(error_in_language, self.text),
+            leaving=partial(leaving, here=self.here()),
+            as_it_was=partial(as_it_was, back=self.back),
+            cancelling=partial(cancelling, back=self.back),
+            way_back=self.back,
             csrf=security.form_token(self.token) if self.token is not None and self.me is not None else "",
             done=self.text(f"done.{done}") if f"done.{done}" in self.text.texts else "",
             **{"errors": {}, "form": self.form, **values},
@@ -159,6 +172,22 @@ class ConsoleRequest:
     def page_with_errors(self, template: str, errors: Mapping[str, Reason], **values: Any) -> Response:
         """Return a page with a form that was not accepted, and the errors by field."""
         return self.page(template, status=HTTPStatus.UNPROCESSABLE_ENTITY, errors=errors, **values)
+
+    def finish(self, path: str, *, done: str = "", removed: str = "", **query: str) -> Response:
+        """Redirect the browser to the page that it came from, as that page was, after an action of a page of its own.
+
+        Args:
+            path: the path of the page, if the browser came from nowhere else.
+            done: as of `redirect`.
+            removed: the path of the page of what is not there any more, or empty.
+            query: parameters of its query string, if the browser came from nowhere else.
+        """
+        to = returning(path, self.back, removed=removed)
+        return self.redirect(to, done=done, **(query if to == path else {}))
+
+    def stay(self, path: str, *, done: str = "") -> Response:
+        """Redirect the browser to the page that has the form, which keeps its way back."""
+        return self.redirect(leaving(path, self.back), done=done)
 
     def redirect(self, path: str, *, done: str = "", **query: str) -> Response:
         """Redirect the browser to another page.

@@ -109,7 +109,7 @@ async def add_members(request: ConsoleRequest) -> Response:
         await request.client.invoke("ChangeRoleMembers", MembersChange(role_name=role, add=names), Rows)
     except RequestRefused as error:
         return await described(request, {"member": request.reason(error.details)})
-    return request.redirect(path_below("roles", role), done="member_add")
+    return request.stay(path_below("roles", role), done="member_add")
 
 
 async def _remove_member(request: ConsoleRequest) -> None:
@@ -168,7 +168,7 @@ async def change_description(request: ConsoleRequest) -> Response:
         )
     except RequestRefused as error:
         return show(request, form, reason_at_field(request, error, form.fields))
-    return request.redirect(form.back, done="role_describe")
+    return request.finish(form.back, done="role_describe")
 
 
 async def _drop(request: ConsoleRequest) -> None:
@@ -263,7 +263,7 @@ async def create_group(request: ConsoleRequest) -> Response:
     except RequestRefused as error:
         await request.client.call(messages.DropPrivilegeGroupRequest(group_name=name))
         return show(request, _group_form(request), {"privileges": request.reason(error.details)})
-    return request.redirect("/console/groups", done="group_new")
+    return request.finish("/console/groups", done="group_new")
 
 
 async def _operate_group(
@@ -324,7 +324,7 @@ async def change_group(request: ConsoleRequest) -> Response:
         await _operate_group(request, name, sorted(held - wanted), _REMOVE)
     except RequestRefused as error:
         return show(request, _edit_form(request, tuple(held)), {"privileges": request.reason(error.details)})
-    return request.redirect("/console/groups", done="group_edit")
+    return request.finish("/console/groups", done="group_edit")
 
 
 async def _drop_group(request: ConsoleRequest) -> None:

@@ -90,7 +90,7 @@ async def _put(request: ConsoleRequest, operation: str, name: str, held: Policy 
         await request.client.invoke(operation, given, Protection)
     except RequestRefused as error:
         return show(request, form, reason_at_field(request, error, form.fields))
-    return request.redirect(_back(request), done="row_policy_new" if held is None else "row_policy_edit")
+    return request.finish(_back(request), done="row_policy_new" if held is None else "row_policy_edit")
 
 
 def _form(request: ConsoleRequest, held: Policy | None = None) -> Form:
@@ -173,7 +173,7 @@ async def enforce(request: ConsoleRequest) -> Response:
     except RequestRefused as error:
         form = await _enforcing(request)
         return show(request, form, reason_at_field(request, error, form.fields))
-    return request.redirect(_back(request), done="row_policies_enforce")
+    return request.finish(_back(request), done="row_policies_enforce")
 
 
 async def _stop(request: ConsoleRequest) -> None:

@@ -34,7 +34,7 @@ async def set_tag(request: ConsoleRequest) -> Response:
         await request.client.invoke("SetTags", TagsGiven(**_holder(request), tags={key: value}), TagsChanged)
     except RequestRefused as error:
         return await described(request, reason_at_field(request, error, _fields(request), tags=_field_of(error)))
-    return request.redirect(_here(request), done="tag_set")
+    return request.stay(_here(request), done="tag_set")
 
 
 def _field_of(error: RequestRefused) -> str:

@@ -14,6 +14,7 @@ from kiteward.api.console.one_time_secrets import page_of, show_once
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.api.console.roles import names_in, roles_field
 from kiteward.api.console.tickets import OneTimeSecret
+from kiteward.api.console.way_back import as_it_was
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import ProtectedObject, RequestRefused
 from kiteward.domain.identity import ROOT, Secret
@@ -96,7 +97,7 @@ async def bind(request: ConsoleRequest) -> Response:
         await request.client.call(messages.OperateUserRoleRequest(username=name, role_name=role, type=_ADD))
     except RequestRefused as error:
         return await described(request, {"role": request.reason(error.details)})
-    return request.redirect(path_below("users", name), done="role_bind")
+    return request.stay(path_below("users", name), done="role_bind")
 
 
 async def create_form(request: ConsoleRequest) -> Response:
@@ -148,7 +149,11 @@ async def _shown_once(
 ) -> Response:
     text = request.text
     shown = OneTimeSecret(
-        text(f"{key}.title"), text(f"{key}.what", user=name), password, path_below("users", name), until
+        text(f"{key}.title"),
+        text(f"{key}.what", user=name),
+        password,
+        as_it_was(path_below("users", name), request.back),
+        until,
     )
     # A user's own session ends with the password: no further page can be requested, so that this one shows the secret.
     return page_of(request, shown) if name == request.me.user_name else await show_once(request, shown)
@@ -192,7 +197,7 @@ async def reset(request: ConsoleRequest) -> Response:
         form = await _reset_form(request)
         return show(request, form, reason_at_field(request, error, form.fields, password="new_password"))  # noqa: S106  a field
     if made.password is None:
-        return request.redirect(path_below("users", name), done="user_reset")
+        return request.finish(path_below("users", name), done="user_reset")
     return await _shown_once(request, name, made.password, "user_reset_made", made.old_password_valid_until)
 
 
@@ -216,7 +221,7 @@ async def change_description(request: ConsoleRequest) -> Response:
         )
     except RequestRefused as error:
         return show(request, form, reason_at_field(request, error, form.fields))
-    return request.redirect(form.back, done="user_describe")
+    return request.finish(form.back, done="user_describe")
 
 
 async def view(request: ConsoleRequest) -> Response:
@@ -231,7 +236,7 @@ def _simply(operation: str, key: str, path: str) -> Page:
 
     async def act(request: ConsoleRequest) -> Response:
         await request.client.invoke(operation, Named(user_name=request.names["name"]), Done)
-        return request.redirect(_back(request), done=key)
+        return request.finish(_back(request), done=key)
 
     return Page(path, described, act)
 
@@ -290,6 +295,7 @@ PAGES: Final = (
         lambda _console_request: "/console/users",
         _require_deletable,
         "name",
+        removes=True,
     ).page(),
     Action("users/{name}/roles/{role}/remove", "role_unbind", _unbind, _back).page(),
 )

@@ -24,16 +24,18 @@ class ActivityWanted(Arguments):
 class ActivitySpan(Outcome):
     """What was counted from `beginsAt` on, for as many seconds.
 
-    `refused` were not allowed, `failed` failed though they were allowed and right. `signInsAccepted` and
-    `signInsRejected` count credentials that were verified, not those whose verification was cached. `p50`, `p95` and
-    `p99` are milliseconds, within which that share of the requests ended, estimated from a histogram; null without
-    requests.
+    `refused` were not allowed, `unauthenticated` of them for want of a valid credential and `limited` because of a
+    limit of requests. `failed` failed though they were allowed and right. `signInsAccepted` and `signInsRejected` count
+    credentials that were verified, not those whose verification was cached. `p50`, `p95` and `p99` are milliseconds,
+    within which that share of the requests ended, estimated from a histogram; null without requests.
     """
 
     begins_at: datetime
     seconds: int
     requests: int
     refused: int
+    unauthenticated: int
+    limited: int
     failed: int
     sign_ins_accepted: int
     sign_ins_rejected: int
@@ -50,6 +52,8 @@ class ActivitySpan(Outcome):
             seconds=seconds,
             requests=numbers.requests,
             refused=numbers.refused,
+            unauthenticated=numbers.unauthenticated,
+            limited=numbers.limited,
             failed=numbers.failed,
             sign_ins_accepted=numbers.accepted,
             sign_ins_rejected=numbers.rejected,
@@ -74,7 +78,9 @@ class ServerActivity(Outcome):
 
     Nothing was counted before `since`. Where several servers or workers share a store, each has its own numbers, and
     `server` says whose these are, and `workers` how many workers that server has. `lastHour` and `lastDay` are the
-    sums. `otherRefusals` counts those that were too different from one another to be counted apart.
+    sums. `refusals` are of the last 24 hours, and only what privileges did not allow to users, or nobody may do:
+    requests without a valid credential, and those beyond a limit, are not among them. `otherRefusals` counts those that
+    were too different from one another to be counted apart.
     """
 
     server: str

@@ -82,6 +82,7 @@ async def browsing(
     pages: tuple[Page, ...] = PAGES,
     sessions: MemorySessions | None = None,
     prepare: Callable[[GatewayHarness], object] = lambda _harness: None,
+    embedded_engine: bool = False,
 ) -> AsyncIterator[Browser]:
     with quick_directory() as directory:
         async with opened(directory / "store.db", FakeEngine()) as harness:
@@ -90,7 +91,7 @@ async def browsing(
             if sessions is not None:
                 harness.authenticator.sessions = sessions
                 harness.configure(sessions=sessions)
-            transport = httpx.ASGITransport(ConsoleApp(harness.gateway, pages))
+            transport = httpx.ASGITransport(ConsoleApp(harness.gateway, pages, embedded_engine=embedded_engine))
             async with httpx.AsyncClient(transport=transport, base_url=base) as client:
                 yield Browser(harness, client)
 

@@ -53,6 +53,28 @@ def test_changes_are_never_taken_for_repeats() -> None:
     assert rows(entry(2, "a"), entry(1, "b")) == [(2, [], []), (1, [], [])]
 
 
+def test_a_page_of_the_explorer_is_one_row_which_names_the_reading_of_rows() -> None:
+    about_data = {"kind": "data", "code": 5001, "transport": "console"}
+    lines = [
+        entry(6, "a", operation="PreviewRows", kind="administrative_read"),
+        entry(5, "a", operation="Query", **about_data),
+        entry(4, "a", operation="Query", **about_data),
+        entry(3, "a", operation="ShowPartitions", **about_data),
+        entry(2, "a", operation="DescribeUserAccess", kind="administrative_read"),
+        entry(1, "a", operation="DescribeCollection", **about_data),
+    ]
+    assert rows(*lines) == [(5, [6, 4, 3, 2, 1], [])]
+
+
+def test_writes_failures_and_requests_of_programs_are_no_part_of_a_page() -> None:
+    read = {"kind": "data", "code": 5001, "transport": "console", "operation": "Query"}
+    for other in ({"code": 5002}, {"outcome": "failed"}, {"outcome": "refused"}, {"transport": "rest"}):
+        assert rows(entry(2, "a", **{**read, **other}), entry(1, "a", **{**read, "operation": "GetLoadState"})) == [
+            (2, [], []),
+            (1, [], []),
+        ]
+
+
 def test_reads_of_one_page_are_one_row() -> None:
     read = {"kind": "administrative_read"}
     lines = [entry(3, "a", operation="DescribeServer", **read), entry(2, "a", operation="ListServers", **read)]

@@ -1,8 +1,10 @@
 """The pages of the audit trail, in process: filters, one line, export, and what a visit leaves."""
 
 import csv
+import html
 import io
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -160,3 +162,12 @@ async def test_visit_without_a_session_is_no_refusal_in_the_trail() -> None:
 
 def _table(text: str) -> Sequence[list[str]]:
     return list(csv.reader(io.StringIO(text)))
+
+
+async def test_the_trail_is_as_it_was_after_a_line_was_opened(browser: Browser) -> None:
+    await browser.sign_in()
+    address = "/console/audit?user=emma&operation=Search"
+    shown = await browser.open(address.removeprefix("/console/"))
+    (line,) = {html.unescape(each) for each in re.findall(r'href="(/console/audit/lines/[^"]*)"', shown.text)}
+    page = await browser.open(line.removeprefix("/console/"))
+    assert html.escape(f'href="{address}"', quote=False) in page.text

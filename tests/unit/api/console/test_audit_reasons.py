@@ -4,11 +4,12 @@ import re
 
 import pytest
 
-from kiteward.api.console.audit_reasons import in_language
+from kiteward.api.console.audit_reasons import error_in_language, in_language
 from kiteward.api.console.language import catalogues
 from kiteward.authn import password_verifier
 from kiteward.authn.second_factor import factors
 from kiteward.authz import policy
+from kiteward.domain.errors import KitewardError
 
 LANGUAGES = catalogues()
 SAID = (
@@ -43,3 +44,36 @@ def test_reason_of_a_known_form_is_said_in_every_language_with_its_names(recorde
 def test_any_other_reason_has_no_text() -> None:
     assert in_language(LANGUAGES["zh"], "the engine is away") == ""
     assert in_language(LANGUAGES["zh"], "wrong password\n") == ""
+
+
+def error_classes() -> list[str]:
+    """Return the names of all errors that Kiteward raises on purpose."""
+    found, left = [], [KitewardError]
+    while left:
+        each = left.pop()
+        left += each.__subclasses__()
+        if each.__module__ == KitewardError.__module__:
+            found.append(each.__name__)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_every_kind_of_error_is_said_for_people(language: str) -> None:
+    text = LANGUAGES[language]
+    for name in (*error_classes(), "CancelledError"):
+        said = error_in_language(text, name)
+        assert name not in said, name
+        assert bool(re.search("[\u4e00-\u9fff]", said)) is (language == "zh"), name
+    assert len({error_in_language(text, name) for name in error_classes()}) > len(error_classes()) - 4
+
+
+def test_an_error_of_the_engine_has_its_code_a_refusal_its_reason_and_a_defect_its_name() -> None:
+    english, chinese = LANGUAGES["en"], LANGUAGES["zh"]
+    assert error_in_language(english, "status 1100") == "The engine answered with the error code 1100"
+    assert (
+        error_in_language(english, "OldPasswordWrong: no such user") == "The present password was wrong: no such user"
+    )
+    assert error_in_language(chinese, "OldPasswordWrong: no such user").endswith(in_language(chinese, "no such user"))
+    assert error_in_language(english, "FactorRejected: used") == "The second factor was not accepted: used"
+    assert error_in_language(english, "ZeroDivisionError") == "An unexpected error (ZeroDivisionError)"
+    assert error_in_language(english, "") == "An unexpected error ()"

@@ -34,7 +34,7 @@ async def listing(monkeypatch: pytest.MonkeyPatch, *, user: str = "root") -> Asy
 
 
 def users_in(page: str) -> list[str]:
-    return re.findall(r'<th scope="row"><a href="/console/users/([^"]*)"', page)
+    return re.findall(r'<th scope="row"><a href="/console/users/([^"?]*)[^"]*"', page)
 
 
 def link(page: str, rel: str) -> str:
@@ -59,6 +59,32 @@ async def test_pages_lead_on_and_back_and_keep_what_is_asked(monkeypatch: pytest
         assert behind.headers["location"] == "/console/users?q=n"
         for page in ("0", "-1", "x", "9" * 30):
             assert "Page 1 of 3" in (await browser.open(f"users?page={page}")).text
+
+
+async def test_the_first_and_the_last_page_are_one_step_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listing(monkeypatch) as browser:
+        text = (await browser.open("users?sort=-userName")).text
+        last = html.unescape(re.findall(r'href="/console/([^"]*)">Last page', text)[0])
+        assert re.search(r"[?&]sort=-userName&page=[3-9]", last)
+        assert "First page" not in text
+        page = (await browser.open(last)).text
+        assert "Last page" not in page
+        assert 'rel="next"' not in page
+        assert re.findall(r'href="/console/([^"]*)">First page', page) == ["users?sort=-userName"]
+
+
+async def test_a_long_description_is_cut_in_lists_and_all_of_it_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    long, shown_brief = "x" * 500, 0
+    async with listing(monkeypatch) as browser:
+        await browser.send("users/ann/description", description=long)
+        await browser.send("roles/reader/description", description=long)
+        await browser.send("new-key", description=long, expires_in_days="1")
+        for page in ("users", "users?page=2", "roles", "roles/reader", "keys"):
+            text = (await browser.open(page)).text
+            assert f"<td>{long}" not in text
+            shown_brief += text.count(f'<span class="brief" title="{long}">{long}</span>')
+        assert shown_brief == 4
+        assert long in await browser.text("users/ann")
 
 
 async def test_users_are_filtered_by_state_and_role_and_an_order_that_is_none_is_refused(
@@ -247,7 +273,7 @@ async def test_a_key_has_the_same_state_and_actions_wherever_it_is_listed(
         shown_key = (await browser.open(page)).text.partition("<code>k1</code>")[2].partition("</tr>")[0]
         assert "Expired" in shown_key
         for action in ("description", "tags", "rotate", "disable", "revoke"):
-            assert f'href="/console/keys/k1/{action}"' in shown_key, action
+            assert f'href="/console/keys/k1/{action}?back=' in shown_key, action
 
 
 # Members of a role, badges, wording

@@ -58,6 +58,10 @@ async def test_overview_names_locked_users_refusals_and_collections() -> None:
         assert "/console/audit?user=emma&user_is=by&operation=ListUserAccounts&" in page
         assert "/console/collections/default/docs" in page
         assert '<rect class="series-succeeded"' in page
+        said = (
+            "All refused requests of the last 24 hours: 1. Of these, 0 without a valid credential and 0 beyond a limit"
+        )
+        assert said in page
         assert 'style="' not in page
 
 

@@ -14,6 +14,7 @@ from kiteward.domain.errors import AccessDenied, EngineUnavailable, InvalidArgum
 from kiteward.milvus.messages import common_pb2, milvus_pb2
 from kiteward.store.records import LastUsed
 from kiteward.telemetry.activity import Activity, numbers_of
+from kiteward.telemetry.counters import Outcome
 
 DAY = 86_400.0
 
@@ -51,6 +52,21 @@ async def test_refusals_are_named_and_counted_by_user_operation_and_collection(b
         {"userName": "alice", "operation": "SearchAudit", "dbName": "", "collectionName": "", "count": 1},
     ]
     assert found["otherRefusals"] == 0
+
+
+async def test_refusals_by_user_and_those_that_are_counted_apart_are_all_that_was_refused(busy: Own) -> None:
+    await busy.harness.user("alice")
+    with pytest.raises(AccessDenied):
+        await busy("SearchAudit", by="alice")
+    for _ in range(2):
+        with pytest.raises(PasswordRejected):
+            await busy.harness.call("ListDatabases", by=presented("root", "wrong"))
+    busy.harness.gateway.telemetry.requests.count("Search", Outcome.LIMITED)
+    found = await busy("DescribeActivity")
+    day = found["lastDay"]
+    assert (day["unauthenticated"], day["limited"]) == (2, 1)
+    named = sum(each["count"] for each in found["refusals"]) + found["otherRefusals"]
+    assert day["refused"] == named + day["unauthenticated"] + day["limited"] == 4
 
 
 async def test_activity_names_its_server_and_counts_sign_ins(busy: Own) -> None:

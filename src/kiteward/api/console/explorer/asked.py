@@ -94,6 +94,11 @@ class Asked:
             return self.query(number=before)
         return self.query(number=before, after=self.steps[-1], steps=self.steps[:-1]) if self.steps else ""
 
+    def last(self, total: int) -> str:
+        """Return the query string of the last page of so many rows, or empty where the next page is the last."""
+        number = -(-total // self.size)
+        return self.query(number=number, after=None, steps=()) if number > self.number + 1 else ""
+
     def next_by_key(self, last: str) -> str:
         """Return the query string of the page after this one, which ends with a primary key."""
         steps = [*self.steps, *([] if self.after is None else [self.after])][-_MOST_STEPS:]

@@ -33,6 +33,7 @@ class Change:
         fields: the names of the fields of its form, which must be filled in.
         typed: the name in the path that has to be typed to confirm, or empty.
         back: returns the path and the parameters of the page to show after it.
+        moves: whether the collection has another path afterwards.
     """
 
     path: str
@@ -42,6 +43,7 @@ class Change:
     fields: Sequence[str] = ()
     typed: str = ""
     back: Callable[[ConsoleRequest, Place], tuple[str, dict[str, str]]] = lambda _request, place: (place.path, {})
+    moves: bool = False
 
     def page(self) -> Page:
         """Return the page that asks, and carries out the change."""
@@ -60,7 +62,10 @@ class Change:
                 where = self.fields[0] if self.fields else ""
                 return show(request, self._form(request, place), {where: request.reason(error.details)})
             path, query = self.back(request, place)
-            return request.redirect(path, done=self.key, **query)
+            if self.moves:
+                return request.stay(path, done=self.key)
+            removed = place.path if path == path_below("collections") else ""
+            return request.finish(path, done=self.key, removed=removed, **query)
 
         return Page(f"{_COLLECTION}/{self.path}", ask, act)
 
@@ -161,7 +166,7 @@ CHANGES: Final = (
     Change("load", "explorer_load", "LoadCollection", _load),
     Change("release", "explorer_release", "ReleaseCollection", _release),
     Change("flush", "explorer_flush", "Flush", _flush),
-    Change("rename", "explorer_rename", "RenameCollection", _rename, ("new_name",), back=_renamed),
+    Change("rename", "explorer_rename", "RenameCollection", _rename, ("new_name",), back=_renamed, moves=True),
     Change("drop", "explorer_drop", "DropCollection", _drop, typed="name", back=_list),
     Change("new-alias", "explorer_new_alias", "CreateAlias", _create_alias, ("alias",)),
     Change(f"{_ALIAS}/move", "explorer_move_alias", "AlterAlias", _move_alias, ("target",)),

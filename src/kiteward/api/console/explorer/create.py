@@ -1,6 +1,7 @@
 """Creating a collection: a form with its fields, their dimensions, indexes and metrics."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -9,7 +10,8 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.explorer.databases import database_names
+from kiteward.api.console.explorer.databases import collection_names, database_names
+from kiteward.api.console.explorer.offer import AUTOINDEX, MILVUS, Offer, offer_of
 from kiteward.api.console.explorer.place import require
 from kiteward.api.console.forms import path_below
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
@@ -25,21 +27,20 @@ _MOST_ROWS: Final = 64
 _ARRAY: Final = "Array of "
 _KEY_TYPES: Final = ("Int64", "VarChar")
 _SCALARS: Final = ("Bool", "Int8", "Int16", "Int32", "Int64", "Float", "Double", "VarChar", "JSON")
-_TYPES: Final = (
-    *("FloatVector", "Float16Vector", "BFloat16Vector", "Int8Vector", "BinaryVector", "SparseFloatVector"),
+_OTHERS: Final = (
     *_SCALARS,
     *(f"{_ARRAY}{kind}" for kind in ("Bool", "Int32", "Int64", "Float", "Double", "VarChar")),
 )
+"""The types of fields that are no vectors; every engine has them."""
+
 _SIZES: Final[Mapping[str, str]] = MappingProxyType({"VarChar": "max_length", "Array": "max_capacity"})
 """Type of a field -> the parameter that its size is; that of vectors is their dimension, others have none."""
 
 _LONGEST: Final = "65535"
-_INDEX_TYPES: Final = (
-    *("AUTOINDEX", "FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8", "DISKANN", "BIN_FLAT", "BIN_IVF_FLAT"),
-    "SPARSE_INVERTED_INDEX",
-)
-_METRICS: Final = ("COSINE", "L2", "IP", "HAMMING", "JACCARD")
-_USUAL_METRICS: Final[Mapping[str, str]] = MappingProxyType({"BinaryVector": "HAMMING", "SparseFloatVector": "IP"})
+_NAME_OF_FIELD: Final = re.compile(r"schema\.fields\[(\d+)\]\.name")
+_ABOUT_SIZE: Final = re.compile(r"\b(dim|dimension|max_length|max_capacity|length|capacity)\b", re.IGNORECASE)
+"""What engines call the size of a field in their refusals."""
+
 _PARAMETERS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     {
         "HNSW": {"M": 16, "efConstruction": 200},
@@ -67,7 +68,7 @@ class FieldGiven:
     name: str
     type: str
     size: str = ""
-    index: str = "AUTOINDEX"
+    index: str = AUTOINDEX
     metric: str = ""
     options: tuple[str, ...] = ()
 
@@ -96,14 +97,21 @@ async def create(request: ConsoleRequest) -> Response:
     if request.form_text("more"):
         given = (*given, FieldGiven("", "VarChar"))[:_MOST_ROWS]
         return await _show(request, given, database, {}, dynamic=dynamic, load=load)
-    errors = _errors(request, given)
+    errors = await _taken(request, database) or _errors(request, given)
     if not errors:
         name = request.form_text("collection_name")
         message, indexes = _messages(request, given, database, dynamic=dynamic)
+        sent: list[messages.ProtocolMessage] = []
+
+        async def send(each: messages.ProtocolMessage) -> Any:
+            sent.append(each)
+            return await request.client.call(each)
+
         try:
-            await create_collection(request.client.call, message, indexes, load=load and bool(indexes))
+            await create_collection(send, message, indexes, load=load and bool(indexes))
         except RequestRefused as error:
-            errors = {"": request.reason(error.details)}
+            failed = next(each for each in reversed(sent) if not isinstance(each, messages.DropCollectionRequest))
+            errors = {_field_at_fault(given, error, failed): request.reason(error.details)}
         else:
             return request.redirect(path_below("collections", database, name), done="explorer_create")
     return await _show(request, given, database, errors, dynamic=dynamic, load=load)
@@ -118,6 +126,7 @@ async def _show(
     dynamic: bool,
     load: bool,
 ) -> Response:
+    offer = offer_of(embedded=request.embedded_engine)
     values: dict[str, Any] = {
         "given": given,
         "database": database,
@@ -126,9 +135,9 @@ async def _show(
         "dynamic": dynamic,
         "load": load,
         "key_types": _KEY_TYPES,
-        "types": _TYPES,
-        "index_types": _INDEX_TYPES,
-        "metrics": _METRICS,
+        "types": _types(offer),
+        "index_types": offer.indexes,
+        "metrics": offer.metrics,
         "more": len(given) < _MOST_ROWS,
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK
@@ -137,18 +146,23 @@ async def _show(
 
 def _given(request: ConsoleRequest) -> tuple[FieldGiven, ...]:
     count = min(max(request.number("rows") or 0, _LEAST_ROWS), _MOST_ROWS)
-    return tuple(_row_given(request, position) for position in range(count))
+    offer = offer_of(embedded=request.embedded_engine)
+    return tuple(_row_given(request, position, offer) for position in range(count))
 
 
-def _row_given(request: ConsoleRequest, position: int) -> FieldGiven:
-    allowed = _TYPES if position else _KEY_TYPES
+def _types(offer: Offer) -> tuple[str, ...]:
+    return (*offer.vectors, *_OTHERS)
+
+
+def _row_given(request: ConsoleRequest, position: int, offer: Offer) -> FieldGiven:
+    allowed = _types(offer) if position else _KEY_TYPES
     kind, index, metric = (request.form_text(f"{part}_{position}") for part in ("type", "index", "metric"))
     return FieldGiven(
         request.form_text(f"name_{position}"),
         kind if kind in allowed else allowed[0],
         request.form_text(f"size_{position}"),
-        index if index in _INDEX_TYPES else _INDEX_TYPES[0],
-        metric if metric in _METRICS else "",
+        index if index in offer.indexes else AUTOINDEX,
+        metric if metric in offer.metrics else "",
         tuple(request.form_values(f"options_{position}")),
     )
 
@@ -165,9 +179,55 @@ def _errors(request: ConsoleRequest, given: tuple[FieldGiven, ...]) -> dict[str,
             errors[f"name_{position}"] = request.complaint("explorer.name_twice")
         if field.name and _size_name(field) and not _is_count(field.size):
             errors[f"size_{position}"] = request.complaint("explorer.size_needed")
+        errors |= _unfit(request, position, field)
     if not any(field.name and field.kind in VECTORS for field in given):
         errors[""] = request.complaint("explorer.vector_needed")
     return errors
+
+
+def _unfit(request: ConsoleRequest, position: int, field: FieldGiven) -> dict[str, Reason]:
+    """Return which choices of a row do not fit its type."""
+    searched = offer_of(embedded=request.embedded_engine).vectors.get(field.type)
+    if not field.name or searched is None:
+        return {}
+    return {
+        f"{part}_{position}": Reason(request.text("explorer.unfit", type=field.type, fitting=", ".join(fitting)))
+        for part, chosen, fitting in (
+            ("index", field.index, searched.indexes),
+            ("metric", field.metric, searched.metrics),
+        )
+        if chosen and chosen not in fitting
+    }
+
+
+async def _taken(request: ConsoleRequest, database: str) -> dict[str, Reason]:
+    """Return that the name is in use, if it is. A Milvus takes an equal collection for the one that is asked for."""
+    if request.form_text("collection_name") in await collection_names(request, database):
+        return {"collection_name": request.complaint("explorer.collection_exists")}
+    return {}
+
+
+def _field_at_fault(given: tuple[FieldGiven, ...], error: RequestRefused, failed: messages.ProtocolMessage) -> str:
+    """Return the field of the form that a refusal is about; empty where it is about none, or that is not clear.
+
+    Args:
+        given: the fields as they were typed.
+        error: the refusal.
+        failed: the request that was refused.
+    """
+    rows = [(position, field) for position, field in enumerate(given) if field.name]
+    if error.field == "collectionName":
+        return "collection_name"
+    if isinstance(failed, milvus_pb2.CreateIndexRequest):
+        return next((f"index_{position}" for position, field in rows if field.name == failed.field_name), "")
+    named = _NAME_OF_FIELD.fullmatch(error.field)
+    if named is not None:
+        return f"name_{rows[int(named[1])][0]}"
+    said = " ".join(each.quoted for each in error.details)
+    meant = [position for position, field in rows if re.search(rf"(?<!\w){re.escape(field.name)}(?!\w)", said)]
+    if len(meant) != 1:
+        return ""
+    return f"{'size' if _ABOUT_SIZE.search(said) else 'name'}_{meant[0]}"
 
 
 def _is_count(text: str) -> bool:
@@ -220,7 +280,7 @@ def _fill(message: schema_pb2.FieldSchema, field: FieldGiven, *, primary: bool) 
 
 
 def _index(database: str, collection: str, field: FieldGiven) -> milvus_pb2.CreateIndexRequest:
-    metric = field.metric or _USUAL_METRICS.get(field.type, "COSINE")
+    metric = field.metric or MILVUS.vectors[field.type].metrics[0]
     parameters = {"index_type": field.index, "metric_type": metric}
     if field.index in _PARAMETERS:
         parameters["params"] = json.dumps(_PARAMETERS[field.index])

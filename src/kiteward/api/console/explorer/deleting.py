@@ -31,7 +31,7 @@ async def delete(request: ConsoleRequest) -> Response:
     refused = await _delete(request, place, [request.query_value("key")])
     if refused is not None:
         return show(request, _one(request, place), {"": refused})
-    return request.redirect(f"{place.path}/rows", done="explorer_delete")
+    return request.finish(f"{place.path}/rows", done="explorer_delete", removed=f"{place.path}/row")
 
 
 def _one(request: ConsoleRequest, place: Place) -> Form:

@@ -53,7 +53,7 @@ async def insert(request: ConsoleRequest) -> Response:
         await request.client.call(message, messages.MutationResult)
     except RequestRefused as error:
         return show(request, _form(request, place), {"data": request.reason(error.details)})
-    return request.redirect(f"{place.path}/rows", done="explorer_insert")
+    return request.finish(f"{place.path}/rows", done="explorer_insert")
 
 
 def _message(place: Place, given: Any) -> messages.InsertRequest:

@@ -46,6 +46,7 @@ async def rows(request: ConsoleRequest) -> Response:
         "counted": None,
         "preview": None,
         "previews": place.holds("ManageRLS"),
+        "unloaded": False,
     }
     try:
         found = await read(request, place, asked)
@@ -53,7 +54,7 @@ async def rows(request: ConsoleRequest) -> Response:
         raise
     except RequestRefused as error:
         errors = refusal(request, error, "filter" if asked.filter else "")
-        return request.page_with_errors(_TEMPLATE, errors, **values)
+        return request.page_with_errors(_TEMPLATE, errors, **{**values, "unloaded": unloaded(error)})
     if request.query_value("count"):
         partitions = [asked.partition] if asked.partition else []
         values["counted"] = await count_rows(request, place, asked.filter, partitions)
@@ -73,9 +74,14 @@ def refusal(request: ConsoleRequest, error: RequestRefused, field: str) -> dict[
         error: the refusal.
         field: the field that is most likely at fault if the collection is loaded, or empty.
     """
-    if isinstance(error, ResponseFailed) and error.status == _NOT_LOADED:
+    if unloaded(error):
         return {"": request.complaint("explorer.load_first")}
     return {field: request.reason(error.details)}
+
+
+def unloaded(error: RequestRefused) -> bool:
+    """Return whether a refusal says that the collection is not loaded."""
+    return isinstance(error, ResponseFailed) and error.status == _NOT_LOADED
 
 
 async def _preview(

@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from kiteward.api.console.explorer.asked import chosen_columns
 from kiteward.api.console.explorer.cells import as_text, columns, usual_columns
+from kiteward.api.console.explorer.offer import offer_of
 from kiteward.api.console.explorer.one_row import stored_row
 from kiteward.api.console.explorer.place import Place, open_place, require
-from kiteward.api.console.explorer.rows import Line, line_cells, refusal
+from kiteward.api.console.explorer.rows import Line, line_cells, refusal, unloaded
 from kiteward.api.console.explorer.schema import IndexRow, indexes_of, partition_names
 from kiteward.api.console.explorer.search_parameters import (
     DISTANCES,
@@ -34,7 +35,6 @@ from kiteward.milvus.messages import common_pb2
 MOST_HITS: Final = 200
 _USUAL_HITS: Final = 10
 _TEMPLATE: Final = "explorer/search.html"
-_METRICS: Final = ("COSINE", "IP", "L2", "HAMMING", "JACCARD", "BM25")
 _SIMILARITIES: Final = ("COSINE", "IP")
 """The metrics by which a larger number is nearer."""
 
@@ -112,14 +112,27 @@ async def _values(
         "wanted": wanted,
         "vector_fields": place.shape.vectors,
         "indexes": indexes,
-        "metrics": _METRICS,
+        "metrics": _metrics(request, place, indexes),
         "offered": offered({each.name: indexes[each.name] for each in place.shape.vectors if each.name in indexes}),
         "every_column": columns(place.shape),
         "partitions": await partition_names(request, place),
         "most": MOST_HITS,
         "hits": None,
         "metric": "",
+        "unloaded": False,
     }
+
+
+def _metrics(request: ConsoleRequest, place: Place, indexes: Mapping[str, IndexRow]) -> list[str]:
+    """Return the metrics to choose from: engines refuse all but that of the index that is searched."""
+    offer = offer_of(embedded=request.embedded_engine)
+    of_fields = [
+        (indexes[field.name].metric,)
+        if field.name in indexes and indexes[field.name].metric
+        else offer.metrics_of(field)
+        for field in place.shape.vectors
+    ]
+    return list(dict.fromkeys(metric for metrics in of_fields for metric in metrics))
 
 
 async def _found(request: ConsoleRequest, place: Place, wanted: Wanted, indexes: Mapping[str, IndexRow]) -> Response:
@@ -155,6 +168,7 @@ async def _found(request: ConsoleRequest, place: Place, wanted: Wanted, indexes:
         suspect = "filter" if wanted.filter else ""
         if wanted.metric and index and wanted.metric != index.metric:
             suspect = "metric"
+        values["unloaded"] = unloaded(error)
         return request.page_with_errors(_TEMPLATE, refusal(request, error, suspect), **values)
     values |= {"hits": await _hits(request, place, wanted, found), "metric": metric, "nearer": _nearer(metric)}
     return request.page(_TEMPLATE, **values)

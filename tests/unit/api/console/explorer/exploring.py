@@ -92,15 +92,18 @@ def indexed() -> bytes:
 
 @asynccontextmanager
 async def exploring(
-    *privileges: str, answers: Callable[[dict[str, bytes]], object] = lambda _answers: None
+    *privileges: str,
+    answers: Callable[[dict[str, bytes]], object] = lambda _answers: None,
+    embedded_engine: bool = False,
 ) -> AsyncIterator[Browser]:
     """Sign in a user, `root` without privileges, else one that has these on `default.docs`, or on its database.
 
     Args:
         privileges: names of privileges on the collection.
         answers: changes what the engine answers.
+        embedded_engine: whether the console takes it for the embedded one.
     """
-    async with browsing() as browser:
+    async with browsing(embedded_engine=embedded_engine) as browser:
         engine = browser.harness.engine
         engine.create("docs")
         engine.answers |= {"DescribeCollection": schema(), "DescribeIndex": indexed(), "Query": rows([1, 2])}
@@ -123,3 +126,8 @@ def scope(privilege: str) -> tuple[str, str, str]:
 def shown(page: str) -> str:
     """Return the text of a page, as people read it."""
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page.partition("<main")[2])))
+
+
+def links_to(page: str, path: str) -> bool:
+    """Return whether a page has a link to a path below `/console/`, with any query string."""
+    return re.search(rf'href="/console/{re.escape(path)}["?]', page) is not None

@@ -1,6 +1,7 @@
 """Creating a collection from the form: what is sent, what is wrong at its field, and more fields than three."""
 
 import json
+import re
 from typing import Any
 
 from tests.unit.api.console.explorer.exploring import exploring, shown
@@ -76,6 +77,11 @@ async def test_what_is_wrong_is_shown_at_its_field_and_nothing_is_sent() -> None
             ({"size_2": "many"}, "size_2", "A whole number greater than 0"),
             ({"name_0": ""}, "name_0", "This field is required."),
             ({"name_3": "tags"}, "name_3", "Another field has this name."),
+            ({"collection_name": "docs"}, "collection_name", "A collection of this name exists already."),
+            ({"collection_name": "9bad"}, "collection_name", "must begin with a letter or an underscore"),
+            ({"name_3": "a b"}, "name_3", "letters, digits and _ only"),
+            ({"metric_1": "HAMMING"}, "metric_1", "choose one of COSINE, L2, IP"),
+            ({"index_4": "HNSW"}, "index_4", "choose one of AUTOINDEX, BIN_FLAT, BIN_IVF_FLAT"),
         ):
             answer = await browser.send("new-collection", **{**FORM, **changed})
             assert answer.status_code == 422
@@ -109,8 +115,27 @@ async def test_a_collection_whose_index_is_refused_is_not_left_behind() -> None:
         answer = await browser.send("new-collection", **FORM)
         assert answer.status_code == 422
         assert "no such &lt;i&gt;index&lt;/i&gt;" in answer.text
+        assert 'id="index_1-error"' in answer.text
         assert [call.request.collection_name for call in engine.called("DropCollection")] == ["made"]
         assert engine.databases["default"].collections == ["docs"]
+
+
+async def test_what_the_engine_says_about_one_field_is_shown_there_and_else_above_the_form() -> None:
+    async with exploring() as browser:
+        engine = browser.harness.engine
+        for said, field in (
+            ("invalid dimension: 8 of field vector should be in range 2 ~ 4", "size_1"),
+            ("field tenant cannot divide the rows", "name_3"),
+            ("fields vector and tenant do not go together", ""),
+            ("too many collections", ""),
+        ):
+            engine.answers["CreateCollection"] = messages.failure(
+                "CreateCollection", code=1100, legacy_code=messages.ErrorCode.UnexpectedError, reason=said
+            )
+            answer = await browser.send("new-collection", **FORM)
+            assert said in shown(answer.text)
+            found = re.findall(r'id="([a-z_0-9]+)-error"', answer.text)
+            assert found == ([field] if field else [])
 
 
 async def test_a_database_that_is_not_there_gets_no_collection() -> None:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 from tests.support.engine import EngineCall
-from tests.unit.api.console.explorer.exploring import HERE, HOSTILE, exploring, indexed, rows, schema, shown
+from tests.unit.api.console.explorer.exploring import HERE, HOSTILE, exploring, indexed, links_to, rows, schema, shown
 
 from kiteward.api.console.explorer.asked import PAGE
 from kiteward.api.console.explorer.reading import MOST_SORTED
@@ -86,7 +86,21 @@ async def test_a_collection_that_is_not_loaded_says_so_and_offers_to_load_it_to_
             browser.harness.engine.answers["Query"] = refused.SerializeToString()
             page = await browser.open(f"{HERE}/rows?filter=id > 1")
             assert "The collection is not loaded." in shown(page.text)
-            assert (f'href="/console/{HERE}/load"' in page.text) is offered
+            assert links_to(page.text, f"{HERE}/load") is offered
+
+
+async def test_loading_is_not_offered_beside_another_refusal() -> None:
+    refused = messages.QueryResults(status=messages.Status(code=1100, reason="no such partition"))
+    hits = messages.SearchResults(status=messages.Status(code=1100, reason="no such partition"))
+    async with exploring("Query", "Search", "Load") as browser:
+        answers = browser.harness.engine.answers
+        answers |= {"Query": refused.SerializeToString(), "Search": hits.SerializeToString()}
+        for page in (
+            await browser.open(f"{HERE}/rows"),
+            await browser.send(f"{HERE}/search", field="vector", vector="[1, 2, 3, 4]", limit="5"),
+        ):
+            assert "no such partition" in shown(page.text)
+            assert not links_to(page.text, f"{HERE}/load")
 
 
 async def test_contents_are_shown_as_text() -> None:
