@@ -2,7 +2,10 @@
 
 from typing import Any, Final
 
-from kiteward.cli.commands import Command, add_group
+from kiteward.cli.commands import Command, add_group, of_existing
+
+_DESCRIBE_USER: Final = "kiteward/users/describe"
+_UPDATE_USER: Final = "vectordb/users/update_password"
 
 USERS: Final = (
     Command(
@@ -13,7 +16,7 @@ USERS: Final = (
         lists="users",
         columns=("userName", "roles", "enabled", "locked", "signedInAt", "description"),
     ),
-    Command("describe", "kiteward/users/describe", "describe a user", names=("userName",)),
+    Command("describe", _DESCRIBE_USER, "describe a user", names=("userName",)),
     Command(
         "view",
         "kiteward/users/view",
@@ -27,6 +30,14 @@ USERS: Final = (
         "create a user; without --password-file, generate a password and print it",
         names=("userName",),
         options=("password", "oneTime", "description", "roles"),
+    ),
+    Command(
+        "set-description",
+        _UPDATE_USER,
+        "set the description of a user; without TEXT, clear it",
+        names=("userName", "description"),
+        work=of_existing("userName", _DESCRIBE_USER, _UPDATE_USER),
+        also=(_DESCRIBE_USER,),
     ),
     Command(
         "reset-password",

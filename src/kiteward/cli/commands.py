@@ -122,6 +122,22 @@ def _asking(command: Command) -> Work:
     return ask
 
 
+def of_existing(named: str, describe: str, change: str) -> Work:
+    """Return what changes an object by an RPC of Milvus, whose refusals of unknown objects are worded for its clients.
+
+    Args:
+        named: the member of the request that names the object.
+        describe: the endpoint that describes it, which refuses an unknown one first.
+        change: the endpoint that changes it.
+    """
+
+    async def ask(connection: Connection, request: dict[str, Any]) -> Any:
+        await connection.ask(describe, {named: request[named]})
+        return await connection.ask(change, request)
+
+    return ask
+
+
 async def every_page(connection: Connection, path: str, request: Mapping[str, Any], *, member: str) -> Any:
     """Return the response to a request; for one that lists, the rows of all its pages.
 

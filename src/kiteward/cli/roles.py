@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from kiteward.cli.commands import Command, add_group, every_page
+from kiteward.cli.commands import Command, add_group, every_page, of_existing
 from kiteward.cli.connection import Connection
 from kiteward.cli.output import note, table
 from kiteward.domain.errors import InvalidArgument, KitewardError, NotFound
@@ -13,6 +13,8 @@ _CREATE: Final = "vectordb/privilege_groups/create"
 _DROP: Final = "vectordb/privilege_groups/drop"
 _GROUPS: Final = "vectordb/privilege_groups/list"
 _CHANGE: Final = "kiteward/roles/change_grants"
+_DESCRIBE_ROLE: Final = "kiteward/roles/describe"
+_ALTER_ROLE: Final = "vectordb/roles/alter"
 _LISTED: Final = "kiteward/grants/list"
 
 
@@ -126,7 +128,7 @@ ROLES: Final = (
     ),
     Command(
         "describe",
-        "kiteward/roles/describe",
+        _DESCRIBE_ROLE,
         "describe a role: its users and grants",
         names=("roleName",),
         text=_role,
@@ -141,9 +143,11 @@ ROLES: Final = (
     ),
     Command(
         "set-description",
-        "vectordb/roles/alter",
+        _ALTER_ROLE,
         "set the description of a role; without TEXT, clear it",
         names=("roleName", "description"),
+        work=of_existing("roleName", _DESCRIBE_ROLE, _ALTER_ROLE),
+        also=(_DESCRIBE_ROLE,),
     ),
     Command(
         "delete",
