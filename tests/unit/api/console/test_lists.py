@@ -121,7 +121,7 @@ async def test_an_export_has_the_whole_filtered_list_and_no_formula_and_no_secre
         (True, "true"),
         (["a", "b"], "a b"),
         (["=a"], "'=a"),
-        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00Z"),
         (7, "7"),
     ],
 )
