@@ -2,10 +2,16 @@
 
 from typing import Any, Final
 
-from kiteward.cli.commands import Command, add_group, of_existing
+from kiteward.cli.commands import Command, add_group, changed, of_existing
+from kiteward.cli.output import text_of
 
 _DESCRIBE_USER: Final = "kiteward/users/describe"
 _UPDATE_USER: Final = "vectordb/users/update_password"
+
+
+def _deleted_tags(answer: Any) -> str:
+    return text_of(answer) if answer["keys"] else "nothing was changed: there are no such tags"
+
 
 USERS: Final = (
     Command(
@@ -118,6 +124,7 @@ TAGS: Final = (
         names=("keys",),
         options=_HOLDER,
         needs_holder=True,
+        text=_deleted_tags,
     ),
     Command("users", "kiteward/tags/list_users", "list the users with a tag", names=("key", "value")),
 )
@@ -146,6 +153,7 @@ LIMITS: Final = (
         "remove the limits of a user, an API key or a role",
         options=_LIMITED,
         needs_holder=True,
+        text=changed("there are no limits"),
     ),
 )
 
@@ -193,6 +201,7 @@ GROUP_ROLES: Final = (
         "let a group no longer give a role",
         names=_MAPPED,
         options=("pattern",),
+        text=changed("the group does not give the role"),
     ),
 )
 
