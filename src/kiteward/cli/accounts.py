@@ -2,7 +2,16 @@
 
 from typing import Any, Final
 
-from kiteward.cli.commands import Command, add_group
+from kiteward.cli.commands import Command, add_group, changed, of_existing
+from kiteward.cli.output import text_of
+
+_DESCRIBE_USER: Final = "kiteward/users/describe"
+_UPDATE_USER: Final = "vectordb/users/update_password"
+
+
+def _deleted_tags(answer: Any) -> str:
+    return text_of(answer) if answer["keys"] else "nothing was changed: there are no such tags"
+
 
 USERS: Final = (
     Command(
@@ -13,7 +22,7 @@ USERS: Final = (
         lists="users",
         columns=("userName", "roles", "enabled", "locked", "signedInAt", "description"),
     ),
-    Command("describe", "kiteward/users/describe", "describe a user", names=("userName",)),
+    Command("describe", _DESCRIBE_USER, "describe a user", names=("userName",)),
     Command(
         "view",
         "kiteward/users/view",
@@ -27,6 +36,14 @@ USERS: Final = (
         "create a user; without --password-file, generate a password and print it",
         names=("userName",),
         options=("password", "oneTime", "description", "roles"),
+    ),
+    Command(
+        "set-description",
+        _UPDATE_USER,
+        "set the description of a user; without TEXT, clear it",
+        names=("userName", "description"),
+        work=of_existing("userName", _DESCRIBE_USER, _UPDATE_USER),
+        also=(_DESCRIBE_USER,),
     ),
     Command(
         "reset-password",
@@ -107,6 +124,7 @@ TAGS: Final = (
         names=("keys",),
         options=_HOLDER,
         needs_holder=True,
+        text=_deleted_tags,
     ),
     Command("users", "kiteward/tags/list_users", "list the users with a tag", names=("key", "value")),
 )
@@ -135,6 +153,7 @@ LIMITS: Final = (
         "remove the limits of a user, an API key or a role",
         options=_LIMITED,
         needs_holder=True,
+        text=changed("there are no limits"),
     ),
 )
 
@@ -182,6 +201,7 @@ GROUP_ROLES: Final = (
         "let a group no longer give a role",
         names=_MAPPED,
         options=("pattern",),
+        text=changed("the group does not give the role"),
     ),
 )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from kiteward.audit.reader import AuditPage, AuditQuery, AuditReader, Entry, Scope
 from kiteward.audit.verify import Anchor, Verified
+from kiteward.domain.moments import written
 
 if TYPE_CHECKING:  # most trails are files, which are read without a database
     from kiteward.audit.shared import SharedTrail
@@ -120,7 +121,7 @@ class ServerLines:
         for name in ("since", "until"):
             seconds = getattr(question, name)
             if seconds is not None:
-                request[name] = datetime.fromtimestamp(seconds, UTC).isoformat()
+                request[name] = written(datetime.fromtimestamp(seconds, UTC))
         if question.before is not None:
             request["before"] = question.before
         answer = asyncio.run(self._server.ask("kiteward/audit/search", request))

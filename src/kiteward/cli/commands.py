@@ -10,7 +10,7 @@ from typing import Any, Final
 from kiteward.cli.connection import Connection, add_connection, connected
 from kiteward.cli.option_rows import NAMES, OPTIONS, Option
 from kiteward.cli.options import UsageError, exit_status_of
-from kiteward.cli.output import print_json, text_of
+from kiteward.cli.output import note, print_json, text_of
 from kiteward.domain.errors import ConfigurationError, InvalidArgument, KitewardError
 
 _HOLDERS: Final = ("userName", "keyId", "roleName")
@@ -38,6 +38,7 @@ class Command:
         needs_holder: whether one of the options that name a holder must be given.
         lists: the member of the response that holds the rows, for commands that list; `*` for the response itself.
         columns: the members that a table of the rows shows; the others are shown with `--wide`. Empty shows all.
+        row: prepares a row for a table; None shows it as it is.
         needs_server: whether the store of a machine is not enough.
         work: sends its requests, if that takes more than one; None sends one, and further pages of a list.
         text: returns the response as text; None shows it as every response.
@@ -54,6 +55,7 @@ class Command:
     needs_holder: bool = False
     lists: str = ""
     columns: tuple[str, ...] = ()
+    row: Callable[[Any], Any] | None = None
     needs_server: bool = False
     work: Work | None = None
     text: Callable[[Any], str] | None = None
@@ -105,13 +107,16 @@ async def _carry_out(command: Command, arguments: argparse.Namespace) -> int:
             answer = await (command.work or _asking(command))(connection, request)
         except KitewardError as error:
             raise InvalidArgument(in_words_of(command.rows, error, request)) from None
+    if request.get("dryRun"):
+        note("kiteward: nothing was changed: this is what would be without --dry-run")
     if arguments.json:
         print_json(answer)
     elif command.text is not None:
         print(command.text(answer))
     else:
         wide = getattr(arguments, "wide", False)
-        print(text_of(answer, columns=() if wide else command.columns, whole=wide))
+        rows = answer if command.row is None else [command.row(each) for each in answer]
+        print(text_of(rows, columns=() if wide else command.columns, whole=wide))
     return 0 if command.status is None else command.status(answer)
 
 
@@ -120,6 +125,27 @@ def _asking(command: Command) -> Work:
         return await every_page(connection, command.path, request, member=command.lists)
 
     return ask
+
+
+def of_existing(named: str, describe: str, change: str) -> Work:
+    """Return what changes an object by an RPC of Milvus, whose refusals of unknown objects are worded for its clients.
+
+    Args:
+        named: the member of the request that names the object.
+        describe: the endpoint that describes it, which refuses an unknown one first.
+        change: the endpoint that changes it.
+    """
+
+    async def ask(connection: Connection, request: dict[str, Any]) -> Any:
+        await connection.ask(describe, {named: request[named]})
+        return await connection.ask(change, request)
+
+    return ask
+
+
+def changed(otherwise: str) -> Callable[[Any], str]:
+    """Return what tells whether a change has changed anything, and why not."""
+    return lambda answer: "done" if answer["changed"] else f"nothing was changed: {otherwise}"
 
 
 async def every_page(connection: Connection, path: str, request: Mapping[str, Any], *, member: str) -> Any:

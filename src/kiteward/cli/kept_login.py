@@ -11,6 +11,7 @@ from typing import Any
 
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
+from kiteward.domain.moments import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class KeptLogin:
         user: who signed in.
         key_id: the API key that was created for it.
         key: the key itself.
-        expires_at: when it expires, as ISO 8601 text; empty for never.
+        expires_at: when it expires, as text; empty for never.
         ca_file: the certificates that are trusted; None for those of the system.
         insecure: whether the server is asked without TLS although it is another machine.
     """
@@ -66,7 +67,7 @@ def kept_login() -> KeptLogin | None:
             user=str(content["user"]),
             key_id=str(content["keyId"]),
             key=Secret(str(content["key"])),
-            expires_at=datetime.fromisoformat(content["expiresAt"]).isoformat() if content["expiresAt"] else "",
+            expires_at=written(datetime.fromisoformat(content["expiresAt"])) if content["expiresAt"] else "",
             ca_file=Path(content["caFile"]) if content["caFile"] else None,
             insecure=bool(content["insecure"]),
         )

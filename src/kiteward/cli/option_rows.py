@@ -4,11 +4,12 @@ import argparse
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 from kiteward.cli.options import UsageError, read_secret
+from kiteward.domain.moments import written
 
 _DAY: Final = 24 * 3600
 
@@ -51,7 +52,7 @@ def moment(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"give a time such as 2026-11-27 or 2026-11-27T10:00:00Z (UTC), not {text!r}"
         ) from None
-    return given.isoformat() + ("" if given.tzinfo else "Z")
+    return written(given if given.tzinfo else given.replace(tzinfo=UTC))
 
 
 def whole(least: int) -> Callable[[str], int]:

@@ -2,18 +2,22 @@
 
 from typing import Any, Final
 
-from kiteward.cli.commands import Command, add_group, every_page
+from kiteward.cli.commands import Command, add_group, every_page, of_existing
 from kiteward.cli.connection import Connection
 from kiteward.cli.output import note, table
 from kiteward.domain.errors import InvalidArgument, KitewardError, NotFound
-from kiteward.domain.naming import DEFAULT_DATABASE
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 
 _ADD: Final = "vectordb/privilege_groups/add_privileges_to_group"
+_REMOVE: Final = "vectordb/privilege_groups/remove_privileges_from_group"
 _CREATE: Final = "vectordb/privilege_groups/create"
 _DROP: Final = "vectordb/privilege_groups/drop"
 _GROUPS: Final = "vectordb/privilege_groups/list"
 _CHANGE: Final = "kiteward/roles/change_grants"
+_DESCRIBE_ROLE: Final = "kiteward/roles/describe"
+_ALTER_ROLE: Final = "vectordb/roles/alter"
 _LISTED: Final = "kiteward/grants/list"
+_EVERYBODY: Final = "all users"
 
 
 async def _list_grants(connection: Connection, request: dict[str, Any]) -> Any:
@@ -37,7 +41,14 @@ async def _change_grants(connection: Connection, request: dict[str, Any], what: 
     place = {name: request[name] for name in ("dbName", "collectionName", "objectType") if name in request}
     change: dict[str, Any] = {"roleName": request["roleName"], "dryRun": request.get("dryRun", False)}
     change[what] = [{"privilege": privilege, **place} for privilege in request["privilege"]]
-    return await connection.ask(_CHANGE, change)
+    answer = await connection.ask(_CHANGE, change)
+    found = {each["privilege"] for done in ("granted", "revoked") for each in answer[done]}
+    for privilege in dict.fromkeys(request["privilege"]):
+        if privilege not in found:
+            where = f"{place.get('dbName', DEFAULT_DATABASE)}.{place.get('collectionName', ANY)}"
+            holds = "already holds" if what == "grant" else "does not hold"
+            note(f"kiteward: the role {request['roleName']} {holds} {privilege} on {where}")
+    return answer
 
 
 def _changed_grants(answer: Any) -> str:
@@ -52,16 +63,16 @@ def _changed_grants(answer: Any) -> str:
         for done in ("granted", "revoked")
         for each in answer[done]
     ]
-    if answer["users"]:
+    if lines and answer["users"]:
         lines.append(f"users whom this concerns: {', '.join(answer['users'])}")
-    return "\n".join(lines) or "nothing changes"
+    return "\n".join(lines) or "nothing was changed"
 
 
 def _role(answer: Any) -> str:
     lines = [
         f"role name: {answer['roleName']}{' (built in)' if answer['builtIn'] else ''}",
         f"description: {answer['description'] or '-'}",
-        f"users: {', '.join(answer['users']) or 'none'}",
+        f"users: {_EVERYBODY if answer['allUsers'] else ', '.join(answer['users']) or 'none'}",
     ]
     grants = [{name: each[name] for name in _GRANT if name != "role"} for each in answer["grants"]]
     return "\n".join([*lines, "grants:", table(grants)] if grants else [*lines, "grants: none"])
@@ -70,6 +81,12 @@ def _role(answer: Any) -> str:
 def _members(answer: Any) -> str:
     rows = answer["rows"]
     return "\n".join(f"{each['name']}: {'changed' if each['changed'] else 'as it was'}" for each in rows)
+
+
+def _listed_role(role: Any) -> Any:
+    if role["allUsers"]:
+        role["members"] = _EVERYBODY
+    return role
 
 
 async def _list_groups(connection: Connection, _request: dict[str, Any]) -> Any:
@@ -89,6 +106,28 @@ async def _describe_group(connection: Connection, request: dict[str, Any]) -> An
         if group["privilegeGroupName"] == name:
             return group
     raise NotFound(f"privilege group not found: {name}")
+
+
+async def _add_to_group(connection: Connection, request: dict[str, Any]) -> Any:
+    return await _change_group(connection, _ADD, request, has="already has")
+
+
+async def _remove_from_group(connection: Connection, request: dict[str, Any]) -> Any:
+    return await _change_group(connection, _REMOVE, request, has="does not have")
+
+
+async def _change_group(connection: Connection, path: str, request: dict[str, Any], *, has: str) -> Any:
+    from kiteward.authz.privileges import BUILT_IN_GROUPS  # noqa: PLC0415  loaded where a group is changed
+
+    if request["privilegeGroupName"] in BUILT_IN_GROUPS:
+        raise InvalidArgument(f"the privilege group {request['privilegeGroupName']} is built in and cannot be changed")
+    # Milvus answers success, too, if nothing is to be changed.
+    group = await _describe_group(connection, request)
+    answer = await connection.ask(path, request)
+    for privilege in dict.fromkeys(request["privileges"]):
+        if (privilege in group["privileges"]) is (path == _ADD):
+            note(f"kiteward: the privilege group {group['privilegeGroupName']} {has} {privilege}")
+    return answer
 
 
 async def _create_group(connection: Connection, request: dict[str, Any]) -> Any:
@@ -123,10 +162,11 @@ ROLES: Final = (
         options=("contains",),
         lists="roles",
         columns=("roleName", "members", "grants", "builtIn", "description"),
+        row=_listed_role,
     ),
     Command(
         "describe",
-        "kiteward/roles/describe",
+        _DESCRIBE_ROLE,
         "describe a role: its users and grants",
         names=("roleName",),
         text=_role,
@@ -141,9 +181,11 @@ ROLES: Final = (
     ),
     Command(
         "set-description",
-        "vectordb/roles/alter",
+        _ALTER_ROLE,
         "set the description of a role; without TEXT, clear it",
         names=("roleName", "description"),
+        work=of_existing("roleName", _DESCRIBE_ROLE, _ALTER_ROLE),
+        also=(_DESCRIBE_ROLE,),
     ),
     Command(
         "delete",
@@ -224,12 +266,21 @@ PRIVILEGE_GROUPS: Final = (
         work=_delete_group,
         also=(_GROUPS,),
     ),
-    Command("add", _ADD, "add privileges to a privilege group", names=(*_NAMED, "privileges")),
+    Command(
+        "add",
+        _ADD,
+        "add privileges to a privilege group",
+        names=(*_NAMED, "privileges"),
+        work=_add_to_group,
+        also=(_GROUPS,),
+    ),
     Command(
         "remove",
-        "vectordb/privilege_groups/remove_privileges_from_group",
+        _REMOVE,
         "remove privileges from a privilege group",
         names=(*_NAMED, "privileges"),
+        work=_remove_from_group,
+        also=(_GROUPS,),
     ),
 )
 

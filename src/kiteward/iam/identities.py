@@ -163,13 +163,13 @@ async def grant_group_role(services: Services, caller: Caller, mapping: GroupRol
         await transaction.identities.grant_role(mapping)
 
 
-async def revoke_group_role(caller: Caller, mapping: GroupRole) -> None:
-    """Let membership in a group no longer give a role; nothing happens where it does not.
+async def revoke_group_role(caller: Caller, mapping: GroupRole) -> bool:
+    """Let membership in a group no longer give a role, and return whether it did.
 
     What the configuration maps stays.
     """
     async with caller.change() as transaction:
-        await transaction.identities.revoke_role(mapping)
+        return await transaction.identities.revoke_role(mapping)
 
 
 async def revoke_group_roles(

@@ -67,16 +67,17 @@ async def set_limits(caller: Caller, holder: LimitHolder, limits: RequestLimits)
     await _put(caller, holder, limits)
 
 
-async def delete_limits(caller: Caller, holder: LimitHolder) -> None:
-    """Remove all limits of a user, an API key or a role; without any, nothing happens.
+async def delete_limits(caller: Caller, holder: LimitHolder) -> bool:
+    """Remove all limits of a user, an API key or a role, and return whether there were any.
 
     Raises:
         InvalidArgument, NotFound: as of `set_limits`.
     """
-    await _put(caller, holder, RequestLimits())
+    return await _put(caller, holder, RequestLimits()) != RequestLimits()
 
 
-async def _put(caller: Caller, holder: LimitHolder, limits: RequestLimits) -> None:
+async def _put(caller: Caller, holder: LimitHolder, limits: RequestLimits) -> RequestLimits:
+    """Put limits in place of those that there are, and return these."""
     subject, name = _subject(holder)
     async with caller.change() as transaction:
         before = await transaction.limits.of(subject, name)
@@ -84,6 +85,7 @@ async def _put(caller: Caller, holder: LimitHolder, limits: RequestLimits) -> No
             raise _missing(subject, name)
         await transaction.limits.put(subject, name, limits)
         caller.record(before=_recorded(before), after=_recorded(limits))
+    return before
 
 
 async def shown_limits(services: Services, caller: Caller, holder: LimitHolder) -> ShownLimits:

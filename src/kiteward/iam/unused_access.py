@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from kiteward.audit.reader import AuditQuery, AuditReader
 from kiteward.audit.uses import uses_of
@@ -62,7 +62,7 @@ def _uses(trail: AuditReader, since: datetime) -> tuple[set[Use], datetime | Non
     oldest = next(iter(trail.every(AuditQuery())), None)
     uses = {use for entry in trail.every(AuditQuery(since=since.timestamp())) for use in uses_of(entry)}
     first = datetime.fromisoformat(oldest["time"]) if oldest is not None else None
-    return uses, None if first is None else max(first, since)
+    return uses, None if first is None else max(first, since).astimezone(UTC)
 
 
 def _used_grants(

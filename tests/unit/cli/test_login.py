@@ -112,7 +112,7 @@ def test_an_expired_login_says_so_and_can_be_ended(run: Run, served: SimpleNames
     login_file().write_text(json.dumps({**kept, "expiresAt": "2026-01-01T00:00:00+00:00"}))
     status, _, told = run("users", "list")
     assert status == 1
-    assert f"expired at 2026-01-01T00:00:00+00:00: sign in by `kiteward login {served.url}`" in told
+    assert f"expired at 2026-01-01T00:00:00Z: sign in by `kiteward login {served.url}`" in told
     assert run("logout")[0] == 0
     assert not login_file().exists()
 

@@ -58,6 +58,7 @@ from kiteward.domain.errors import (
     StoreError,
 )
 from kiteward.domain.identity import SessionCredential
+from kiteward.domain.moments import written
 from kiteward.gateway.call import new_request_id
 from kiteward.gateway.client import GatewayClient
 from kiteward.gateway.gateway import Gateway
@@ -113,8 +114,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    templates.filters["moment"] = _moment
-    templates.filters["second"] = _second
+    templates.filters |= {"moment": _moment, "second": _second, "written": written}
     return templates
 
 

@@ -14,6 +14,7 @@ from kiteward.domain.errors import RequestRefused
 from kiteward.iam.identities import SCIM
 from kiteward.iam.json_api.base import Done
 from kiteward.iam.json_api.identities import GroupRoles, GroupRoleShown, IssuerNamed, MappedRole
+from kiteward.iam.json_api.shapes import Changed
 
 GROUPS: Final = f"{HERE}/groups"
 _EXACT: Final = "exact"
@@ -109,7 +110,7 @@ async def grant(request: ConsoleRequest) -> Response:
 
 
 async def _revoke(request: ConsoleRequest) -> None:
-    await request.client.invoke("RevokeGroupRole", mapped_role(request.http_request.url.query), Done)
+    await request.client.invoke("RevokeGroupRole", mapped_role(request.http_request.url.query), Changed)
 
 
 async def _which(request: ConsoleRequest) -> list[str]:

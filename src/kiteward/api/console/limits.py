@@ -12,6 +12,7 @@ from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.domain.errors import RequestRefused
 from kiteward.iam.json_api.base import Done
 from kiteward.iam.json_api.limits import HolderKind, LimitedNamed, Limits, LimitsGiven, LimitsListing, ShownLimits
+from kiteward.iam.json_api.shapes import Changed
 
 _NUMBERS: Final = ("requests_per_second", "burst", "concurrent_requests")
 _DECIMAL: Final = ("requests_per_second",)
@@ -66,7 +67,7 @@ class _LimitPages:
         return request.stay(self._here(request), done="limits_set")
 
     async def _delete(self, request: ConsoleRequest) -> None:
-        await request.client.invoke("DeleteLimits", LimitedNamed(**self._holder(request)), Done)
+        await request.client.invoke("DeleteLimits", LimitedNamed(**self._holder(request)), Changed)
 
     def _here(self, request: ConsoleRequest) -> str:
         return path_below(self.section, request.names[self.name], "limits")

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.api.console.way_back import BACK
 from kiteward.domain.errors import InvalidArgument, NotFound
+from kiteward.domain.moments import written
 from kiteward.iam.json_api.base import MOST_LISTED
 from kiteward.iam.json_api.listing import ListArguments, cut, matches, part_of
 
@@ -227,7 +228,7 @@ def as_csv(cells: Mapping[str, Callable[[Any], object]], entries: Sequence[Any])
 def cell(value: object) -> str:
     """Return a value as a cell of a spreadsheet, which does not take it for a formula."""
     if isinstance(value, datetime):
-        return value.isoformat()
+        return written(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     text = "" if value is None else " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -24,6 +24,9 @@ from kiteward.milvus import messages
 _ADD: Final = messages.OperatePrivilegeGroupType.AddPrivilegesToGroup
 _REMOVE: Final = messages.OperatePrivilegeGroupType.RemovePrivilegesFromGroup
 _EVERYWHERE: Final = "*"
+_EVERYBODY: Final = "all users"
+"""The members of `public` in a file, whose texts are those of the API in every language."""
+
 _MOST_BOXES: Final = 100
 """Most roles that are offered as boxes."""
 
@@ -43,7 +46,7 @@ _LIST: Final = ListPage(
     {
         "roleName": lambda role: role.role_name,
         "description": lambda role: role.description,
-        "members": lambda role: role.members,
+        "members": lambda role: _EVERYBODY if role.all_users else role.members,
         "grants": lambda role: role.grants,
     },
 )

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from kiteward.authn.sealing import SealingKey
 from kiteward.domain.identity import Secret
+from kiteward.domain.moments import written
 from kiteward.store.base import Store
 
 _SECONDS: Final = 60.0
@@ -127,7 +128,7 @@ class StoredTickets:
 
     async def put(self, session_id: str, token: Secret, shown: OneTimeSecret) -> str:
         ticket, now = secrets.token_urlsafe(_TICKET_BYTES), self._clock()
-        until = shown.until.isoformat() if shown.until is not None else None
+        until = written(shown.until) if shown.until is not None else None
         plain = Secret(json.dumps((shown.title, shown.what, shown.secret.reveal(), shown.back, until)))
         async with self._store.transaction() as transaction:
             await transaction.sessions.remove_secrets(session_id, now=now, most=_MOST - 1)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import TokenRejected
+from kiteward.domain.moments import written
 
 
 def refused(code: ErrorCode, message: str, *, reason: str = "", **parameters: str | int) -> TokenRejected:
@@ -21,7 +22,7 @@ def refused(code: ErrorCode, message: str, *, reason: str = "", **parameters: st
 def shown_time(seconds: float) -> str:
     """Return a moment, in seconds since the epoch, as a text; `an impossible time` where no calendar has it."""
     try:
-        return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return written(datetime.fromtimestamp(int(seconds), UTC))
     except (ValueError, OverflowError, OSError):
         return "an impossible time"
 

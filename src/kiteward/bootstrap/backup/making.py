@@ -30,6 +30,7 @@ from kiteward.domain.errors import (
     KitewardError,
 )
 from kiteward.domain.identity import Secret
+from kiteward.domain.moments import written
 from kiteward.store.data_directory import STORE_FILE, DataDirectory
 from kiteward.store.database_file import defects_of
 from kiteward.store.revisions import require_known
@@ -214,7 +215,7 @@ def _taken(stack: ExitStack, place: Place, server: RunningServer | None, progres
 
 def _head_of(point: Point, store: Path, *, rows: bool) -> Head:
     files = (Entry(STORE, store.stat().st_size), *(Entry(each.path, each.size) for each in point.files))
-    made = point.made.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    made = written(point.made, timespec="milliseconds")
     return Head(
         format=FORMAT,
         made=made,

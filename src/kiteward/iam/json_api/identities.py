@@ -12,7 +12,7 @@ from kiteward.iam import identities
 from kiteward.iam.identities import SCIM, Invitation
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
 from kiteward.iam.json_api.listing import ListArguments, next_of, part_of
-from kiteward.iam.json_api.shapes import moment
+from kiteward.iam.json_api.shapes import Changed, moment
 from kiteward.iam.services import Services
 from kiteward.store.identity_records import GroupRole, IdentityRecord
 from kiteward.store.listings import USER_COLUMNS, UserListing
@@ -240,10 +240,9 @@ async def granted(services: Services, request: Request, arguments: MappedRole) -
     return Done()
 
 
-async def revoked(_services: Services, request: Request, arguments: MappedRole) -> Done:
+async def revoked(_services: Services, request: Request, arguments: MappedRole) -> Changed:
     """Let a group no longer give a role."""
-    await identities.revoke_group_role(request, _mapping(arguments))
-    return Done()
+    return Changed(changed=await identities.revoke_group_role(request, _mapping(arguments)))
 
 
 async def many_revoked(services: Services, request: Request, arguments: GroupRolesRevocation) -> GroupRolesRevoked:
@@ -316,7 +315,7 @@ ADMIN_OPERATIONS: Final = (
         "RevokeGroupRole",
         "group_roles/revoke",
         MappedRole,
-        Done,
+        Changed,
         revoked,
         "Let membership in a group no longer give a role.",
         event=Event.GRANT_CHANGE,

@@ -12,6 +12,7 @@ from kiteward.domain.request_limits import Counted, RequestLimits
 from kiteward.iam import request_limits
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
 from kiteward.iam.json_api.listing import ListArguments, cut, matches, part_of, state_of
+from kiteward.iam.json_api.shapes import Changed
 from kiteward.iam.request_limits import LimitHolder
 from kiteward.iam.services import Services
 
@@ -131,10 +132,9 @@ async def changed(_services: Services, request: Request, arguments: LimitsGiven)
     return Done()
 
 
-async def deleted(_services: Services, request: Request, arguments: LimitedNamed) -> Done:
+async def deleted(_services: Services, request: Request, arguments: LimitedNamed) -> Changed:
     """Delete limits."""
-    await request_limits.delete_limits(request, _holder(arguments))
-    return Done()
+    return Changed(changed=await request_limits.delete_limits(request, _holder(arguments)))
 
 
 async def listed(services: Services, _request: Request, arguments: LimitsListing) -> Limits:
@@ -165,7 +165,7 @@ def _row(
     name: str, action: str, arguments: type[Arguments], outcome: type[Outcome], run: object, summary: str
 ) -> AdminOperation:
     """Return a row that administrators may always call, whatever their limits are."""
-    changes, everybody = outcome is Done, outcome is ShownLimits
+    changes, everybody = outcome in (Done, Changed), outcome is ShownLimits
     return AdminOperation(
         name,
         f"limits/{action}",
@@ -184,6 +184,8 @@ def _row(
 ADMIN_OPERATIONS: Final = (
     _row("DescribeLimits", "describe", LimitedNamed, ShownLimits, described, "Return limits of requests."),
     _row("SetLimits", "set", LimitsGiven, Done, changed, "Set the limits of a user, an API key or a role."),
-    _row("DeleteLimits", "delete", LimitedNamed, Done, deleted, "Remove the limits of a user, an API key or a role."),
+    _row(
+        "DeleteLimits", "delete", LimitedNamed, Changed, deleted, "Remove the limits of a user, an API key or a role."
+    ),
     _row("ListLimits", "list", LimitsListing, Limits, listed, "List the users, API keys and roles with limits."),
 )

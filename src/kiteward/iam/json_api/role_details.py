@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kiteward.audit.events import Event
-from kiteward.authz.model import BUILT_IN_ROLES, Grant, Role
+from kiteward.authz.model import BUILT_IN_ROLES, PUBLIC_ROLE, Grant, Role
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import InUse
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
@@ -46,12 +46,16 @@ class CopiedRole(Outcome):
 
 
 class RoleDetails(Outcome):
-    """A role with the users that it is bound to, and its grants."""
+    """A role with the users that it is bound to, and its grants.
+
+    `allUsers` says that everybody holds it, whoever it is bound to: `public`.
+    """
 
     role_name: str
     description: str
     built_in: bool
     users: list[str]
+    all_users: bool
     grants: list[HeldGrant]
 
 
@@ -89,6 +93,7 @@ async def described(services: Services, request: Request, arguments: RoleNamed) 
         description=role.description,
         built_in=role.name in BUILT_IN_ROLES,
         users=list(found[0].users),
+        all_users=role.name == PUBLIC_ROLE,
         grants=[HeldGrant.of(grant) for grant in _grants(request, role.name)],
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from kiteward.authz.model import BUILT_IN_ROLES
+from kiteward.authz.model import BUILT_IN_ROLES, PUBLIC_ROLE
 from kiteward.iam.json_api.base import AdminOperation, Outcome, Request
 from kiteward.iam.json_api.listing import ListArguments, cut, matches, part_of
 from kiteward.iam.roles import ListedRole, list_roles
@@ -15,12 +15,16 @@ class RoleListing(ListArguments):
 
 
 class RoleShown(Outcome):
-    """A role, with the number of users that it is bound to and of its grants."""
+    """A role, with the number of users that it is bound to and of its grants.
+
+    `allUsers` says that everybody holds it, whoever it is bound to: `public`.
+    """
 
     role_name: str
     description: str
     built_in: bool
     members: int
+    all_users: bool
     grants: int
 
 
@@ -54,6 +58,7 @@ async def listed(services: Services, request: Request, arguments: RoleListing) -
                 description=role.description,
                 built_in=role.name in BUILT_IN_ROLES,
                 members=role.members,
+                all_users=role.name == PUBLIC_ROLE,
                 grants=role.grants,
             )
             for role in found.entries

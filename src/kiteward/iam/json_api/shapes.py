@@ -8,6 +8,12 @@ from kiteward.domain.identity import FederatedName
 from kiteward.iam.json_api.base import Outcome
 
 
+class Changed(Outcome):
+    """Whether a change has changed anything: what is to be removed may not have been there."""
+
+    changed: bool
+
+
 class HeldGrant(Outcome):
     """One grant of a role."""
 

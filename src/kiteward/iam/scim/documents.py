@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from kiteward.domain.moments import written
 from kiteward.iam.scim.schemas import GROUP_URN, USER_URN
 from kiteward.store.scim_records import ScimGroupRecord, ScimMember, ScimUserRecord
 
@@ -50,4 +51,4 @@ def _with_meta(shown: dict[str, Any], kind: str, created: float, changed: float)
 
 
 def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return written(datetime.fromtimestamp(seconds, UTC), timespec="milliseconds")

@@ -133,6 +133,13 @@ async def test_an_export_has_the_whole_filtered_list_and_no_formula_and_no_secre
         assert len(found.splitlines()) == 2
 
 
+async def test_a_file_of_roles_says_that_all_users_hold_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listing(monkeypatch) as browser:
+        text = (await browser.open("roles.csv")).text
+        rows = {row["roleName"]: row for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))}
+        assert (rows["public"]["members"], rows["admin"]["members"].isdigit()) == ("all users", True)
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -147,7 +154,7 @@ async def test_an_export_has_the_whole_filtered_list_and_no_formula_and_no_secre
         (True, "true"),
         (["a", "b"], "a b"),
         (["=a"], "'=a"),
-        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00Z"),
         (7, "7"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from tests.unit.iam.json_api.conftest import Own, key
 from kiteward.audit.reader import AuditReader
 from kiteward.audit.writer import AuditWriter
 from kiteward.domain.errors import AccessDenied, EngineUnavailable, InvalidArgument, NotFound, PasswordRejected
+from kiteward.domain.moments import written
 from kiteward.gateway.audit_recorder import Recorder
 
 
@@ -250,6 +251,9 @@ async def test_grants_and_keys_nobody_has_used_are_reported_by_the_trail(team: O
     assert [(grant["role"], grant["privilege"]) for grant in answer["grants"]] == [("reader", "Insert")]
     assert [key["keyId"] for key in answer["keys"]] == [made["keyId"]]
     assert answer["recordedSince"] is not None
+    elsewhere = (datetime.now(timezone(timedelta(hours=2))) + timedelta(minutes=1)).replace(microsecond=0)
+    answer = await team("ListUnusedAccess", since=elsewhere.isoformat())
+    assert answer["recordedSince"] == written(elsewhere)
     harness.configure(trail=None)
     with pytest.raises(InvalidArgument, match="no audit trail"):
         await team("ListUnusedAccess", since=since)

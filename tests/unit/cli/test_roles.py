@@ -1,0 +1,80 @@
+"""`kiteward roles`, `grants` and others: what is told of everybody's role, and of what changes nothing."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tests.support.command_line import Run, on
+from tests.unit.cli import conftest
+
+
+@pytest.fixture
+def run_near(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    run = on(tmp_path / "data", capsys)
+    run("roles", "create", "reader")
+    run("roles", "add-member", "reader", "alice")
+    run("groups", "create", "mine", "--privilege", "Search")
+    return run
+
+
+def test_everybody_holds_public_near_and_far(run: conftest.Run, served: SimpleNamespace) -> None:
+    for where in (("--data-dir", served.data), ("--server", served.url, "--token-file", served.token)):
+        listed = run("roles", "list", *where)[1].splitlines()
+        assert next(line for line in listed if line.startswith("public")).split()[1:3] == ["all", "users"]
+        assert "users: all users" in run("roles", "describe", "public", *where)[1].splitlines()
+        rows = {row["roleName"]: row for row in json.loads(run("roles", "list", "--json", *where)[1])}
+        assert (rows["public"]["members"], rows["public"]["allUsers"], rows["admin"]["allUsers"]) == (0, True, False)
+        assert json.loads(run("roles", "describe", "public", "--json", *where)[1])["allUsers"] is True
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ("grants", "revoke", "reader", "Search", "--collection", "docs"),
+            ["nothing was changed", "kiteward: the role reader does not hold Search on default.docs"],
+        ),
+        (
+            ("grants", "revoke", "reader", "Search", "--database", "*"),
+            ["nothing was changed", "kiteward: the role reader does not hold Search on *.*"],
+        ),
+        (("group-roles", "revoke", "scim", "g", "reader"), ["nothing was changed: the group does not give the role"]),
+        (("limits", "delete", "--user", "alice"), ["nothing was changed: there are no limits"]),
+        (("tags", "delete", "team", "--user", "alice"), ["nothing was changed: there are no such tags"]),
+        (("groups", "add", "mine", "Search"), ["done", "kiteward: the privilege group mine already has Search"]),
+        (("groups", "remove", "mine", "Query"), ["done", "kiteward: the privilege group mine does not have Query"]),
+        (("roles", "remove-member", "reader", "db_admin"), ["db_admin: as it was"]),
+    ],
+)
+def test_a_change_that_changes_nothing_is_done_and_says_so(
+    run_near: Run, words: tuple[str, ...], told: list[str]
+) -> None:
+    status, printed = run_near(*words)
+    assert (status, printed.splitlines()) == (0, told)
+
+
+def test_what_was_changed_and_what_was_not_are_told_apart(run_near: Run) -> None:
+    grants = ("reader", "Search", "Insert", "--collection", "docs")
+    run_near("grants", "grant", "reader", "Search", "--collection", "docs")
+    held = "kiteward: the role reader already holds Search on default.docs"
+    assert run_near("grants", "grant", *grants, "--dry-run")[1].splitlines() == [
+        "granted Insert on default.docs",
+        "users whom this concerns: alice",
+        held,
+        "kiteward: nothing was changed: this is what would be without --dry-run",
+    ]
+    _, printed = run_near("grants", "revoke", *grants)
+    assert printed.splitlines() == [
+        "revoked Search on default.docs",
+        "users whom this concerns: alice",
+        "kiteward: the role reader does not hold Insert on default.docs",
+    ]
+
+
+def test_a_change_of_a_group_that_is_built_in_is_refused_as_that(run_near: Run) -> None:
+    for change in ("add", "remove"):
+        assert run_near("groups", change, "ClusterAdmin", "Search") == (
+            1,
+            "kiteward: the privilege group ClusterAdmin is built in and cannot be changed\n",
+        )
