@@ -1,11 +1,11 @@
 """Kiteward's own operations over REST: an endpoint for each of them."""
 
-from typing import Final
+from collections.abc import Sequence
 
 import msgspec
 
 from kiteward.api.rest.endpoints import OWN_PREFIX, Endpoint, RequestContext
-from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api import rows_of
 from kiteward.iam.json_api.base import AdminOperation, Arguments, encoded
 
 
@@ -16,4 +16,6 @@ def _endpoint(extension: AdminOperation) -> Endpoint[Arguments]:
     return Endpoint(extension.path, extension.arguments, extension.outcome, run, extension.summary, prefix=OWN_PREFIX)
 
 
-ENDPOINTS: Final = tuple(_endpoint(extension) for extension in ADMIN_OPERATIONS.values() if extension.rest)
+def endpoints_of(topic: str) -> Sequence[Endpoint[Arguments]]:
+    """Return the endpoints of the operations that a module of `kiteward.iam.json_api` declares."""
+    return [_endpoint(extension) for extension in rows_of(topic).values() if extension.rest]

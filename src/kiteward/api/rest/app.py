@@ -22,6 +22,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 import msgspec
@@ -264,7 +265,8 @@ def build_app(
     Returns:
         The application; the caller must call `close` when it is no longer served.
     """
-    return RestApp(gateway, settings, table, budget or Budget(), offers_scim=offers_scim)
+    whole = MappingProxyType(dict(table))  # what is deferred is made now, not by the first request
+    return RestApp(gateway, settings, whole, budget or Budget(), offers_scim=offers_scim)
 
 
 async def _after_authentication(

@@ -19,9 +19,11 @@ from kiteward.api.rest.endpoints import (
     Endpoint,
     Nothing,
     RequestContext,
+    Table,
     refused,
 )
 from kiteward.api.rest.settings import RestSettings
+from kiteward.domain.deferred import DeferredParts
 from kiteward.domain.errors import (
     AuthenticationError,
     CommitUnknown,
@@ -124,6 +126,18 @@ async def probes(watched: Watched) -> AsyncIterator[Rest]:
 async def test_an_unauthenticated_caller_is_refused_in_milvus_words(rest: Rest, stranger: dict[str, str]) -> None:
     response = await rest.send("users/list", by=None, headers=stranger)
     assert (response.status_code, response.json()) == (401, NOT_AUTHENTICATED)
+
+
+def test_what_declares_the_endpoints_is_loaded_before_the_first_request(harness: GatewayHarness) -> None:
+    left = ["probe", "other"]
+
+    def make(part: str) -> Table:
+        left.remove(part)
+        return PROBES if part == "probe" else {}
+
+    table = DeferredParts(tuple(left), dict[str, str]().get, make)
+    build_app(harness.gateway, RestSettings(), table=table).close()
+    assert left == []
 
 
 async def test_no_endpoint_reveals_anything_to_an_unauthenticated_caller(rest: Rest) -> None:

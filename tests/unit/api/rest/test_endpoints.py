@@ -1,5 +1,7 @@
 """Declarations of the table as a whole, and the type they are made with."""
 
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
@@ -7,8 +9,12 @@ import msgspec
 import pytest
 
 from kiteward.api import rest
+from kiteward.api.rest import endpoint_table
+from kiteward.api.rest.admin_api import endpoints_of
 from kiteward.api.rest.endpoint_table import TABLE, table_of
 from kiteward.api.rest.endpoints import OWN_PREFIX, PREFIX, Body, Endpoint, Nothing, RequestContext, ResponseData
+from kiteward.domain.deferred import DeferredParts
+from kiteward.iam.json_api import CONTENTS
 from kiteward.iam.json_api.base import Arguments
 
 ADMINISTRATION = {
@@ -45,6 +51,20 @@ def test_a_path_stands_once_in_the_table() -> None:
     endpoint = Endpoint("a/b", Body, Nothing, nothing, "Do nothing.")
     with pytest.raises(ValueError, match="`a/b` is in the table twice"):
         table_of([endpoint, endpoint])
+
+
+def test_the_table_has_every_endpoint_that_a_module_declares_and_finds_each_by_itself() -> None:
+    declared = []
+    for found in pkgutil.iter_modules(rest.__path__):
+        declared += getattr(importlib.import_module(f"{rest.__name__}.{found.name}"), "ENDPOINTS", ())
+    for topic in CONTENTS:
+        declared += endpoints_of(topic)
+    paths = [endpoint.prefix + endpoint.path for endpoint in declared]
+    assert len(set(paths)) == len(paths)
+    assert set(paths) == set(TABLE)
+    for path in paths:
+        fresh = DeferredParts(endpoint_table._PARTS, endpoint_table._part_of, endpoint_table._make)
+        assert fresh[path].prefix + fresh[path].path == path
 
 
 @pytest.mark.parametrize("endpoint", TABLE.values(), ids=lambda endpoint: endpoint.prefix + endpoint.path)

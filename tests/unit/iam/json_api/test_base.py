@@ -1,6 +1,8 @@
 """Our own operations: complete, closed to whom they are not meant for, and clear about wrong requests."""
 
 import asyncio
+import importlib
+import pkgutil
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,7 +19,8 @@ from kiteward.domain.identity import Secret
 from kiteward.gateway.call import Call
 from kiteward.gateway.large_requests import LONG
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.iam.json_api import ADMIN_OPERATIONS, TOPICS
+from kiteward.iam import json_api
+from kiteward.iam.json_api import ADMIN_OPERATIONS, CONTENTS, rows_of
 from kiteward.iam.json_api.accounts import NewAccount
 from kiteward.iam.json_api.base import AdminOperation, size_of_arguments
 from kiteward.milvus import messages
@@ -70,9 +73,20 @@ FOR_EVERYBODY = {
 
 
 def test_every_row_is_in_the_table_once_and_no_rpc_has_its_name() -> None:
-    rows = [row for topic in TOPICS for row in topic.ADMIN_OPERATIONS]
+    rows = [row for topic in CONTENTS for row in rows_of(topic).values()]
     assert len(ADMIN_OPERATIONS) == len(rows) == len({row.path for row in rows})
     assert not set(ADMIN_OPERATIONS) & (set(OPERATIONS) | set(messages.METHODS))
+
+
+def test_the_contents_name_every_operation_that_a_module_declares_with_its_path() -> None:
+    declared = {}
+    for found in pkgutil.iter_modules(json_api.__path__):
+        module = importlib.import_module(f"{json_api.__name__}.{found.name}")
+        rows = getattr(module, "ADMIN_OPERATIONS", ())
+        assert len({row.name for row in rows}) == len(rows)
+        if rows:
+            declared[found.name] = {row.name: row.path for row in rows}
+    assert declared == CONTENTS
 
 
 def test_what_is_not_for_administrators_alone_was_decided() -> None:
