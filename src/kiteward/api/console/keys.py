@@ -12,6 +12,7 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.api.console.way_back import as_it_was
 from kiteward.domain.errors import RequestRefused
+from kiteward.domain.identity import ROOT
 from kiteward.iam.json_api.accounts import Account, PerhapsNamed
 from kiteward.iam.json_api.base import Done
 from kiteward.iam.json_api.keys import AlteredKey, Key, KeyListing, KeyNamed, Keys, MadeKey, NewKey, Rotation
@@ -83,7 +84,7 @@ async def _create_form(request: ConsoleRequest) -> Form:
     if request.me.administrator:
         owned = Field(
             "user_name",
-            hint=text("key_new.user"),
+            hint=text("key_new.all_of_root" if owner == ROOT and not roles else "key_new.user"),
             value=owner,
             required=True,
             reload=text("key_new.reload"),
@@ -156,7 +157,7 @@ def _rotation(request: ConsoleRequest) -> Form:
         text("key_rotate.title", **request.names),
         text("key_rotate.button"),
         _BACK,
-        [Field("keep_old_for", "select", options=options)],
+        [Field("keep_old_for", "select", options=options, value=str(_DAY), label="keep_old_secret_for")],
         effects=[text("key_rotate.effect")],
         dangerous=True,
     )

@@ -23,7 +23,7 @@ _COLLECTION: Final = "collections/{database}/{name}"
 class Change:
     """One change of a collection.
 
-    Its texts are `<key>.title`, `<key>.effect`, `<key>.button` and `done.<key>`.
+    Its texts are `<key>.title`, `<key>.button`, `done.<key>`, and where it changes what there is, `<key>.effect`.
 
     Attributes:
         path: the path of its page below that of the collection.
@@ -71,13 +71,14 @@ class Change:
 
     def _form(self, request: ConsoleRequest, place: Place) -> Form:
         text, names = request.text, request.names
-        fields = [Field(name, required=True) for name in self.fields]
+        hints = {name: text(f"field.{name}_hint") for name in self.fields if f"field.{name}_hint" in text.texts}
+        fields = [Field(name, hint=hints.get(name, ""), required=True) for name in self.fields]
         return Form(
             text(f"{self.key}.title", **names),
             text(f"{self.key}.button"),
             place.path,
             fields,
-            effects=[text(f"{self.key}.effect", **names)],
+            effects=[text(f"{self.key}.effect", **names)] if f"{self.key}.effect" in text.texts else (),
             dangerous=bool(self.typed),
             typed=names[self.typed] if self.typed else "",
         )

@@ -55,6 +55,16 @@ async def test_what_is_lost_wants_its_name_typed() -> None:
             assert not browser.harness.engine.called(operation)
 
 
+async def test_name_in_a_title_is_code_its_markup_is_text_and_the_title_of_the_document_is_plain() -> None:
+    async with exploring() as browser:
+        page = (await browser.open(f"{HERE}/aliases/%3Cb%3Ex%60y%3Cb%3E%60/drop")).text
+    hostile = "&lt;b&gt;x\u02cby&lt;b&gt;\u02cb"
+    assert f"<title>Drop the alias {hostile} · Kiteward</title>" in page
+    assert f"<h1>Drop the alias <code>{hostile}</code></h1>" in page
+    assert f"<li>Programs that use the alias <code>{hostile}</code> find nothing" in page
+    assert "<b>" not in page
+
+
 async def test_what_is_missing_or_refused_is_shown_at_its_field() -> None:
     async with exploring() as browser:
         for path, field in (("rename", "new_name"), ("new-alias", "alias"), ("new-partition", "partition_name")):
