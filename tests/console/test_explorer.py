@@ -138,6 +138,7 @@ def release_and_drop(page: Page) -> None:
     page.get_by_role("link", name="Load").click()
     page.get_by_role("button", name="Load").click()
     said(page, "The engine loads the collection.")
+    page.get_by_role("link", name="Schema", exact=True).click()
     page.get_by_role("link", name="Drop", exact=True).first.click()
     page.get_by_label("Confirm the name").fill("maid")
     page.get_by_role("button", name="Drop collection").click()
