@@ -74,6 +74,18 @@ digest: """)
     assert printed.endswith(f"digest: {digest}\n")
 
 
+def test_what_has_no_effect_is_a_warning_with_its_line_and_changes_no_status(ends: Ends, file: Path) -> None:
+    file.write_text("version: 1\nroles:\n  spare:\n    grants:\n      - {privilege: Search, collection: nothing}\n")
+    told = """\
+kiteward: warning: line 5: Search allows nothing yet: the collection default.nothing does not exist
+kiteward: warning: line 3: nobody holds the role spare: its grants allow nothing
+"""
+    status, printed, warned = ends("plan", "-f", str(file), "--json")
+    assert (status, warned) == (2, told)
+    assert [each["path"] for each in json.loads(printed)["warnings"]] == ["roles.spare.grants[0]", "roles.spare"]
+    assert ends("plan", "-f", str(file))[2] == told
+
+
 def test_faults_are_told_with_their_lines_all_at_once(ends: Ends, file: Path) -> None:
     file.write_text(FILE.replace("CollectionReadOnly", "CollectionReadOnlyy").replace("[reader]", "[reader, ghost]"))
     status, printed, told = ends("plan", "-f", str(file))
