@@ -179,6 +179,10 @@ def test_a_server_is_planned_and_changed_too_with_what_needs_its_engine(
         assert "alice\t" in capsys.readouterr().out
         assert main(["policy", "plan", *far]) == 0
         assert main(["policy", "plan", *far, "--data-dir", str(tmp_path)]) == 1
+        capsys.readouterr()
+        assert main(["policy", "export", *far[2:]]) == 0
+        file.write_text(capsys.readouterr().out)
+        assert main(["policy", "plan", *far]) == 0
 
 
 def test_near_what_needs_the_engine_is_refused_with_its_line(ends: Ends, file: Path) -> None:
