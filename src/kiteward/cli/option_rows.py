@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from kiteward.cli.options import UsageError, read_secret
-from kiteward.domain.moments import written
 
 _DAY: Final = 24 * 3600
 
@@ -54,6 +53,8 @@ def moment(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"give a time such as 2026-11-27 or 2026-11-27T10:00:00Z (UTC), not {text!r}"
         ) from None
+    from kiteward.domain.moments import written  # noqa: PLC0415  loaded where a time is given
+
     return written(given if given.tzinfo else given.replace(tzinfo=UTC))
 
 
