@@ -45,6 +45,7 @@ class ErrorCode(StrEnum):
 
     # Access.
     PRIVILEGE_MISSING = auto()
+    PRIVILEGE_MISSING_EVERYWHERE = auto()
     ADMINISTRATOR_NEEDED = auto()
     ONE_TIME_PASSWORD = auto()
     SECOND_FACTOR_DUE = auto()
