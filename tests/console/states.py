@@ -170,7 +170,7 @@ STATES: Final = (
     State("search-parameters", f"{_DOCS}/search?field=vector&like=7", opened("details.explorer-columns >> nth=1")),
     State("rows-filtered", f"{_DOCS}/rows?filter=id+%3E+3&order=desc&size=20"),
     State("rows-of-a-user", f"{_DOCS}/rows?view_as=reader&size=20"),
-    State("rows-error", f"{_DOCS}/rows?filter=id+%3E%3E%3E+3"),
+    State("rows-error", f"{_DOCS}/rows?filter=id+%3E%3E%3E+3", status=422),
     State("rows-columns", f"{_DOCS}/rows?size=20", opened("details.explorer-columns")),
     State("rows-selected", f"{_DOCS}/rows?size=20", chosen("")),
     State("rows-delete", f"{_DOCS}/rows?size=20", both(chosen(""), press("#many button"))),
@@ -194,7 +194,7 @@ STATES: Final = (
         both(ticked("ClusterAdmin, *.*"), press(_SEND)),
     ),
     State("role-errors", "new-role", sent(_SEND, role_name="9 lives")),
-    State("explain-unknown", "explain?user=nobody&privilege=Search&collection=docs"),
+    State("explain-unknown", "explain?user=nobody&privilege=Search&collection=docs", status=422),
     # Users
     State("user-errors", "new-user", sent(_SEND, user_name="9 lives", new_password="short")),
     State("user-password-shown", "new-user", both(filled(new_password="Some-passw"), opened("[data-shows]"))),
@@ -214,7 +214,7 @@ STATES: Final = (
     State("connect-key", "connect", press("main .buttons form button")),
     State("once-gone", "once/gone", status=410),
     # Audit
-    State("audit-errors", "audit?since=yesterday&request_id=x"),
+    State("audit-errors", "audit?since=yesterday&request_id=x", status=422),
     State("audit-unfolded", "audit", opened("table.trail-lines details")),
     State("audit-empty", "audit?user=nobody"),
     # Everywhere
@@ -250,7 +250,7 @@ STATES: Final = (
     ),
     # Second factors
     State("factor-due", "second-factors", user="due", scene="guarded"),
-    State("factor-none", "second-factors", user="enrolling", scene="guarded"),
+    State("factor-none", "second-factors", user="without", scene="guarded"),
     State("factor-app", "second-factors/app", user="by_app", scene="guarded"),
     State("factor-app-errors", "second-factors/app", sent(_SEND, code="000000"), user="by_app", scene="guarded"),
     State("factor-passkey", "second-factors/passkey", user="by_app", scene="guarded"),
@@ -334,6 +334,8 @@ def shown(scenes: Scenes, states: Sequence[State], **options: Any) -> Iterator[t
                     context.add_cookies(console.sessions[user])
                 path = state.path.replace("{key_id}", key_of(console)) if "{key_id}" in state.path else state.path
                 yield state, page, _fault(page, f"{console.address}{path}", state)
+                if user:  # Enrolling a second factor begins another session.
+                    console.sessions[user] = context.cookies(console.address) or console.sessions[user]
 
 
 def _fault(page: Page, address: str, state: State) -> str:
