@@ -136,7 +136,11 @@ def listed(answer: Any) -> list[str]:
     if "grants" in answer:
         grants = [f"grant {_grant(grant)} to {grant['role']}" for grant in answer["grants"]]
         keys = [f"API key {key['keyId']} of {key['userName']}" for key in answer["keys"]]
-        return [f"recorded since {answer['recordedSince'] or 'never'}; not used since then:", *grants, *keys]
+        newer = []
+        if answer["newerGrants"] or answer["newerKeys"]:
+            counts = f"{answer['newerGrants']} grants, {answer['newerKeys']} API keys"
+            newer = [f"left out, because they were made since then: {counts}"]
+        return [f"recorded since {answer['recordedSince'] or 'never'}; not used since then:", *grants, *keys, *newer]
     limits = [_limit(limit) for limit in answer["limits"]]
     if answer["administrator"]:
         return [f"{answer['userName']} is an administrator and may do everything", *limits]

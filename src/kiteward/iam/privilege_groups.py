@@ -102,6 +102,36 @@ async def remove_privileges(services: Services, caller: Caller, name: str, privi
         await transaction.groups.put(PrivilegeGroup(group.name, tuple(sorted(members))))
 
 
+async def change_privileges(
+    services: Services, caller: Caller, name: str, *, add: Sequence[str], remove: Sequence[str]
+) -> Sequence[str]:
+    """Add privileges to a group and remove others from it, all of it or nothing.
+
+    Args:
+        services: what services work with.
+        caller: who changes it.
+        name: the group.
+        add: what it gets; groups are accepted too, and have no effect.
+        remove: what it loses; what it does not hold is ignored, and what is added too is kept.
+
+    Returns:
+        Its privileges after the change, sorted.
+
+    Raises:
+        InvalidGroupName, InvalidArgument: a name breaks a rule.
+        InvalidGrant: there is no such group or privilege, or the privileges would not be of one level.
+    """
+    check_names(services, name, [*add, *remove])
+    async with caller.change() as transaction:
+        group = await _require_alterable(transaction, name, [*add, *remove])
+        members = ({*group.privileges} - {*remove}) | {*add}
+        if add:
+            _require_one_level(members)
+        changed = PrivilegeGroup(group.name, tuple(sorted(members)))
+        await transaction.groups.put(changed)
+    return changed.privileges
+
+
 def list_groups(caller: Caller) -> list[PrivilegeGroup]:
     """Return custom groups by name, then the built-in ones in Milvus's order."""
     custom = caller.snapshot.groups

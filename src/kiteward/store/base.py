@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from kiteward.authz.model import Policy
+from kiteward.authz.model import Grant, Policy
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.factor_records import FactorRecord, TicketRecord
@@ -209,6 +209,13 @@ class Store(Protocol):
 
         Args:
             subject: USER, KEY or ROLE.
+        """
+        ...
+
+    async def grants_since(self, moment: float) -> Sequence[Grant]:
+        """Return the grants that were made at this moment or later, in seconds since the epoch, in their order.
+
+        Those that were stored by a version that kept no times are older.
         """
         ...
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Executable, bindparam, update
 
-from kiteward.authz.model import Policy
+from kiteward.authz.model import Grant, Policy
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store import (
     audit_events,
@@ -140,6 +140,10 @@ class SqlStore:
     async def users(self, *, after: str = "", prefix: str = "", limit: int | None = None) -> Sequence[UserRecord]:
         (rows,) = await self._reader.rows(queries.users_listed(after=after, prefix=prefix, limit=limit))
         return await gathered(queries.user_records(rows))
+
+    async def grants_since(self, moment: float) -> Sequence[Grant]:
+        (rows,) = await self._reader.rows(queries.grants_since(moment))
+        return tuple(queries.grants(rows))
 
     async def federated_user(self, issuer: str, subject: str) -> UserRecord | None:
         if not (_can_be_stored(issuer) and _can_be_stored(subject)):

@@ -106,6 +106,9 @@ CONTENTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "roles": {
             "ListRoles": "roles/list",
         },
+        "privilege_groups": {
+            "ChangePrivilegeGroup": "privilege_groups/change",
+        },
         "many": {
             "ChangeUsers": "users/change",
             "ChangeRoleMembers": "roles/change_members",

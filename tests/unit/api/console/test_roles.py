@@ -36,3 +36,37 @@ async def test_grants_that_allow_nothing_are_marked() -> None:
         await browser.sign_in()
         assert "Allows nothing" in (await browser.open("roles/keeper")).text
         assert "Allows nothing" not in (await browser.open("roles/reader")).text
+
+
+async def test_members_of_a_group_are_changed_in_one_step_or_not_at_all() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        await browser.send("new-group", group_name="readers", privileges=["Query", "Search"])
+        before = len(browser.harness.trail.events)
+        answer = await browser.send("groups/readers", privileges=["Query", "CreateDatabase"])
+        assert (answer.status_code, "privileges of one level only" in answer.text) == (422, True)
+        page = (await browser.open("groups/readers")).text
+        assert [name for name in ("Query", "Search", "CreateDatabase") if f'value="{name}" checked' in page] == [
+            *("Query", "Search"),
+        ]
+        answer = await browser.send("groups/readers", privileges=["Query", "Insert"])
+        assert answer.headers["location"] == "/console/groups?done=group_edit"
+        made = [
+            each.operation for each in browser.harness.trail.events[before:] if each.event.kind == "privilege_group"
+        ]
+        assert {*made} == {"ChangePrivilegeGroup"}
+
+
+async def test_a_built_in_group_is_shown_without_a_form() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        page = await browser.open("groups/CollectionReadOnly")
+        assert (page.status_code, page.text.partition("<main")[2].count("<form")) == (200, 0)
+        assert "This group is built in." in page.text
+        assert '<span class="tag">Query</span>' in page.text
+        answer = await browser.send("groups/CollectionReadOnly", privileges=["Query"])
+        assert answer.status_code == 422
+        assert (await browser.open("groups/nothing")).status_code == 404
+        for name, status in (("CollectionReadOnly", 422), ("nothing", 404)):
+            assert (await browser.open(f"groups/{name}/delete")).status_code == status
+            assert (await browser.send(f"groups/{name}/delete")).status_code in (status, 422)

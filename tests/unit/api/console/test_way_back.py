@@ -184,3 +184,16 @@ async def test_a_page_of_members_keeps_the_way_back_of_its_role() -> None:
         user = await browser.open(link(page, f"users/user{PAGE_SIZE:02}"))
         after = await acted(browser, user, f"users/user{PAGE_SIZE:02}/delete", typed_name=f"user{PAGE_SIZE:02}")
         assert urlsplit(after).path == "roles/reader"
+
+
+async def test_what_was_deleted_is_not_returned_to() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        await browser.harness.role("reader")
+        await browser.send("new-group", group_name="mine", privileges=["Query"])
+        await named_users(browser, ["ann"])
+        for path in ("roles/reader", "users/ann"):
+            after = await acted(browser, await browser.open(path), f"{path}/delete", typed_name=path.partition("/")[2])
+            assert without_notice(after) == path.partition("/")[0]
+        groups = await browser.open("groups?q=mine")
+        assert without_notice(await acted(browser, groups, "groups/mine/delete")) == "groups?q=mine"
