@@ -30,7 +30,7 @@ _HINTS: Final = dict.fromkeys(
 _DENIED: Final = re.compile(
     r"^Privilege(?P<privilege>\w+): permission deny to (?P<user>.+) in the `(?P<database>[^`]+)` database$"
 )
-"""How Milvus refuses; its clients read it, and people are told in plain words."""
+"""How Milvus refuses; its clients read it, and people get plain words."""
 
 _NOT_PERMITTED: Final = re.compile(r"^permission deny to (?P<user>[^:]+): ")
 

@@ -1,4 +1,4 @@
-"""`kiteward roles`, `grants` and others: what is told of everybody's role, and of what changes nothing."""
+"""`kiteward roles`, `grants` and others: what is shown of everybody's role, and of what changes nothing."""
 
 import json
 from pathlib import Path

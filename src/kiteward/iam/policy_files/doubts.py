@@ -1,4 +1,4 @@
-"""What a file says that has no effect: it is applied, and told beside the changes."""
+"""What a file says that has no effect: it is applied, and returned beside the changes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
