@@ -341,7 +341,13 @@ PAGES: Final = (
     Page("roles/{name}/description", description_form, change_description),
     Action("roles/{name}/members/{user}/remove", "member_remove", _remove_member, _back).page(),
     Action(
-        "roles/{name}/delete", "role_delete", _drop, lambda _console_request: "/console/roles", _what_depends, "name"
+        "roles/{name}/delete",
+        "role_delete",
+        _drop,
+        lambda _console_request: "/console/roles",
+        _what_depends,
+        "name",
+        removes=True,
     ).page(),
     Action("roles/{name}/revoke", "grant_revoke", _revoke, _back, _what_is_revoked).page(),
     *_GROUPS.pages(),
