@@ -149,11 +149,11 @@ PAGES: Final = (
         "change-users",
         "users",
         ("/console/users", "/console/roles/"),
-        {"disable": True, "enable": False, "delete": True, _ADD: False, _REMOVE: True},
+        {"disable": False, "enable": False, "delete": True, _ADD: False, _REMOVE: True},
         _users,
     ).page(),
     Selection(
-        "change-keys", "keys", ("/console/keys",), {"disable": True, "enable": False, "revoke": True}, _keys
+        "change-keys", "keys", ("/console/keys",), {"disable": False, "enable": False, "revoke": True}, _keys
     ).page(),
     Selection(
         "change-group-roles", "group_roles", (GROUPS,), {"revoke_role": True}, _group_roles, group_role_shown

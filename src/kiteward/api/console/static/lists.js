@@ -41,27 +41,29 @@ for (const list of document.querySelectorAll("datalist[data-from]")) {
   });
 }
 
-// Selects all rows of a page, and counts what is selected.
-const boxes = [...document.querySelectorAll('input[name="selected"][type="checkbox"]')];
-const counter = document.querySelector("[data-selected]");
-const every = document.querySelector("[data-all]");
-function countSelected() {
-  const selected = boxes.filter((box) => box.checked).length;
-  if (counter) counter.textContent = selected ? `${selected} ${counter.dataset.selected}` : "";
-  if (every) {
+// Selects all rows of a table, counts what is selected, and leaves a button out of use while that is nothing.
+for (const bar of document.querySelectorAll("form.list-many")) {
+  const every = [...bar.elements].find((each) => "all" in each.dataset);
+  const boxes = [...bar.elements].filter((each) => each.type === "checkbox" && each !== every);
+  const counter = bar.querySelector("[data-selected]");
+  const count = () => {
+    const selected = boxes.filter((box) => box.checked).length;
+    counter.textContent = selected ? `${selected} ${counter.dataset.selected}` : "";
+    bar.querySelector("button").disabled = !selected;
+    if (!every) return;
     every.checked = selected > 0 && selected === boxes.length;
     every.indeterminate = selected > 0 && selected < boxes.length;
+  };
+  if (every && boxes.length) {
+    every.hidden = false;
+    every.addEventListener("change", () => {
+      for (const box of boxes) box.checked = every.checked;
+      count();
+    });
   }
+  for (const box of boxes) box.addEventListener("change", count);
+  addEventListener("pageshow", count);
 }
-if (every && boxes.length) {
-  every.hidden = false;
-  every.addEventListener("change", () => {
-    for (const box of boxes) box.checked = every.checked;
-    countSelected();
-  });
-}
-for (const box of boxes) box.addEventListener("change", countSelected);
-addEventListener("pageshow", countSelected);
 
 // Shows a field only with the changes that need it.
 for (const part of document.querySelectorAll("[data-with]")) {
