@@ -15,14 +15,13 @@ from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, ObjectType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound, RequestRefused
 from kiteward.iam.json_api.accounts import Accounts, Listing
-from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
+from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged, GroupChange, GroupChanged
 from kiteward.iam.json_api.many import MembersChange, Rows
 from kiteward.iam.json_api.role_details import CopiedRole, RoleCopy
 from kiteward.iam.json_api.roles import RoleList, RoleListing
 from kiteward.milvus import messages
 
 _ADD: Final = messages.OperatePrivilegeGroupType.AddPrivilegesToGroup
-_REMOVE: Final = messages.OperatePrivilegeGroupType.RemovePrivilegesFromGroup
 _EVERYWHERE: Final = "*"
 _MOST_BOXES: Final = 100
 """Most roles that are offered as boxes."""
@@ -259,19 +258,17 @@ async def create_group(request: ConsoleRequest) -> Response:
     except RequestRefused as error:
         return show(request, _group_form(request), {"group_name": request.reason(error.details)})
     try:
-        await _operate_group(request, name, request.form_values("privileges"), _ADD)
+        await _add_privileges(request, name, request.form_values("privileges"))
     except RequestRefused as error:
         await request.client.call(messages.DropPrivilegeGroupRequest(group_name=name))
         return show(request, _group_form(request), {"privileges": request.reason(error.details)})
     return request.redirect("/console/groups", done="group_new")
 
 
-async def _operate_group(
-    request: ConsoleRequest, name: str, privileges: list[str], kind: messages.OperatePrivilegeGroupType.ValueType
-) -> None:
+async def _add_privileges(request: ConsoleRequest, name: str, privileges: list[str]) -> None:
     if privileges:
         members = [messages.PrivilegeEntity(name=privilege) for privilege in privileges]
-        await request.client.call(messages.OperatePrivilegeGroupRequest(group_name=name, privileges=members, type=kind))
+        await request.client.call(messages.OperatePrivilegeGroupRequest(group_name=name, privileges=members, type=_ADD))
 
 
 def _group_form(request: ConsoleRequest) -> Form:
@@ -319,9 +316,10 @@ def _edit_form(request: ConsoleRequest, held: tuple[str, ...]) -> Form:
 async def change_group(request: ConsoleRequest) -> Response:
     """Add and remove members of a group, as selected."""
     name, held, wanted = request.names["name"], set(await _held(request)), set(request.form_values("privileges"))
+    change = GroupChange(privilege_group_name=name, add=sorted(wanted - held), remove=sorted(held - wanted))
     try:
-        await _operate_group(request, name, sorted(wanted - held), _ADD)
-        await _operate_group(request, name, sorted(held - wanted), _REMOVE)
+        if change.add or change.remove:
+            await request.client.invoke("ChangePrivilegeGroup", change, GroupChanged)
     except RequestRefused as error:
         return show(request, _edit_form(request, tuple(held)), {"privileges": request.reason(error.details)})
     return request.redirect("/console/groups", done="group_edit")
