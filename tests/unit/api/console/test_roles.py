@@ -1,5 +1,6 @@
 """The pages about one role: a role made like another one, and grants that allow nothing."""
 
+from tests.support.gateway import PASSWORD
 from tests.unit.api.console.test_app import browsing
 from tests.unit.api.console.test_identity_providers import Company
 
@@ -36,3 +37,44 @@ async def test_grants_that_allow_nothing_are_marked() -> None:
         await browser.sign_in()
         assert "Allows nothing" in (await browser.open("roles/keeper")).text
         assert "Allows nothing" not in (await browser.open("roles/reader")).text
+
+
+async def test_two_roles_are_compared() -> None:
+    async with browsing() as browser:
+        await browser.harness.role("reader", ("Search", "default", "docs"), ("Query", "*", "*"))
+        await browser.harness.role("other", ("CollectionReadOnly", "default", "*"), ("Query", "*", "*"))
+        await browser.harness.user("ann")
+        await browser.sign_in()
+        company = Company(browser.harness, browser.client)
+        assert 'href="/console/compare-roles?role=reader"' in (await browser.open("roles/reader")).text
+        assert "compare-roles" not in (await browser.open("roles/admin")).text
+        assert 'value="reader"' in (await browser.open("compare-roles?role=reader")).text
+        text = await company.text("compare-roles?role=reader&other=other")
+        first, _, rest = text.partition("Only other 1")
+        second, _, both = rest.partition("Both roles 1")
+        assert "Search default docs Collection CollectionReadOnly on default.*" in first.partition("Only reader 1")[2]
+        assert "CollectionReadOnly" in second
+        assert "Query" in both
+        assert "Both roles have the same grants." in await company.text("compare-roles?role=other&other=other")
+        for query, field, told in (
+            ("role=ghost&other=reader", "role", "There is no role"),
+            ("role=reader&other=ghost", "other", "There is no role"),
+            ("role=reader&other=admin", "other", "nothing to compare"),
+        ):
+            answer = await browser.open(f"compare-roles?{query}")
+            assert answer.status_code == 422
+            assert told in answer.text.partition(f'id="{field}-error"')[2].partition("</p>")[0]
+        await browser.sign_in("ann", PASSWORD)
+        assert (await browser.open("compare-roles?role=reader&other=other")).status_code == 403
+
+
+async def test_a_change_of_a_privilege_group_that_is_refused_changes_nothing() -> None:
+    async with browsing() as browser:
+        await browser.harness.succeed("CreatePrivilegeGroup", group_name="finders")
+        await browser.sign_in()
+        company = Company(browser.harness, browser.client)
+        await company.done("groups/finders", privileges=["Search", "Query"])
+        before = await browser.harness.state()
+        text = await company.reported("groups/finders", privileges=["Search", "CreateDatabase"])
+        assert "level" in text
+        assert await browser.harness.state() == before
