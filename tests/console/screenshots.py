@@ -28,6 +28,7 @@ HEIGHTS: Final = {390: 844, 1280: 800, 1920: 1080}
 
 QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
     "matrix": ("", "?role=docs_reader", "?role=docs_reader&columns=Collection"),
+    "compare-roles": ("", "?role=docs_reader&other=public", "?role=docs_reader&other=docs_reader"),
     "explain": ("", "?user=reader&privilege=Search&collection=docs", "?user=reader&privilege=Insert&collection=docs"),
     "audit": ("", "?outcome=refused"),
     "sign-in": ("", "?why=ended"),
@@ -46,7 +47,7 @@ QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
 LEFT_OUT: Final = re.compile(
     r"sign-in/.*|sign-out.*|second-step|once/.*|connect/.*|matrix/preview|second-factors/.+|providers/.+"
     r"|users/\{name\}/(unbind|cut-off|end-old-password|reset-factors)|preferences/.*"
-    r"|.+\.csv|audit/export|names/.+|change-.+"
+    r"|.+\.csv|audit/export|names/.+|change-.+|undo"
 )
 """Pages that only lead on, need an identity provider, a second factor or a ticket, or are files."""
 

@@ -55,7 +55,8 @@ async def test_two_roles_are_compared() -> None:
         assert "Search default docs Collection CollectionReadOnly on default.*" in first.partition("Only reader 1")[2]
         assert "CollectionReadOnly" in second
         assert "Query" in both
-        assert "Both roles have the same grants." in await company.text("compare-roles?role=other&other=other")
+        text = await company.text("compare-roles?role=other&other=other")
+        assert ("Both roles have the same grants." in text, "Only other" in text) == (True, False)
         for query, field, told in (
             ("role=ghost&other=reader", "role", "There is no role"),
             ("role=reader&other=ghost", "other", "There is no role"),
