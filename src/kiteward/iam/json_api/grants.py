@@ -154,6 +154,7 @@ ADMIN_OPERATIONS: Final = (
         GroupChanged,
         group_changed,
         "Add privileges to a privilege group and remove others in one step.",
+        administrators=False,
         event=Event.GROUP_CHANGE,
         privilege=PRIVILEGES["OperatePrivilegeGroup"],
     ),
