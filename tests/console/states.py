@@ -19,6 +19,7 @@ from kiteward.api.console.pages import PAGES
 Act = Callable[[Page], None]
 
 QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "compare-roles": ("", "?role=docs_reader&other=public", "?role=docs_reader&other=docs_reader"),
     "matrix": ("", "?role=docs_reader", "?role=docs_reader&columns=Collection"),
     "explain": ("", "?user=reader&privilege=Search&collection=docs", "?user=reader&privilege=Insert&collection=docs"),
     "audit": ("", "?outcome=refused"),
@@ -38,7 +39,7 @@ QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
 LEFT_OUT: Final = re.compile(
     r"sign-in/.*|sign-out.*|second-step|once/.*|connect/.*|matrix/preview|second-factors/.+|providers/.+"
     r"|users/\{name\}/(unbind|cut-off|end-old-password|reset-factors)|preferences/.*"
-    r"|.+\.csv|audit/export|names/.+|change-.+"
+    r"|.+\.csv|audit/export|names/.+|change-.+|undo"
 )
 """Pages that only lead on, or are files, or are opened by `STATES` because an address alone does not show them."""
 

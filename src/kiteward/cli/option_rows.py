@@ -262,6 +262,7 @@ NAMES: Final[Mapping[str, Option]] = MappingProxyType(
         "issuer": _name("issuer", "ISSUER", "the identity provider, by its URL"),
         "group": _name("group", "GROUP", "the group, as tokens name it"),
         "roleName": _name("roleName", "ROLE", "the role"),
+        "otherRoleName": _name("otherRoleName", "OTHER", "the role to compare it with"),
         "source": _name("source", "SOURCE", "the role whose grants are copied"),
         "collectionName": _name("collectionName", "COLLECTION", "the collection"),
         "policyName": _name("policyName", "POLICY", "the row policy"),

@@ -176,6 +176,16 @@ class Store(Protocol):
         """Return how many sessions are stored."""
         ...
 
+    async def secret_waits(self, ticket_digest: str, session_id: str, *, now: float) -> bool:
+        """Return whether a sealed secret waits in a session.
+
+        Args:
+            ticket_digest: the digest of the ticket that asks for it.
+            session_id: the public id of the session.
+            now: seconds since the epoch.
+        """
+        ...
+
     async def factors(self, user_name: str) -> Sequence[FactorRecord]:
         """Return the second factors of a user, the oldest first, unconfirmed ones included."""
         ...

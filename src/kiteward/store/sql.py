@@ -256,6 +256,10 @@ class SqlStore:
         (rows,) = await self._reader.rows(sessions.COUNT)
         return int(rows[0][0])
 
+    async def secret_waits(self, ticket_digest: str, session_id: str, *, now: float) -> bool:
+        (rows,) = await self._reader.rows(sessions.secret_waiting(ticket_digest, session_id, now=now))
+        return bool(rows)
+
     async def factors(self, user_name: str) -> Sequence[FactorRecord]:
         (rows,) = await self._reader.rows(second_factors.of_user(user_name))
         return second_factors.factors(rows)

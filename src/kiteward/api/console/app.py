@@ -31,6 +31,7 @@ from starlette.routing import compile_path
 from kiteward.api.console import security
 from kiteward.api.console.display import BY_BROWSER, Display
 from kiteward.api.console.failures import failed_page, refused_page
+from kiteward.api.console.inverses import NotedChanges
 from kiteward.api.console.kept_forms import RESUMED_FIELD, USER_FIELD, WAITING_SECONDS, KeptForm, WaitingForms
 from kiteward.api.console.language import catalogues, chosen
 from kiteward.api.console.pages import PAGES
@@ -39,12 +40,9 @@ from kiteward.api.console.sign_in import form as sign_in_form
 from kiteward.api.console.sign_in import own_page
 from kiteward.api.console.sign_in_options import SIGN_IN, SignInOptions
 from kiteward.api.console.tickets import MemoryTickets, Tickets
+from kiteward.api.console.undo import offer, offered
 from kiteward.domain.addresses import address_text
-from kiteward.domain.errors import (
-    AuthenticationError,
-    CredentialMissing,
-    KitewardError,
-)
+from kiteward.domain.errors import AuthenticationError, CredentialMissing, KitewardError
 from kiteward.domain.identity import SessionCredential
 from kiteward.domain.moments import written
 from kiteward.gateway.call import new_request_id
@@ -152,7 +150,7 @@ class ConsoleApp:
         await response(scope, receive, send)
 
     def _console_request(self, http_request: Request, request_id: str) -> ConsoleRequest:
-        token = security.session_token(http_request)
+        token, noted = security.session_token(http_request), NotedChanges()
         credential = CredentialMissing("nobody is signed in") if token is None else SessionCredential(token)
         client = GatewayClient(
             self._gateway,
@@ -162,6 +160,7 @@ class ConsoleApp:
             deadline=asyncio.get_running_loop().time() + _SECONDS,
             request_id=request_id,
             user_agent=http_request.headers.get("user-agent", ""),
+            watch=noted.watch,
         )
         display = Display.read(security.display_cookie(http_request))
         language = display.language
@@ -179,6 +178,7 @@ class ConsoleApp:
             token,
             display=display,
             embedded_engine=self._embedded_engine,
+            noted=noted,
         )
 
     async def _respond(self, request: ConsoleRequest) -> Response:
@@ -221,6 +221,7 @@ class ConsoleApp:
             return request.redirect(first)
         request.names = names
         if request.http_request.method != "POST":
+            request.undo = await offered(request)
             return await page.show(request)
         request.form = await _form_of(request.http_request, _FROM_ANYBODY if page.open else _MOST_FORM)
         if page.act is None:
@@ -230,7 +231,7 @@ class ConsoleApp:
             raise _Unfit(HTTPStatus.FORBIDDEN, "error.form")
         if request.form_text(RESUMED_FIELD) and not page.open:
             return await _resumed(request, page)
-        return await page.act(request)
+        return await offer(request, await page.act(request))
 
     def _file(self, name: str, method: str, *, asked: str) -> Response:
         file = self._files.get(name)

@@ -56,7 +56,9 @@ def refused_page(request: ConsoleRequest, error: KitewardError) -> Response:
     raise error
 
 
-def failed_page(request: ConsoleRequest, status: HTTPStatus, key: str, detail: Reason | None = None) -> Response:
+def failed_page(
+    request: ConsoleRequest, status: HTTPStatus, key: str, detail: Reason | None = None, *, back: str = ""
+) -> Response:
     """Return the page that says that a request failed.
 
     Args:
@@ -64,10 +66,12 @@ def failed_page(request: ConsoleRequest, status: HTTPStatus, key: str, detail: R
         status: the HTTP status.
         key: the prefix of its texts, `<key>.title` and `<key>.what`.
         detail: more about it, or None.
+        back: the address that it leads back to; empty for the first page.
     """
     values: dict[str, Any] = {
         "title": request.text(f"{key}.title"),
         "what": request.text(f"{key}.what"),
         "detail": detail,
+        "back": back,
     }
     return request.page("error.html", status=status, **values)

@@ -15,9 +15,8 @@ from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, ObjectType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound, ProtectedObject, RequestRefused
 from kiteward.iam.json_api.accounts import Accounts, Listing
-from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
+from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged, GroupChange, GroupChanged
 from kiteward.iam.json_api.many import MembersChange, Rows
-from kiteward.iam.json_api.privilege_groups import ChangedGroup, GroupChange
 from kiteward.iam.json_api.role_details import CopiedRole, RoleCopy
 from kiteward.iam.json_api.roles import RoleList, RoleListing
 from kiteward.milvus import messages
@@ -326,7 +325,7 @@ async def change_group(request: ConsoleRequest) -> Response:
     if wanted != held:
         change = GroupChange(privilege_group_name=name, add=sorted(wanted - held), remove=sorted(held - wanted))
         try:
-            await request.client.invoke("ChangePrivilegeGroup", change, ChangedGroup)
+            await request.client.invoke("ChangePrivilegeGroup", change, GroupChanged)
         except RequestRefused as error:
             return show(request, _edit_form(request, tuple(held)), {"privileges": request.reason(error.details)})
     return request.finish("/console/groups", done="group_edit")

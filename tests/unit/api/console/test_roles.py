@@ -1,5 +1,6 @@
 """The pages about one role: a role made like another one, and grants that allow nothing."""
 
+from tests.support.gateway import PASSWORD
 from tests.unit.api.console.test_app import browsing
 from tests.unit.api.console.test_identity_providers import Company
 
@@ -50,7 +51,7 @@ async def test_members_of_a_group_are_changed_in_one_step_or_not_at_all() -> Non
             *("Query", "Search"),
         ]
         answer = await browser.send("groups/readers", privileges=["Query", "Insert"])
-        assert answer.headers["location"] == "/console/groups?done=group_edit"
+        assert answer.headers["location"].startswith("/console/groups?done=group_edit&undo=")
         made = [
             each.operation for each in browser.harness.trail.events[before:] if each.event.kind == "privilege_group"
         ]
@@ -70,3 +71,33 @@ async def test_a_built_in_group_is_shown_without_a_form() -> None:
         for name, status in (("CollectionReadOnly", 422), ("nothing", 404)):
             assert (await browser.open(f"groups/{name}/delete")).status_code == status
             assert (await browser.send(f"groups/{name}/delete")).status_code in (status, 422)
+
+
+async def test_two_roles_are_compared() -> None:
+    async with browsing() as browser:
+        await browser.harness.role("reader", ("Search", "default", "docs"), ("Query", "*", "*"))
+        await browser.harness.role("other", ("CollectionReadOnly", "default", "*"), ("Query", "*", "*"))
+        await browser.harness.user("ann")
+        await browser.sign_in()
+        company = Company(browser.harness, browser.client)
+        assert 'href="/console/compare-roles?role=reader&amp;back=' in (await browser.open("roles/reader")).text
+        assert "compare-roles" not in (await browser.open("roles/admin")).text
+        assert 'value="reader"' in (await browser.open("compare-roles?role=reader")).text
+        text = await company.text("compare-roles?role=reader&other=other")
+        first, _, rest = text.partition("Only other 1")
+        second, _, both = rest.partition("Both roles 1")
+        assert "Search default docs Collection CollectionReadOnly on default.*" in first.partition("Only reader 1")[2]
+        assert "CollectionReadOnly" in second
+        assert "Query" in both
+        text = await company.text("compare-roles?role=other&other=other")
+        assert ("Both roles have the same grants." in text, "Only other" in text) == (True, False)
+        for query, field, told in (
+            ("role=ghost&other=reader", "role", "There is no role"),
+            ("role=reader&other=ghost", "other", "There is no role"),
+            ("role=reader&other=admin", "other", "nothing to compare"),
+        ):
+            answer = await browser.open(f"compare-roles?{query}")
+            assert answer.status_code == 422
+            assert told in answer.text.partition(f'id="{field}-error"')[2].partition("</p>")[0]
+        await browser.sign_in("ann", PASSWORD)
+        assert (await browser.open("compare-roles?role=reader&other=other")).status_code == 403

@@ -12,6 +12,7 @@ from tests.unit.api.console.test_app import Browser, browsing
 
 from kiteward.api.console.lists import PAGE_SIZE
 from kiteward.api.console.way_back import as_it_was, cancelling, leaving, returning
+from kiteward.milvus import messages
 
 LIST = "/console/users?q=a&page=2"
 USER = leaving("/console/users/ann", LIST)
@@ -80,7 +81,7 @@ async def acted(browser: Browser, page: httpx.Response, path: str, **form: str) 
 
 
 def without_notice(address: str) -> str:
-    return re.sub(r"[?&]done=\w+$", "", address)
+    return re.sub(r"[?&]done=\w+(&undo=[\w-]+)?$", "", address)
 
 
 async def named_users(browser: Browser, names: Sequence[str]) -> None:
@@ -147,6 +148,7 @@ async def test_rows_are_as_they_were_after_one_of_them_was_opened_or_deleted() -
         shown = await browser.open(address)
         row = await browser.open(link(shown, f"{HERE}/row"))
         browser.harness.engine.answers["Query"] = rows([])
+        browser.harness.engine.answers["Delete"] = messages.MutationResult(delete_cnt=1).SerializeToString()
         for back in (link(row, f"{HERE}/rows"), await acted(browser, row, f"{HERE}/row/delete")):
             asked = parse_qs(urlsplit(back).query)
             assert (asked["filter"], asked["sort"], asked["order"]) == (["id>0"], ["title"], ["desc"])

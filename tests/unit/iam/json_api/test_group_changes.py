@@ -24,12 +24,12 @@ def held(own: Own) -> list[str]:
 
 async def test_privileges_are_added_and_removed_in_one_step(grouped: Own) -> None:
     changed = await grouped("ChangePrivilegeGroup", privilegeGroupName=GROUP, add=["Insert"], remove=["Search"])
-    assert changed == {"privileges": ["Insert", "Query"]}
+    assert changed == {"added": ["Insert"], "removed": ["Search"]}
     assert held(grouped) == ["Insert", "Query"]
-    changed = await grouped("ChangePrivilegeGroup", privilegeGroupName=GROUP, add=["Insert"], remove=["Insert"])
-    assert changed == {"privileges": ["Insert", "Query"]}
+    changed = await grouped("ChangePrivilegeGroup", privilegeGroupName=GROUP, add=["Insert"], remove=["Delete"])
+    assert changed == {"added": [], "removed": []}
     changed = await grouped("ChangePrivilegeGroup", privilegeGroupName=GROUP, remove=["Insert", "Query", "Delete"])
-    assert changed == {"privileges": []}
+    assert changed == {"added": [], "removed": ["Insert", "Query"]}
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,7 @@ async def test_privileges_are_added_and_removed_in_one_step(grouped: Own) -> Non
         ({"add": ["Nope"], "remove": ["Search"]}, InvalidGrant, "Nope"),
         ({"add": ["CreateDatabase"], "remove": ["Search"]}, InvalidGrant, "same privilege level"),
         ({"add": ["a b"], "remove": ["Search"]}, InvalidArgument, "found ' ' at 1"),
+        ({"add": ["Insert"], "remove": ["Insert"]}, InvalidArgument, "in both `add` and `remove`"),
         ({}, InvalidGrant, "privileges is empty"),
         ({"add": ["Insert"], "privilegeGroupName": "nothing"}, InvalidGrant, "no privilege group name"),
         ({"add": ["Insert"], "privilegeGroupName": "ClusterAdmin"}, InvalidGrant, "no privilege group name"),
@@ -57,7 +58,8 @@ async def test_a_level_is_replaced_by_another_in_one_step(grouped: Own) -> None:
     changed = await grouped(
         "ChangePrivilegeGroup", privilegeGroupName=GROUP, add=["CreateDatabase"], remove=["Search", "Query"]
     )
-    assert changed == {"privileges": ["CreateDatabase"]}
+    assert changed == {"added": ["CreateDatabase"], "removed": ["Query", "Search"]}
+    assert held(grouped) == ["CreateDatabase"]
 
 
 async def test_who_may_operate_groups_may_change_them_and_nobody_else(grouped: Own) -> None:
