@@ -132,7 +132,13 @@ def guarded(browser: Browser) -> Iterator[Console]:
     settings = {"console": {"secondFactor": "administrators", "passkeys": passkeys}}
     with _running(settings, "--port", str(port)) as server:
         console = console_at(f"http://localhost:{server.port}", browser)
-        for name, roles in {"due": ["admin"], "keeper": ["admin"], "by_app": [], "enrolling": []}.items():
+        for name, roles in {
+            "due": ["admin"],
+            "keeper": ["admin"],
+            "by_app": [],
+            "enrolling": [],
+            "without": [],
+        }.items():
             console.new_user(name, *roles, password=PASSWORD)
             remember(console, name, enrol if name in ("keeper", "by_app") else None)
         yield console

@@ -20,6 +20,7 @@ WIDTHS: Final = (390, 1280, 1920)
 THEMES: Final = ("light", "dark")
 LANGUAGES: Final = {"en": "en-US", "zh": "zh-CN"}
 HEIGHTS: Final = {390: 844, 1280: 800, 1920: 1080}
+_OPEN: Final = "dialog:modal, [popover]:popover-open"
 
 
 def main() -> int:
@@ -42,7 +43,9 @@ def main() -> int:
                 wrong |= {fault} if fault else set()
                 name = re.sub(r"[^\w.-]+", "_", state.name).strip("_")
                 path = arguments.directory / f"{name}-{width}-{theme}-{language}.png"
-                page.screenshot(path=path, full_page=True)
+                page.evaluate("scrollTo(0, 0)")  # else the head is in the middle, where a field has the focus
+                # What a menu or a dialog darkens is the screen, not the whole page.
+                page.screenshot(path=path, full_page=not page.locator(_OPEN).count())
     print("\n".join(sorted(wrong)) or f"{len(states)} states, all of them answered")
     return 1 if wrong else 0
 

@@ -192,3 +192,35 @@ def test_pages_of_large_values_are_accessible_and_no_wider_than_a_narrow_screen(
     with console.signed_in("root") as page:
         found = looks_wrong(console, page, paths)
     assert not found, "\n".join(found)
+
+
+def test_the_form_for_a_collection_is_filled_in_on_a_telephone(console: Console) -> None:
+    with console.signed_in("root", viewport={"width": 390, "height": 844}) as page:
+        open_(console, page, "new-collection")
+        for name in ("name_1", "type_1", "size_1", "index_1", "metric_1"):
+            box = page.locator(f"[name={name}]").bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["width"] > 150, name
+            assert box["x"] + box["width"] <= 390, name
+        label = "getComputedStyle(document.querySelector('[name=metric_1]').parentElement, '::before').content"
+        assert page.evaluate(label) == '"Metric"'
+
+
+def test_what_can_be_done_with_a_hit_is_in_sight_however_wide_the_table_is(console: Console) -> None:
+    with console.signed_in("root", viewport={"width": 1280, "height": 800}) as page:
+        open_(console, page, f"{BOOKS}/search?field=vector&like=3")
+        for column in ("vector", "$meta"):
+            page.locator("summary").first.click()
+            page.locator(f"[name=column][value='{column}']").check()
+            page.get_by_role("button", name="Search", exact=True).click()
+        table = page.locator(".explorer-rows")
+        assert table.evaluate("each => each.scrollWidth > each.clientWidth")
+        frame, link = table.bounding_box(), page.get_by_role("link", name="Find similar").first.bounding_box()
+        assert frame is not None
+        assert link is not None
+        assert link["x"] + link["width"] <= frame["x"] + frame["width"]
+        heights = [
+            page.locator(each).evaluate("each => each.offsetHeight") for each in ("#limit", "#metric", "#filter")
+        ]
+        assert len(set(heights)) == 1

@@ -42,6 +42,8 @@ EVERY_PAGE = (
     "new-role",
     "roles/docs_reader",
     "roles/docs_reader/delete",
+    "compare-roles",
+    "compare-roles?role=docs_reader&other=public",
     "matrix",
     "matrix?role=docs_reader",
     "matrix?role=docs_reader&columns=Collection",
@@ -81,6 +83,13 @@ def test_axe_finds_nothing_on_pages_that_something_was_done_on(console: Console)
         page.get_by_role("button", name="Preview changes").click()
         expect(page.get_by_role("button", name="Apply changes")).to_be_visible()
         found += violations(page)
+        page.get_by_role("button", name="Apply changes").click()
+        expect(page.get_by_role("button", name="Undo")).to_be_visible()
+        found += violations(page)
+        page.get_by_role("button", name="Undo").press("Enter")
+        expect(page.get_by_role("status").first).to_have_text("The change was undone.")
+        expect(page.get_by_label("CollectionAdmin, default.docs")).not_to_be_checked()
+        expect(page.get_by_role("button", name="Undo")).to_have_count(0)
         page.goto(f"{console.address}account")
         page.get_by_label("New password", exact=True).fill("short")
         found += violations(page)

@@ -308,7 +308,9 @@ def denied(principal: Principal, condition: Condition, name: str) -> Decision:
         False,
         f"no role of `{principal.user_name}` holds {privilege.name} on `{database}.{name}`",
         f"Privilege{privilege.name}: permission deny to {principal.user_name} in the `{database}` database",
-        ErrorDetail(ErrorCode.PRIVILEGE_MISSING, {"privilege": privilege.name, "database": database}),
+        ErrorDetail(ErrorCode.PRIVILEGE_MISSING_EVERYWHERE, {"privilege": privilege.name})
+        if database == ANY
+        else ErrorDetail(ErrorCode.PRIVILEGE_MISSING, {"privilege": privilege.name, "database": database}),
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from kiteward.cli.commands import Command, add_command, every_page
+from kiteward.cli.commands import Command, Demand, add_command, every_page
 from kiteward.cli.connection import Connection
 from kiteward.cli.options import UsageError
 
@@ -11,6 +11,9 @@ _REFUSED: Final = 3
 
 _PAGE: Final = 1_000
 
+ASKED: Final = (Demand(("userName", "keyId")), Demand(("privilege", "operation")))
+"""What `explain` is asked, unless a line of the audit trail says it."""
+
 
 async def _explanation(connection: Connection, request: dict[str, Any]) -> Any:
     if "seq" in request:
@@ -18,8 +21,8 @@ async def _explanation(connection: Connection, request: dict[str, Any]) -> Any:
         if others:
             raise UsageError("--line names a recorded request: give nothing else about it")
         return await connection.ask("kiteward/audit/explain", request)
-    if not (request.get("userName") or request.get("keyId")):
-        raise UsageError("give --user NAME or --key ID")
+    for demand in ASKED:
+        demand.check([name for name, value in request.items() if value])
     return await connection.ask("kiteward/access/explain", request)
 
 
@@ -133,7 +136,11 @@ def listed(answer: Any) -> list[str]:
     if "grants" in answer:
         grants = [f"grant {_grant(grant)} to {grant['role']}" for grant in answer["grants"]]
         keys = [f"API key {key['keyId']} of {key['userName']}" for key in answer["keys"]]
-        return [f"recorded since {answer['recordedSince'] or 'never'}; not used since then:", *grants, *keys]
+        newer = []
+        if answer["newerGrants"] or answer["newerKeys"]:
+            counts = f"{answer['newerGrants']} grants, {answer['newerKeys']} API keys"
+            newer = [f"left out, because they were made since then: {counts}"]
+        return [f"recorded since {answer['recordedSince'] or 'never'}; not used since then:", *grants, *keys, *newer]
     limits = [_limit(limit) for limit in answer["limits"]]
     if answer["administrator"]:
         return [f"{answer['userName']} is an administrator and may do everything", *limits]

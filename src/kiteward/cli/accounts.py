@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from kiteward.cli.commands import Command, add_group, changed, of_existing
+from kiteward.cli.commands import Command, Demand, add_group, changed, of_existing
 from kiteward.cli.output import text_of
 
 _DESCRIBE_USER: Final = "kiteward/users/describe"
@@ -106,16 +106,19 @@ KEYS: Final = (
 )
 
 _HOLDER: Final = ("userName", "keyId")
+_ONE_HOLDER: Final = (Demand(_HOLDER),)
 
 TAGS: Final = (
-    Command("get", "kiteward/tags/describe", "show the tags of a user or API key", options=_HOLDER, needs_holder=True),
+    Command(
+        "get", "kiteward/tags/describe", "show the tags of a user or API key", options=_HOLDER, demands=_ONE_HOLDER
+    ),
     Command(
         "set",
         "kiteward/tags/set",
         "set tags of a user or API key; its other tags stay",
         names=("tags",),
         options=_HOLDER,
-        needs_holder=True,
+        demands=_ONE_HOLDER,
     ),
     Command(
         "delete",
@@ -123,13 +126,14 @@ TAGS: Final = (
         "delete tags of a user or API key",
         names=("keys",),
         options=_HOLDER,
-        needs_holder=True,
+        demands=_ONE_HOLDER,
         text=_deleted_tags,
     ),
     Command("users", "kiteward/tags/list_users", "list the users with a tag", names=("key", "value")),
 )
 
 _LIMITED: Final = (*_HOLDER, "roleName")
+_ONE_LIMITED: Final = (Demand(_LIMITED),)
 
 LIMITS: Final = (
     Command("list", "kiteward/limits/list", "list users, API keys and roles with limits of requests", lists="limits"),
@@ -138,21 +142,21 @@ LIMITS: Final = (
         "kiteward/limits/describe",
         "show the limits of a user, an API key or a role",
         options=_LIMITED,
-        needs_holder=True,
+        demands=_ONE_LIMITED,
     ),
     Command(
         "set",
         "kiteward/limits/set",
         "set the limits of a user, an API key or a role; those that are left out are removed",
         options=(*_LIMITED, "requestsPerSecond", "burst", "concurrentRequests"),
-        needs_holder=True,
+        demands=(*_ONE_LIMITED, Demand(("requestsPerSecond", "concurrentRequests"), most=2)),
     ),
     Command(
         "delete",
         "kiteward/limits/delete",
         "remove the limits of a user, an API key or a role",
         options=_LIMITED,
-        needs_holder=True,
+        demands=_ONE_LIMITED,
         text=changed("there are no limits"),
     ),
 )
@@ -185,6 +189,7 @@ IDENTITIES: Final = (
         "kiteward/identities/cutoff",
         "refuse tokens of a user or an identity provider that were issued before now, or another moment",
         options=("userName", "issuer", "notBefore"),
+        demands=(Demand(("userName", "issuer")),),
     ),
 )
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from kiteward.audit.reader import AuditPage, AuditQuery, AuditReader, Entry, Scope
 from kiteward.audit.verify import Anchor, Verified
-from kiteward.domain.moments import written
 
 if TYPE_CHECKING:  # most trails are files, which are read without a database
     from kiteward.audit.shared import SharedTrail
@@ -116,6 +115,8 @@ class ServerLines:
         self._scope = scope
 
     def search(self, question: AuditQuery, *, limit: int) -> AuditPage:
+        from kiteward.domain.moments import written  # noqa: PLC0415  loaded where a server is asked
+
         request = {"scope": self._scope, "limit": min(limit, MOST_LISTED)}
         request |= {member: value for name, member in _MEMBERS.items() if (value := getattr(question, name))}
         for name in ("since", "until"):

@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,16 +13,41 @@ from kiteward.cli.options import UsageError, exit_status_of
 from kiteward.cli.output import note, print_json, text_of
 from kiteward.domain.errors import ConfigurationError, InvalidArgument, KitewardError
 
-_HOLDERS: Final = ("userName", "keyId", "roleName")
-"""The options that name a holder."""
-
 _DAY: Final = 24 * 3600
 _UNREADABLE: Final = "can only accept json format request, error: "
 _MISSING: Final = "missing required parameters"
+_CAPITAL: Final = re.compile("[A-Z]")
 _SECONDS: Final = re.compile(r"from 1 to (?P<most>\d+) seconds")
 
 Work = Callable[[Connection, dict[str, Any]], Awaitable[Any]]
 """Sends the requests of a command that are more than one, and returns what it answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """How many of some options must be given.
+
+    Attributes:
+        options: the options, as keys of `OPTIONS`.
+        least: how many at least.
+        most: how many at most.
+    """
+
+    options: tuple[str, ...]
+    least: int = 1
+    most: int = 1
+
+    def check(self, given: Collection[str]) -> None:
+        """Check what was given.
+
+        Raises:
+            UsageError: it is more or less than is demanded.
+        """
+        number = len([each for each in self.options if each in given])
+        if not self.least <= number <= self.most:
+            rows = [OPTIONS[each] for each in self.options]
+            names = " or ".join(f"{row.flag} {row.how['metavar']}" for row in rows)
+            raise UsageError(f"give {names}" if number < self.least else f"give only one of {names}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +60,7 @@ class Command:
         help: its help text, one line.
         names: its positional arguments, as keys of `NAMES`, in their order.
         options: its options, as keys of `OPTIONS`.
-        needs_holder: whether one of the options that name a holder must be given.
+        demands: how many of some options must be given.
         lists: the member of the response that holds the rows, for commands that list; `*` for the response itself.
         columns: the members that a table of the rows shows; the others are shown with `--wide`. Empty shows all.
         row: prepares a row for a table; None shows it as it is.
@@ -52,7 +77,7 @@ class Command:
     help: str
     names: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
-    needs_holder: bool = False
+    demands: tuple[Demand, ...] = ()
     lists: str = ""
     columns: tuple[str, ...] = ()
     row: Callable[[Any], Any] | None = None
@@ -178,22 +203,20 @@ def request_of(command: Command, arguments: argparse.Namespace) -> dict[str, Any
     """Return the body of the request.
 
     Raises:
-        UsageError: a tag has no value, a name is empty, or no option names a holder.
+        UsageError: a tag has no value, a value is empty that must not be, or a demand is not met.
         ConfigurationError: a file with a secret cannot be read.
     """
-    request = {}
+    request, given = {}, set()
     for key, row in zip((*command.names, *command.options), command.rows, strict=True):
         value = getattr(arguments, key)
         if value is None:
             continue
-        required = not row.flag and row.how.get("nargs") != "?"
-        if required and not (all(value) if isinstance(value, list) else value):
+        if not row.empty and "" in (value if isinstance(value, list) else [value]):
             raise UsageError(f"{row.shown} must not be empty")
         request[row.field] = row.read(value)
-    if command.needs_holder and not any(request.get(name) for name in _HOLDERS):
-        rows = [OPTIONS[name] for name in _HOLDERS if name in command.options]
-        given = " or ".join(f"{row.flag} {row.how['metavar']}" for row in rows)
-        raise UsageError(f"give {given}")
+        given.add(key)
+    for demand in command.demands:
+        demand.check(given)
     return request
 
 
@@ -219,6 +242,11 @@ def in_words_of(rows: Sequence[Option], error: KitewardError, request: Mapping[s
 
 
 def _named(row: Option) -> re.Pattern[str]:
-    """Return what finds a member in a message: in backticks, or bare where its name is no English word."""
-    quoted = rf"`(?:\$\.)?{row.field}(?:\[[^`]*)?`"
-    return re.compile(quoted if row.field.islower() else rf"{quoted}|\b{row.field}\b")
+    """Return what finds a member in a message: in backticks, or bare where its name is no English word.
+
+    Milvus and its RPCs have names such as `using_expr` for what is `usingExpr` in JSON.
+    """
+    snake = _CAPITAL.sub(lambda found: f"_{found[0].lower()}", row.field)
+    name = row.field if snake == row.field else f"(?:{row.field}|{snake})"
+    quoted = rf"`(?:\$\.)?{name}(?:\[[^`]*)?`"
+    return re.compile(quoted if row.field.islower() else rf"{quoted}|\b{name}\b")

@@ -11,7 +11,6 @@ from typing import Any
 
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
-from kiteward.domain.moments import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,8 @@ def kept_login() -> KeptLogin | None:
     Raises:
         ConfigurationError: its file cannot be read, or others may read it.
     """
+    from kiteward.domain.moments import written  # noqa: PLC0415  loaded where a command runs
+
     path = login_file()
     try:
         with path.open("rb") as file:

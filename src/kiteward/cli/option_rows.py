@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from kiteward.cli.options import UsageError, read_secret
-from kiteward.domain.moments import written
 
 _DAY: Final = 24 * 3600
 
@@ -27,12 +26,14 @@ class Option:
         how: the arguments of argparse for it.
         flag: the option, such as `--user`; empty for a positional argument.
         read: makes the member's value of what was given.
+        empty: whether an empty value has a meaning. It is refused otherwise: a variable of a script may be empty.
     """
 
     field: str
     how: Mapping[str, Any]
     flag: str = ""
     read: Callable[[Any], Any] = _same
+    empty: bool = False
 
     @property
     def shown(self) -> str:
@@ -52,6 +53,8 @@ def moment(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"give a time such as 2026-11-27 or 2026-11-27T10:00:00Z (UTC), not {text!r}"
         ) from None
+    from kiteward.domain.moments import written  # noqa: PLC0415  loaded where a time is given
+
     return written(given if given.tzinfo else given.replace(tzinfo=UTC))
 
 
@@ -119,7 +122,7 @@ OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(
         "password": Option("password", _SECRET, "--password-file", read_secret),
         "newPassword": Option("newPassword", _SECRET, "--password-file", read_secret),
         "oneTime": _switch("oneTime", "--one-time", "require the user to set another password first"),
-        "description": _option("description", "--description", metavar="TEXT", help="free text"),
+        "description": Option("description", {"metavar": "TEXT", "help": "free text"}, "--description", empty=True),
         "roles": _several("roles", "--role", "ROLE", "a role; can be repeated"),
         "issuer": _option("issuer", "--issuer", metavar="URL", help="of this identity provider"),
         "subject": _option("subject", "--subject", metavar="TEXT", help="only this subject (`sub`) of it"),
@@ -179,12 +182,17 @@ OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(
             "ACTION",
             "Query, Search, Insert, Delete or Upsert; can be repeated",
             required=True,
+            choices=("Query", "Search", "Insert", "Delete", "Upsert"),
         ),
         "usingExpr": _option("usingExpr", "--using", metavar="EXPRESSION", help="the stored rows that it allows"),
         "checkExpr": _option("checkExpr", "--check", metavar="EXPRESSION", help="the written rows that it allows"),
         "force": _switch("force", "--force", "also on administrators and holders of SkipRLS"),
         "action": _option(
-            "action", "--action", metavar="ACTION", help="Query, Search, Delete or Upsert (default: Query)"
+            "action",
+            "--action",
+            metavar="ACTION",
+            choices=("Query", "Search", "Delete", "Upsert"),
+            help="Query, Search, Delete or Upsert (default: Query)",
         ),
         "primaryKeys": _several("primaryKeys", "--primary-key", "KEY", "whether this row is reached; can be repeated"),
         "collectionName": _option("collectionName", "--collection", metavar="NAME", help="the collection"),
@@ -214,7 +222,11 @@ OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(
         "forceDelete": _switch("force", "--force", "also if it has grants, or row policies name it"),
         "dryRun": _switch("dryRun", "--dry-run", "show what would change, and change nothing"),
         "objectType": _option(
-            "objectType", "--object-type", metavar="TYPE", help="Collection, Global or User (default: as granted now)"
+            "objectType",
+            "--object-type",
+            metavar="TYPE",
+            choices=("Collection", "Global", "User"),
+            help="Collection, Global or User (default: as granted now)",
         ),
         "ofRole": _option("roleName", "--role", metavar="ROLE", help="only of this role"),
         "ofPrivilege": _option(
@@ -250,11 +262,16 @@ NAMES: Final[Mapping[str, Option]] = MappingProxyType(
         "issuer": _name("issuer", "ISSUER", "the identity provider, by its URL"),
         "group": _name("group", "GROUP", "the group, as tokens name it"),
         "roleName": _name("roleName", "ROLE", "the role"),
+        "otherRoleName": _name("otherRoleName", "OTHER", "the role to compare it with"),
         "source": _name("source", "SOURCE", "the role whose grants are copied"),
         "collectionName": _name("collectionName", "COLLECTION", "the collection"),
         "policyName": _name("policyName", "POLICY", "the row policy"),
         "privilege": _name("privilege", "PRIVILEGE", "a privilege or privilege group", nargs="+"),
-        "description": _name("description", "TEXT", "the description; empty for none", nargs="?", default=""),
+        "description": Option(
+            "description",
+            {"metavar": "TEXT", "help": "the description; empty for none", "nargs": "?", "default": ""},
+            empty=True,
+        ),
         "add": _name("add", "USER", "a user who gets the role", nargs="+"),
         "remove": _name("remove", "USER", "a user who loses the role", nargs="+"),
         "privilegeGroupName": _name("privilegeGroupName", "GROUP", "the privilege group"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from kiteward.cli.connection import Connection, add_connection, connected
 from kiteward.cli.options import UsageError, exit_status_of
-from kiteward.cli.output import print_json
+from kiteward.cli.output import note, print_json, printable
 from kiteward.cli.password_files import deliver, reserved
 from kiteward.cli.policy_text import has_colours, lines_of, summary
 from kiteward.domain.errors import ConfigurationError
@@ -142,6 +142,7 @@ async def _plan(arguments: argparse.Namespace, connection: Connection) -> int:
     else:
         _print_changes(arguments, planned["changes"])
         print(f"digest: {planned['digest']}")
+    _print_warnings(planned, file)
     return WOULD_CHANGE if planned["changes"] else 0
 
 
@@ -169,6 +170,7 @@ async def _apply(arguments: argparse.Namespace, connection: Connection) -> int:
         print_json(done)
     else:
         _print_changes(arguments, done["changes"], done=True)
+    _print_warnings(done, file)
     return 0
 
 
@@ -227,6 +229,12 @@ def _refused(arguments: argparse.Namespace, faults: Iterable[tuple[int, str]]) -
     told = [f"{shown}:{line}: {message}" for line, message in found[:_MOST_TOLD]]
     more = [f"and {len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else []
     return ConfigurationError("\n".join(["the policy cannot be applied; nothing was changed", *told, *more]))
+
+
+def _print_warnings(answer: Any, file: "YamlFile") -> None:
+    lines = {checking.text_of(path): line for path, line in file.lines.items()}
+    for each in answer["warnings"]:
+        note(printable(f"kiteward: warning: line {lines.get(each['path'], 1)}: {each['message']}"))
 
 
 def _print_changes(arguments: argparse.Namespace, changes: Any, *, done: bool = False) -> None:

@@ -109,6 +109,7 @@ class _Dumper(yaml.SafeDumper):
 
 _Dumper.add_representer(str, _Dumper.represent_text)
 _Dumper.add_representer(float, _Dumper.represent_number)
+_Dumper.add_multi_representer(dict, _Dumper.represent_dict)  # what a server answers is of a class of its own
 
 
 def _forbidden(text: str) -> Iterator[YamlFault]:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ from kiteward.api.rest.status import NOT_AUTHENTICATED, ROWS
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import AuthenticationError, ConfigurationError, InvalidArgument
 from kiteward.domain.identity import Secret
+from kiteward.domain.naming import ANY
 
 _SECONDS: Final = 60.0
 _EXAMPLE: Final = "http://localhost:19530"
@@ -24,6 +26,13 @@ _HINTS: Final = dict.fromkeys(
     map(str, (ErrorCode.LIMITED_KEY_OWNER, ErrorCode.LIMITED_KEY_DESCENDANTS)), _LOGIN_IS_LIMITED
 )
 """What to do about a refusal, by its reason."""
+
+_DENIED: Final = re.compile(
+    r"^Privilege(?P<privilege>\w+): permission deny to (?P<user>.+) in the `(?P<database>[^`]+)` database$"
+)
+"""How Milvus refuses; its clients read it, and people get plain words."""
+
+_NOT_PERMITTED: Final = re.compile(r"^permission deny to (?P<user>[^:]+): ")
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -125,7 +134,12 @@ def sentence(message: str) -> str:
         message = message.removeprefix(row.prefix)
         if row.suffix:
             message = message.removesuffix(f": {row.suffix}")
-    return message
+    return _NOT_PERMITTED.sub(r"\g<user> may not do this: ", _DENIED.sub(_lacking, message))
+
+
+def _lacking(denied: re.Match[str]) -> str:
+    where = "all databases" if denied["database"] == ANY else f"the database {denied['database']}"
+    return f"{denied['user']} lacks the privilege {denied['privilege']}, which is needed in {where}"
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

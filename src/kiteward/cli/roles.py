@@ -78,6 +78,24 @@ def _role(answer: Any) -> str:
     return "\n".join([*lines, "grants:", table(grants)] if grants else [*lines, "grants: none"])
 
 
+def _compared(answer: Any) -> str:
+    if answer["same"]:
+        return f"both roles have the same grants: {len(answer['grants'])}"
+    lines = []
+    for name, held in ((answer["roleName"], "held"), (answer["otherRoleName"], "heldByOther")):
+        alone = [each for each in answer["grants"] if each[held] and not (each["held"] and each["heldByOther"])]
+        lines.append(f"only {name}: {'' if alone else 'none'}".rstrip())
+        for each in alone:
+            by = " and ".join(f"{_granted(other)}" for other in each["coveredBy"])
+            lines.append(f"  {_granted(each)}{f' (the other role has it by {by})' if by else ''}")
+    both = sum(1 for each in answer["grants"] if each["held"] and each["heldByOther"])
+    return "\n".join([*lines, f"in both: {both}"])
+
+
+def _granted(grant: Any) -> str:
+    return f"{grant['privilege']} on {grant['dbName']}.{grant['objectName']}"
+
+
 def _members(answer: Any) -> str:
     rows = answer["rows"]
     return "\n".join(f"{each['name']}: {'changed' if each['changed'] else 'as it was'}" for each in rows)
@@ -178,6 +196,13 @@ ROLES: Final = (
         "create a role with the grants of another one; members and limits are not copied",
         names=("source", "roleName"),
         options=("description",),
+    ),
+    Command(
+        "compare",
+        "kiteward/roles/compare",
+        "compare the grants of two roles: what each has that the other lacks, and what covers it there",
+        names=("roleName", "otherRoleName"),
+        text=_compared,
     ),
     Command(
         "set-description",

@@ -6,7 +6,7 @@ which only a server has.
 
 from typing import Any, Final
 
-from kiteward.cli.commands import Command, add_group
+from kiteward.cli.commands import Command, Demand, add_group
 from kiteward.cli.output import table
 
 _PLACE: Final = ("dbName",)
@@ -68,10 +68,19 @@ def _sentence(detail: Any) -> str:
     return catalogues()[DEFAULT](f"reason.{detail['code']}", **detail["parameters"])
 
 
-def _command(word: str, text: str, *, names: tuple[str, ...], options: tuple[str, ...]) -> Command:
+def _command(
+    word: str, text: str, *, names: tuple[str, ...], options: tuple[str, ...], demands: tuple[Demand, ...] = ()
+) -> Command:
     shown = _previewed if word == "preview" else _protected
     return Command(
-        word, f"kiteward/row_policies/{word}", text, names=names, options=options, needs_server=True, text=shown
+        word,
+        f"kiteward/row_policies/{word}",
+        text,
+        names=names,
+        options=options,
+        demands=demands,
+        needs_server=True,
+        text=shown,
     )
 
 
@@ -92,6 +101,7 @@ POLICIES: Final = (
         "count the rows that a user or API key reaches",
         names=("collectionName",),
         options=(*_PLACE, "userName", "keyId", "action", "primaryKeys"),
+        demands=(Demand(("userName", "keyId"), least=0),),
     ),
 )
 

@@ -45,6 +45,7 @@ class ErrorCode(StrEnum):
 
     # Access.
     PRIVILEGE_MISSING = auto()
+    PRIVILEGE_MISSING_EVERYWHERE = auto()
     ADMINISTRATOR_NEEDED = auto()
     ONE_TIME_PASSWORD = auto()
     SECOND_FACTOR_DUE = auto()
@@ -192,6 +193,7 @@ class ErrorCode(StrEnum):
     ROLE_BUILT_IN = auto()
     ROLE_HAS_GRANTS = auto()
     ADMIN_ROLE_COPIED = auto()
+    ADMIN_ROLE_COMPARED = auto()
     ROLE_IN_ROW_POLICIES = auto()
     PRIVILEGE_UNKNOWN = auto()
     GRANTS_LIMIT = auto()
@@ -339,6 +341,9 @@ class ErrorCode(StrEnum):
     CHANGE_UNKNOWN = auto()
     NAMES_LIMIT = auto()
     CHANGED_ALONE = auto()
+    PRIVILEGE_ADDED_AND_REMOVED = auto()
+    UNDO_CHANGED_SINCE = auto()
+    UNDO_INEXACT = auto()
 
     # Explanations and the audit trail.
     DID_YOU_MEAN = auto()

@@ -8,6 +8,7 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar, cast
 from kiteward.domain.errors import AuthenticationError
 from kiteward.domain.identity import PresentedCredential
 from kiteward.iam.json_api.base import Arguments
+from kiteward.iam.undoing import Watch
 
 Payload_co = TypeVar("Payload_co", bound=bytes | Arguments, covariant=True)
 
@@ -47,6 +48,7 @@ class Call(NamedTuple, Generic[Payload_co]):
         client: how the caller's software describes itself, for the record.
         client_id: the number that `Connect` gave the client, which refers to its description of itself at that time.
         turn: the client's request that it is a part of; None where it is the whole.
+        watch: what looks at the store at the begin and at the end of its transaction, if it is a change; None for none.
     """
 
     operation: str
@@ -61,6 +63,7 @@ class Call(NamedTuple, Generic[Payload_co]):
     client: str = ""
     client_id: str = ""
     turn: RequestTurn | None = None
+    watch: Watch | None = None
 
     def __repr__(self) -> str:
         """Return the request without its payload, which may hold a password."""

@@ -18,6 +18,7 @@ from kiteward.gateway.call import Call, RequestTurn, new_request_id
 from kiteward.gateway.gateway import Gateway
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import Arguments, Outcome
+from kiteward.iam.undoing import Watch
 from kiteward.milvus import messages
 
 _LEAST: Final = 0.001
@@ -59,6 +60,8 @@ class GatewayClient:
         request_id: the id by which the caller's request is found again; if empty, each call gets its own.
         user_agent: how the caller's software describes itself, for the record.
         turn: the caller's request, which all calls together make up and which counts once against limits of requests.
+        watch: returns what looks at the store in the transaction of a request, by the operation and its typed request;
+            None where nothing does.
     """
 
     gateway: Gateway
@@ -71,6 +74,7 @@ class GatewayClient:
     request_id: str = field(default="", kw_only=True)
     user_agent: str = field(default="", kw_only=True)
     turn: RequestTurn = field(default_factory=RequestTurn, kw_only=True)
+    watch: Callable[[str, object], Watch | None] | None = field(default=None, kw_only=True)
 
     def with_credential(self, credential: PresentedCredential | AuthenticationError) -> "GatewayClient":
         """Return the same client with another credential, or with the error that was found in one."""
@@ -105,7 +109,7 @@ class GatewayClient:
         rpc = messages.rpc_of(type(request))
         if response not in (None, rpc.response):
             raise TypeError(f"{rpc.name} is answered by {rpc.response.DESCRIPTOR.name}")
-        answer = await self.gateway.handle(self._call(rpc.name, request.SerializeToString(), database))
+        answer = await self.gateway.handle(self._call(rpc.name, request.SerializeToString(), database, request))
         message: Any = messages.read_response(rpc.response, answer)
         if rpc.status_field is not None:
             named = getattr(request, "db_name", "") or (self.database if database is None else database)
@@ -124,7 +128,7 @@ class GatewayClient:
         row = ADMIN_OPERATIONS[operation]
         if (type(arguments), outcome) != (row.arguments, row.outcome):
             raise TypeError(f"{operation} takes {row.arguments.__name__} and returns {row.outcome.__name__}")
-        returned = await self.gateway.handle(self._call(operation, arguments, ""))
+        returned = await self.gateway.handle(self._call(operation, arguments, "", arguments))
         if not isinstance(returned, outcome):
             raise TypeError(f"{operation} returned {type(returned).__name__}")
         return returned
@@ -150,7 +154,7 @@ class GatewayClient:
         """
         return await self.gateway.read_large(self._call(operation, b"", ""), read, size=size)
 
-    def _call(self, operation: str, payload: _P, database: str | None) -> Call[_P]:
+    def _call(self, operation: str, payload: _P, database: str | None, request: object = None) -> Call[_P]:
         return Call(
             operation=operation,
             payload=payload,
@@ -163,6 +167,7 @@ class GatewayClient:
             transport=self.transport,
             client=self.user_agent,
             turn=self.turn,
+            watch=None if self.watch is None or request is None else self.watch(operation, request),
         )
 
 

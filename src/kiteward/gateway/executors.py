@@ -1,7 +1,8 @@
 """Executes authorized requests. Each executor takes an `AuthorizedRequest`, so that nothing runs without a decision."""
 
+import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
@@ -34,6 +35,7 @@ from kiteward.iam.json_api.base import Request as AdminRequest
 from kiteward.iam.milvus_rpc.base import Request as RpcRequest
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
+from kiteward.store.transaction import Transaction
 
 
 class RequestExecutor(Protocol):
@@ -177,6 +179,20 @@ class HandlerContext:
     recorder: Recorder
     changes: Changes
 
+    @contextlib.asynccontextmanager
+    async def change(
+        self, recording: Recording, still_allowed: Callable[[], Awaitable[None]]
+    ) -> AsyncIterator[Transaction]:
+        """Open the transaction of a request, as `PolicyCache.change`; its watch looks at begin and end."""
+        watch, record = recording.call.watch, self.recorder.in_store(recording)
+        async with self.policy_cache.change(still_allowed, record=record) as transaction:
+            if watch is not None:
+                recording.result.update(watch.recorded)
+                await watch.begin(transaction)
+            yield transaction
+            if watch is not None:
+                await watch.end(transaction)
+
 
 class RpcExecutor:
     """Executes the RPCs that Kiteward has handlers for."""
@@ -201,9 +217,7 @@ class RpcExecutor:
             message,
             request.principal,
             request.snapshot,
-            functools.partial(
-                self._context.policy_cache.change, still_allowed, record=self._context.recorder.in_store(recording)
-            ),
+            functools.partial(self._context.change, recording, still_allowed),
             functools.partial(self._context.authenticator.verify_password, address=call.address),
             recording.result.update,
         )
@@ -278,7 +292,7 @@ class AdminExecutor:
         return AdminRequest(
             request.principal,
             request.snapshot,
-            functools.partial(self._context.policy_cache.change, record=self._context.recorder.in_store(recording)),
+            functools.partial(self._context.change, recording),
             caller_now,
             begin_session=begin_session,
             finish_sign_in=finish_sign_in,

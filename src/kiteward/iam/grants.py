@@ -113,10 +113,20 @@ async def change_grants(
     grant: Sequence[PrivilegeScope],
     revoke: Sequence[PrivilegeScope],
     dry_run: bool,
+    exact: bool = False,
 ) -> ChangedGrants:
     """Grant and revoke several privileges of a role, all of it or nothing.
 
-    A revoked privilege need not be grantable now. With `dry_run` the changes are only returned.
+    A revoked privilege need not be grantable now.
+
+    Args:
+        services: what services work with.
+        caller: who changes them.
+        role: the role.
+        grant: what it gets.
+        revoke: what it loses.
+        dry_run: only return the changes.
+        exact: change these very grants: none that is granted with one, and none on the collection behind an alias.
 
     Raises:
         LimitReached: more than `MOST_CHANGED`.
@@ -136,6 +146,8 @@ async def change_grants(
         held = {each.key for each in stored if each.kept_for is None}
         wanted = {key for scope in grant for key in await _granted_keys(services, transaction, caller, scope)}
         unwanted = {key for scope in revoke for key in _revoked_keys(services, scope)}
+        if exact:
+            wanted, unwanted = {scope.key for scope in grant}, {scope.key for scope in revoke}
         granted, revoked = sorted(wanted - held), sorted(unwanted & {each.key for each in stored})
         if set(granted) & unwanted or wanted & set(revoked):
             detail = ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)

@@ -62,15 +62,20 @@ async def require_role(transaction: Transaction, name: str, *, field: str = "rol
         raise _role_not_found(name, field=field)
 
 
-def known_role(caller: Caller, name: str) -> CompiledRole:
+def known_role(caller: Caller, name: str, *, field: str = "roleName") -> CompiledRole:
     """Return a role of the policy in force.
+
+    Args:
+        caller: who asks.
+        name: the role.
+        field: the argument that names it.
 
     Raises:
         RoleNotFound: there is no such role.
     """
     found = caller.snapshot.roles.get(name)
     if found is None:
-        raise _role_not_found(name)
+        raise _role_not_found(name, field=field)
     return found
 
 

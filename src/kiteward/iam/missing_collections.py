@@ -1,7 +1,7 @@
 """Grants on collections that do not exist: not yet, or not any more."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from kiteward.authz.privileges import ObjectType
 from kiteward.domain.naming import ANY
 from kiteward.iam.caller import Caller
 from kiteward.iam.object_lookup import exists
-from kiteward.iam.services import Services
+from kiteward.iam.services import Catalog, Services
 
 _AT_A_TIME: Final = 16
 """Collections that the engine is asked for at a time."""
@@ -32,14 +32,20 @@ class GrantsOnMissing:
 async def list_grants_on_missing(services: Services, caller: Caller) -> GrantsOnMissing:
     """Return the grants that name a collection that does not exist."""
     named = [grant for role in caller.snapshot.roles.values() for grant in role.grants if _names_collection(grant)]
-    objects = sorted({(grant.key.db_name, grant.key.object_name) for grant in named})
+    found = await existing(services.catalog, {(grant.key.db_name, grant.key.object_name) for grant in named})
+    missing = [grant for grant in named if found[grant.key.db_name, grant.key.object_name] is False]
+    return GrantsOnMissing(sorted(missing, key=lambda grant: (grant.role, grant.key)), None not in found.values())
+
+
+async def existing(catalog: Catalog, places: Collection[tuple[str, str]]) -> dict[tuple[str, str], bool | None]:
+    """Return whether collections exist, by database and name; None where the engine does not respond."""
+    objects = sorted(places)
     found: dict[tuple[str, str], bool | None] = {}
     for begin in range(0, len(objects), _AT_A_TIME):
         several = objects[begin : begin + _AT_A_TIME]
-        there = await asyncio.gather(*(exists(services.catalog, database, name) for database, name in several))
+        there = await asyncio.gather(*(exists(catalog, database, name) for database, name in several))
         found.update(zip(several, there, strict=True))
-    missing = [grant for grant in named if found[grant.key.db_name, grant.key.object_name] is False]
-    return GrantsOnMissing(sorted(missing, key=lambda grant: (grant.role, grant.key)), None not in found.values())
+    return found
 
 
 def _names_collection(grant: Grant) -> bool:

@@ -1,12 +1,13 @@
 """Custom privilege groups (contract 2.5). Texts are those of Milvus 2.6 and 3.0."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from kiteward.authz.model import PrivilegeGroup
 from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, Level, group_level
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import InUse, InvalidGrant
+from kiteward.domain.errors import InUse, InvalidArgument, InvalidGrant
 from kiteward.iam.caller import Caller
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
@@ -14,6 +15,14 @@ from kiteward.store.transaction import Transaction
 _CREATABLE: Final = "failed to check if privilege group creatable"
 _ALTERABLE: Final = "failed to check if privilege group alterable"
 """The prefix of Milvus to the texts of these checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedGroup:
+    """What a change of a privilege group did: the privileges that it has got, and those that it has lost."""
+
+    added: Sequence[str]
+    removed: Sequence[str]
 
 
 def is_reserved_group_name(name: str) -> bool:
@@ -100,6 +109,43 @@ async def remove_privileges(services: Services, caller: Caller, name: str, privi
         group = await _require_alterable(transaction, name, privileges)
         members = set(group.privileges) - set(privileges)
         await transaction.groups.put(PrivilegeGroup(group.name, tuple(sorted(members))))
+
+
+async def change_privileges(
+    services: Services, caller: Caller, name: str, *, add: Sequence[str], remove: Sequence[str]
+) -> ChangedGroup:
+    """Add privileges to a group and remove others, all of it or nothing.
+
+    Args:
+        services: what services work with.
+        caller: who changes it.
+        name: the group.
+        add: what it gets.
+        remove: what it loses; those that it does not hold are ignored.
+
+    Returns:
+        What it has got and lost, without what it held already or never held.
+
+    Raises:
+        InvalidGroupName, InvalidArgument: a name breaks a rule, or is in both.
+        InvalidGrant: as of `add_privileges`.
+    """
+    both = sorted({*add} & {*remove})
+    if both:
+        raise InvalidArgument(
+            f"the same privilege is in both `add` and `remove`: {both[0]}",
+            ErrorDetail(ErrorCode.PRIVILEGE_ADDED_AND_REMOVED, {"name": both[0]}),
+            field="remove",
+        )
+    check_names(services, name, (*add, *remove))
+    async with caller.change() as transaction:
+        group = await _require_alterable(transaction, name, (*add, *remove))
+        members = {*group.privileges, *add} - {*remove}
+        if add:
+            _require_one_level(members)
+        await transaction.groups.put(PrivilegeGroup(group.name, tuple(sorted(members))))
+    held = {*group.privileges}
+    return ChangedGroup(sorted(members - held), sorted(held - members))
 
 
 def list_groups(caller: Caller) -> list[PrivilegeGroup]:

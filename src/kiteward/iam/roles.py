@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kiteward.authz.model import ADMIN_ROLE, BUILT_IN_ROLES, Grant, Role
+from kiteward.authz.coverage import Coverage
+from kiteward.authz.model import ADMIN_ROLE, BUILT_IN_ROLES, Grant, GrantKey, Role
 from kiteward.authz.policy import Condition, decide
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -11,7 +12,7 @@ from kiteward.domain.errors import AlreadyExists, InUse, LimitReached, Protected
 from kiteward.domain.identity import ROOT
 from kiteward.iam.administrators import require_another_administrator
 from kiteward.iam.caller import Caller
-from kiteward.iam.lookup import require_role, require_user
+from kiteward.iam.lookup import known_role, require_role, require_user
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
 
@@ -32,6 +33,23 @@ class ListedRole:
     description: str
     members: int
     grants: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedGrant:
+    """A grant that one of two roles holds, or both.
+
+    Attributes:
+        key: the grant.
+        in_first: whether the first one holds it.
+        in_second: whether the second one holds it.
+        covered_by: the grants of the role that lacks it which give all of it already; empty for none.
+    """
+
+    key: GrantKey
+    in_first: bool
+    in_second: bool
+    covered_by: Sequence[GrantKey] = ()
 
 
 async def create_role(services: Services, caller: Caller, role: Role) -> None:
@@ -80,6 +98,41 @@ async def copy_role(services: Services, caller: Caller, source: str, role: Role)
         await transaction.grants.add([Grant(role.name, each.key, caller.principal.user_name) for each in grants])
     caller.record(grants=len(grants))
     return len(grants)
+
+
+def compare_roles(caller: Caller, first: str, second: str) -> Sequence[ComparedGrant]:
+    """Return the grants of two roles side by side, sorted by place; without kept grants.
+
+    Args:
+        caller: an administrator.
+        first: a role.
+        second: another one.
+
+    Raises:
+        RoleNotFound: there is no such role.
+        ProtectedObject: one is `admin`, which allows everything without grants.
+    """
+    held = [
+        {grant.key for grant in known_role(caller, name, field=field).grants if grant.kept_for is None}
+        for name, field in ((first, "roleName"), (second, "otherRoleName"))
+    ]
+    if ADMIN_ROLE in (first, second):
+        raise ProtectedObject(
+            f"the role {ADMIN_ROLE} allows everything without grants, so that there is nothing to compare",
+            ErrorDetail(ErrorCode.ADMIN_ROLE_COMPARED),
+            field="roleName" if first == ADMIN_ROLE else "otherRoleName",
+        )
+    lacking = [Coverage(keys, caller.snapshot.groups) for keys in held]
+    keys = sorted(held[0] | held[1], key=lambda key: (key.db_name, key.object_name, key.object_type, key.privilege))
+    return [
+        ComparedGrant(
+            key,
+            in_first=key in held[0],
+            in_second=key in held[1],
+            covered_by=() if key in held[0] & held[1] else tuple(lacking[key in held[0]].of(key)),
+        )
+        for key in keys
+    ]
 
 
 async def add_role(services: Services, transaction: Transaction, role: Role) -> None:

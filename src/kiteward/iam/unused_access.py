@@ -20,16 +20,20 @@ from kiteward.store.records import KeyRecord, Use
 
 @dataclass(frozen=True, slots=True)
 class UnusedAccess:
-    """What was not used since a time.
+    """What was not used since a time. What was made since then cannot be said to be unused, and is left out.
 
     Attributes:
         grants: grants that allowed no request, by role and key.
         keys: API keys with which no request was made, without those of token exchanges.
+        newer_grants: how many grants that allowed no request were made since then.
+        newer_keys: how many keys with which no request was made were made since then.
         recorded_since: the time from which on requests are recorded; None if none are.
     """
 
     grants: Sequence[Grant]
     keys: Sequence[KeyRecord]
+    newer_grants: int
+    newer_keys: int
     recorded_since: datetime | None
 
 
@@ -54,7 +58,14 @@ async def list_unused(services: Services, caller: Caller, since: datetime) -> Un
     unused = [grant for role in caller.snapshot.roles.values() for grant in role.grants if grant not in used]
     stored = [key for key in await services.store.keys() if key.exchange is None]  # the others expire soon
     keys = [key for key in stored if (key.used_at or 0.0) < since.timestamp()]
-    return UnusedAccess(sorted(unused, key=lambda grant: (grant.role, grant.key)), keys, recorded_since)
+    newer = {(grant.role, grant.key) for grant in await services.store.grants_since(since.timestamp())}
+    older = sorted(
+        (each for each in unused if (each.role, each.key) not in newer), key=lambda each: (each.role, each.key)
+    )
+    older_keys = [key for key in keys if key.created_at < since.timestamp()]
+    return UnusedAccess(
+        older, older_keys, len(unused) - len(older), len(keys) - len(older_keys), recorded_since=recorded_since
+    )
 
 
 def _uses(trail: AuditReader, since: datetime) -> tuple[set[Use], datetime | None]:

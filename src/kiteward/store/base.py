@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from kiteward.authz.model import Policy
+from kiteward.authz.model import Grant, Policy
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.factor_records import FactorRecord, TicketRecord
@@ -176,6 +176,16 @@ class Store(Protocol):
         """Return how many sessions are stored."""
         ...
 
+    async def secret_waits(self, ticket_digest: str, session_id: str, *, now: float) -> bool:
+        """Return whether a sealed secret waits in a session.
+
+        Args:
+            ticket_digest: the digest of the ticket that asks for it.
+            session_id: the public id of the session.
+            now: seconds since the epoch.
+        """
+        ...
+
     async def factors(self, user_name: str) -> Sequence[FactorRecord]:
         """Return the second factors of a user, the oldest first, unconfirmed ones included."""
         ...
@@ -209,6 +219,13 @@ class Store(Protocol):
 
         Args:
             subject: USER, KEY or ROLE.
+        """
+        ...
+
+    async def grants_since(self, moment: float) -> Sequence[Grant]:
+        """Return the grants that were made at this moment or later, in seconds since the epoch, in their order.
+
+        Those that were stored by a version that kept no times are older.
         """
         ...
 

@@ -1,6 +1,6 @@
 """Grants in SQL: their part of a transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -23,9 +23,10 @@ _grants = schema.grants.c
 class Grants:
     """Grants inside a transaction."""
 
-    def __init__(self, write_transaction: WriteTransaction, changes: Changes) -> None:
+    def __init__(self, write_transaction: WriteTransaction, changes: Changes, clock: Callable[[], float]) -> None:
         self._write_transaction = write_transaction
         self._changes = changes
+        self._clock = clock
 
     async def of_role(self, role: str) -> Sequence[Grant]:
         """Return the grants of a role, in the order of their keys."""
@@ -36,15 +37,16 @@ class Grants:
         return await self._roles_where(_grants.privilege == privilege)
 
     async def add(self, grants: Sequence[Grant]) -> None:
-        """Store the grants; an existing one keeps its grantor, and becomes a plain one if it was kept."""
+        """Store the grants; an existing one keeps its grantor and its time, and becomes a plain one if it was kept."""
+        now = self._clock()
         for role, group in groupby(sorted(grants, key=lambda grant: grant.role), key=lambda grant: grant.role):
-            rows = [{**_columns(role, grant.key), "grantor": grant.grantor} for grant in group]
+            rows = [{**_columns(role, grant.key), "grantor": grant.grantor, "granted_at": now} for grant in group]
             added = self._write_transaction.insert_missing(schema.grants).returning(_grants.role_name)
             if await self._write_transaction.rows(added, rows):
                 self._changes.add(Subject.ROLE, role)
             await self._confirm(role, rows)
 
-    async def _confirm(self, role: str, rows: Sequence[Mapping[str, str]]) -> None:
+    async def _confirm(self, role: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Turn kept grants into plain ones where they are granted again."""
         kept = queries.grants(
             await self._write_transaction.rows(queries.grants_of(role).where(_grants.kept_for.is_not(None)))
@@ -136,6 +138,7 @@ class Grants:
             _grants.privilege,
             _grants.grantor,
             null(),
+            _grants.granted_at,
         ).where(moved)
         await self._write_transaction.run(
             self._write_transaction.insert_missing(schema.grants).from_select(

@@ -114,6 +114,11 @@ def grants_of(role: str) -> Select[*tuple[Any, ...]]:
     return GRANTS.where(_grants.role_name == role)
 
 
+def grants_since(moment: float) -> Select[*tuple[Any, ...]]:
+    """Return `GRANTS` for those that were made at this moment or later; older ones may have no time."""
+    return GRANTS.where(_grants.granted_at >= moment)
+
+
 def groups_named(name: str) -> Select[*tuple[Any, ...]]:
     """Return `GROUPS` for one group."""
     return GROUPS.where(_groups.name == name)

@@ -89,6 +89,7 @@ grants: Final = Table(
     Column("grantor", Text(), nullable=False),
     # No foreign key: SQLite adds none to an existing table. The code removes what is kept for a user with the user.
     Column("kept_for", _name()),
+    Column("granted_at", Float()),
     Index("grants_by_privilege", "privilege", "role_name"),
     Index("grants_by_object", "db_name", "object_name"),
     Index("grants_kept", "kept_for", sqlite_where=text("kept_for IS NOT NULL")),

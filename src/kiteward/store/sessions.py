@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, delete, false, func, insert, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, false, func, insert, literal, or_, select
 
 from kiteward.store import schema
 from kiteward.store.change_feed import Changes
@@ -61,6 +61,12 @@ def records(rows: Rows) -> list[SessionRecord]:
 def _sign_in(issuer: str, subject: str, provider_session: str, issued_at: float, rights: str) -> ProviderSignIn | None:
     """Return the sign-in of a session at an identity provider; None where it began with a password."""
     return ProviderSignIn(issuer, subject, provider_session, issued_at, read_rights(rights)) if issuer else None
+
+
+def secret_waiting(ticket_digest: str, session_id: str, *, now: float) -> Select[int]:
+    """Return the statement that reads a row if a sealed secret of a session waits, and has not expired."""
+    named = and_(_secrets.ticket_digest == ticket_digest, _secrets.session_id == session_id, _secrets.ends_at > now)
+    return select(literal(1)).where(named)
 
 
 class ConsoleSessions:
@@ -148,15 +154,19 @@ class ConsoleSessions:
         rows = await self._write_transaction.rows(taken)
         return str(rows[0][0]) if rows and now < rows[0][1] else None
 
-    async def remove_secrets(self, session_id: str, *, now: float, most: int) -> None:
-        """Remove secrets that have expired, and all of a session but the newest `most`."""
-        kept = (
-            select(_secrets.ticket_digest)
-            .where(_secrets.session_id == session_id)
-            .order_by(_secrets.ends_at.desc())
-            .limit(most)
-        )
-        older = (_secrets.session_id == session_id) & _secrets.ticket_digest.not_in(kept)
+    async def remove_secrets(self, session_id: str, *, now: float, most: int, among: tuple[float, float]) -> None:
+        """Remove secrets that have expired, and some of a session but the newest `most` of them.
+
+        Args:
+            session_id: the public id of the session.
+            now: seconds since the epoch.
+            most: how many stay.
+            among: only those that end after the first of these moments, and not after the second.
+        """
+        after, until = among
+        counted = and_(_secrets.session_id == session_id, _secrets.ends_at > after, _secrets.ends_at <= until)
+        kept = select(_secrets.ticket_digest).where(counted).order_by(_secrets.ends_at.desc()).limit(most)
+        older = counted & _secrets.ticket_digest.not_in(kept)
         await self._write_transaction.run(delete(schema.secrets_shown).where((_secrets.ends_at <= now) | older))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Executable, bindparam, update
 
-from kiteward.authz.model import Policy
+from kiteward.authz.model import Grant, Policy
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store import (
     audit_events,
@@ -141,6 +141,10 @@ class SqlStore:
         (rows,) = await self._reader.rows(queries.users_listed(after=after, prefix=prefix, limit=limit))
         return await gathered(queries.user_records(rows))
 
+    async def grants_since(self, moment: float) -> Sequence[Grant]:
+        (rows,) = await self._reader.rows(queries.grants_since(moment))
+        return tuple(queries.grants(rows))
+
     async def federated_user(self, issuer: str, subject: str) -> UserRecord | None:
         if not (_can_be_stored(issuer) and _can_be_stored(subject)):
             return None
@@ -251,6 +255,10 @@ class SqlStore:
     async def session_count(self) -> int:
         (rows,) = await self._reader.rows(sessions.COUNT)
         return int(rows[0][0])
+
+    async def secret_waits(self, ticket_digest: str, session_id: str, *, now: float) -> bool:
+        (rows,) = await self._reader.rows(sessions.secret_waiting(ticket_digest, session_id, now=now))
+        return bool(rows)
 
     async def factors(self, user_name: str) -> Sequence[FactorRecord]:
         (rows,) = await self._reader.rows(second_factors.of_user(user_name))

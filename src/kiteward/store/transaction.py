@@ -295,7 +295,7 @@ class Transaction:
         self._announcement = announcement
         self._changes = Changes()
         self.keys = Keys(write_transaction, self._changes, clock)
-        self.grants = Grants(write_transaction, self._changes)
+        self.grants = Grants(write_transaction, self._changes, clock)
         self.identities = Identities(write_transaction, self._changes, clock)
         self.factors = Factors(write_transaction, self._changes)
         self.users = Users(

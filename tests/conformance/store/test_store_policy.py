@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.conformance.store.harness import Transact, Work, changed_since, existing
+from tests.conformance.store.harness import Clock, Transact, Work, changed_since, existing
 
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ObjectType
@@ -167,6 +167,24 @@ async def test_grants_mark_every_role_they_are_given_to_once(change: Transact, p
     committed = await change(granting(grant("writer", "Insert"), grant("reader", "Query"), grant("writer", "Delete")))
     assert set(committed.changes) == set(role_changed("reader", "writer"))
     assert len(committed.changes) == 2
+
+
+async def test_grants_are_found_by_when_they_were_made_also_after_their_object_was_renamed(
+    change: Transact, store: Store, clock: Clock
+) -> None:
+    await change(lambda t: t.roles.put(Role("reader")))
+    clock.now = 100.0
+    await change(granting(grant("reader", "Query")))
+    clock.now = 200.0
+    await change(granting(grant("reader", "Query"), grant("reader", "Search")))
+    assert [each.key.privilege for each in await store.grants_since(100.0)] == ["Query", "Search"]
+    assert [each.key.privilege for each in await store.grants_since(100.5)] == ["Search"]
+    clock.now = 300.0
+    await change(lambda t: t.grants.move_object(("default", "docs"), ("default", "old")))
+    assert [(each.key.object_name, each.key.privilege) for each in await store.grants_since(200.0)] == [
+        ("old", "Search")
+    ]
+    assert await store.grants_since(300.0) == ()
 
 
 async def test_grant_that_is_there_keeps_its_grantor_and_changes_nothing(

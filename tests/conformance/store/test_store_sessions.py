@@ -88,7 +88,7 @@ async def test_sessions_that_are_over_are_removed(store: Store, change: Transact
     assert await store.session_count() == 0
 
 
-async def test_secret_is_taken_once_in_its_session_within_its_time(change: Transact) -> None:
+async def test_secret_is_taken_once_in_its_session_within_its_time(store: Store, change: Transact) -> None:
     await change(alice_signed_in)
     taken = []
 
@@ -100,8 +100,11 @@ async def test_secret_is_taken_once_in_its_session_within_its_time(change: Trans
 
     await change(lambda t: t.sessions.put_secret("t1", "s1", "sealed", ends_at=160.0))
     await change(lambda t: t.sessions.put_secret("t2", "s1", "other", ends_at=160.0))
+    waiting = (("t1", "s1", 159.0), ("t1", "s2", 120.0), ("t1", "s1", 160.0), ("t3", "s1", 120.0))
+    assert [await store.secret_waits(*each, now=now) for *each, now in waiting] == [True, False, False, False]
     await take("t1", "s2", 120.0)
     await take("t1", "s1", 120.0)
+    assert not await store.secret_waits("t1", "s1", now=120.0)
     await take("t1", "s1", 120.0)
     await take("t2", "s1", 160.0)
     assert taken == [None, "sealed", None, None]
@@ -114,17 +117,18 @@ async def test_secrets_beyond_the_newest_and_those_of_ended_sessions_are_removed
     async def put(transaction: Transaction) -> None:
         for number in range(5):
             await transaction.sessions.put_secret(f"t{number}", "s1", f"{number}", ends_at=160.0 + number)
+        await transaction.sessions.put_secret("long", "s1", "apart", ends_at=700.0)
         await transaction.sessions.put_secret("u", "s2", "of another session", ends_at=170.0)
-        await transaction.sessions.remove_secrets("s1", now=150.0, most=2)
+        await transaction.sessions.remove_secrets("s1", now=150.0, most=2, among=(150.0, 210.0))
         await transaction.sessions.end(["s2"])
 
     async def take(transaction: Transaction) -> None:
-        for ticket, session in (("t2", "s1"), ("t3", "s1"), ("t4", "s1"), ("u", "s2")):
+        for ticket, session in (("t2", "s1"), ("t3", "s1"), ("t4", "s1"), ("long", "s1"), ("u", "s2")):
             left.append(await transaction.sessions.take_secret(ticket, session, now=150.0))
 
     await change(put)
     await change(take)
-    assert left == [None, "3", "4", None]
+    assert left == [None, "3", "4", "apart", None]
 
 
 async def test_use_is_stored_until_the_latest_moment_and_removed_when_it_is_old(store: Store, change: Transact) -> None:

@@ -5,6 +5,7 @@ import pytest
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE, Grant, GrantKey, Policy, PrivilegeGroup, Role
 from kiteward.authz.policy import Condition, PolicySnapshot, decide, listed_collections, listed_databases
 from kiteward.authz.privileges import BY_NAME_ONLY, PRIVILEGES, Level, ObjectType
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied
 from kiteward.domain.identity import Principal
 
@@ -39,6 +40,19 @@ def test_without_a_grant_everything_is_denied_with_reason_and_message() -> None:
     assert decision.reason == "no role of `alice` holds Query on `default.docs`"
     with pytest.raises(AccessDenied, match="PrivilegeQuery: permission deny to alice in the `default` database"):
         decision.require_allowed()
+
+
+@pytest.mark.parametrize(
+    ("privilege", "expected"),
+    [
+        ("Query", ErrorDetail(ErrorCode.PRIVILEGE_MISSING, {"privilege": "Query", "database": "default"})),
+        ("CreateOwnership", ErrorDetail(ErrorCode.PRIVILEGE_MISSING_EVERYWHERE, {"privilege": "CreateOwnership"})),
+    ],
+)
+def test_a_refusal_says_where_the_privilege_is_needed(privilege: str, expected: ErrorDetail) -> None:
+    with pytest.raises(AccessDenied) as refused:
+        decide(ALICE, needs(privilege, "docs"), snapshot()).require_allowed()
+    assert list(refused.value.details) == [expected]
 
 
 def test_no_condition_lets_any_principal_pass() -> None:

@@ -94,13 +94,6 @@ def test_roles_of_groups_are_granted_listed_and_revoked(run: Run) -> None:
         (("identities", "invite", IDP, "idp_a b"), "invalid user name"),
         (("identities", "unbind", "db_admin"), "does not sign in by an identity provider"),
         (("identities", "unbind", "nobody"), "user not found"),
-        (
-            (
-                "identities",
-                "cut-off",
-            ),
-            "give either --user or --issuer",
-        ),
         (("identities", "cut-off", "--user", "db_admin"), "does not sign in by an identity provider"),
         (("identities", "cut-off", "--issuer", "https://other.example"), "no such identity provider"),
         (
@@ -123,3 +116,7 @@ def test_a_subject_and_a_name_belong_to_one_user(run: Run) -> None:
     )
     assert "user already exists" in run("identities", "invite", IDP, "idp_alice", status=1)
     assert "has no password" in run("users", "reset-password", "idp_alice", status=1)
+
+
+def test_a_cut_off_of_nobody_is_wrong_usage(run: Run) -> None:
+    assert "give --user NAME or --issuer URL" in run("identities", "cut-off", status=2)

@@ -74,6 +74,18 @@ digest: """)
     assert printed.endswith(f"digest: {digest}\n")
 
 
+def test_what_has_no_effect_is_a_warning_with_its_line_and_changes_no_status(ends: Ends, file: Path) -> None:
+    file.write_text("version: 1\nroles:\n  spare:\n    grants:\n      - {privilege: Search, collection: nothing}\n")
+    told = """\
+kiteward: warning: line 5: Search allows nothing yet: the collection default.nothing does not exist
+kiteward: warning: line 3: nobody holds the role spare: its grants allow nothing
+"""
+    status, printed, warned = ends("plan", "-f", str(file), "--json")
+    assert (status, warned) == (2, told)
+    assert [each["path"] for each in json.loads(printed)["warnings"]] == ["roles.spare.grants[0]", "roles.spare"]
+    assert ends("plan", "-f", str(file))[2] == told
+
+
 def test_faults_are_told_with_their_lines_all_at_once(ends: Ends, file: Path) -> None:
     file.write_text(FILE.replace("CollectionReadOnly", "CollectionReadOnlyy").replace("[reader]", "[reader, ghost]"))
     status, printed, told = ends("plan", "-f", str(file))
@@ -167,6 +179,10 @@ def test_a_server_is_planned_and_changed_too_with_what_needs_its_engine(
         assert "alice\t" in capsys.readouterr().out
         assert main(["policy", "plan", *far]) == 0
         assert main(["policy", "plan", *far, "--data-dir", str(tmp_path)]) == 1
+        capsys.readouterr()
+        assert main(["policy", "export", *far[2:]]) == 0
+        file.write_text(capsys.readouterr().out)
+        assert main(["policy", "plan", *far]) == 0
 
 
 def test_near_what_needs_the_engine_is_refused_with_its_line(ends: Ends, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""`kiteward roles`, `grants` and others: what is told of everybody's role, and of what changes nothing."""
+"""`kiteward roles`, `grants` and others: what is shown of everybody's role, and of what changes nothing."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 from tests.support.command_line import Run, on
 from tests.unit.cli import conftest
+
+from kiteward.cli.remote import sentence
 
 
 @pytest.fixture
@@ -78,3 +80,35 @@ def test_a_change_of_a_group_that_is_built_in_is_refused_as_that(run_near: Run) 
             1,
             "kiteward: the privilege group ClusterAdmin is built in and cannot be changed\n",
         )
+
+
+def test_what_is_refused_is_told_in_plain_words(run: conftest.Run, served: SimpleNamespace) -> None:
+    token = Path(served.token).with_name("alice")
+    token.write_text("alice:Alice-pass-1\n")
+    password = token.with_name("password")
+    password.write_text("Alice-pass-1\n")
+    assert run("users", "create", "alice", "--password-file", str(password), "--data-dir", served.data)[0] == 0
+    far = ("--server", served.url, "--token-file", str(token))
+    for words, told in (
+        (("groups", "list"), "alice lacks the privilege ListPrivilegeGroups, which is needed in all databases"),
+        (("users", "list"), "alice may not do this: an administrator is needed"),
+    ):
+        assert run(*words, *far) == (1, "", f"kiteward: {told}\n")
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            "PrivilegeQuery: permission deny to alice in the `research` database",
+            "alice lacks the privilege Query, which is needed in the database research",
+        ),
+        (
+            "PrivilegeQuery: permission deny to alice in the `*` database",
+            "alice lacks the privilege Query, which is needed in all databases",
+        ),
+        ("invalid user name `permission deny to`", "invalid user name `permission deny to`"),
+    ],
+)
+def test_a_refusal_of_milvus_says_where_the_privilege_is_needed(message: str, told: str) -> None:
+    assert sentence(message) == told

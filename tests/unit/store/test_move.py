@@ -192,6 +192,7 @@ async def test_store_of_an_older_version_is_moved_and_left_as_it_was(
         for table, column in itertools.product(("users", "roles", "api_keys"), LIMITS):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         connection.execute("ALTER TABLE revision DROP COLUMN timeline")
+        connection.execute("ALTER TABLE grants DROP COLUMN granted_at")
         connection.execute("UPDATE alembic_version SET version_num = '0006'")
     connection.close()
     moved = await move(backend_of(source_path), backend_of(database), ignored)

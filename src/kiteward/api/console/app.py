@@ -30,6 +30,8 @@ from starlette.routing import compile_path
 
 from kiteward.api.console import security
 from kiteward.api.console.display import BY_BROWSER, Display
+from kiteward.api.console.failures import failed_page, refused_page
+from kiteward.api.console.inverses import NotedChanges
 from kiteward.api.console.kept_forms import RESUMED_FIELD, USER_FIELD, WAITING_SECONDS, KeptForm, WaitingForms
 from kiteward.api.console.language import catalogues, chosen
 from kiteward.api.console.pages import PAGES
@@ -38,25 +40,9 @@ from kiteward.api.console.sign_in import form as sign_in_form
 from kiteward.api.console.sign_in import own_page
 from kiteward.api.console.sign_in_options import SIGN_IN, SignInOptions
 from kiteward.api.console.tickets import MemoryTickets, Tickets
+from kiteward.api.console.undo import offer, offered
 from kiteward.domain.addresses import address_text
-from kiteward.domain.errors import (
-    AccessDenied,
-    AuditUnavailable,
-    AuthenticationError,
-    CapacityExceeded,
-    CollectionNotFound,
-    CredentialMissing,
-    DatabaseNotFound,
-    EngineError,
-    KitewardError,
-    NotFound,
-    NotReady,
-    OperationRefused,
-    OperationUnknown,
-    PayloadMalformed,
-    RequestRefused,
-    StoreError,
-)
+from kiteward.domain.errors import AuthenticationError, CredentialMissing, KitewardError
 from kiteward.domain.identity import SessionCredential
 from kiteward.domain.moments import written
 from kiteward.gateway.call import new_request_id
@@ -156,15 +142,15 @@ class ConsoleApp:
         except ClientDisconnect:
             return
         except TimeoutError:
-            response = _failed(request, HTTPStatus.SERVICE_UNAVAILABLE, "error.slow")
+            response = failed_page(request, HTTPStatus.SERVICE_UNAVAILABLE, "error.slow")
         except Exception:  # noqa: BLE001  every request gets a response; the log has the details
             _log.exception("request %s: %s failed unexpectedly", request_id, scope["path"])
-            response = _failed(request, HTTPStatus.INTERNAL_SERVER_ERROR, "error.defect", Reason(request_id))
+            response = failed_page(request, HTTPStatus.INTERNAL_SERVER_ERROR, "error.defect", Reason(request_id))
         security.apply_security_headers(response, http_request, request_id)
         await response(scope, receive, send)
 
     def _console_request(self, http_request: Request, request_id: str) -> ConsoleRequest:
-        token = security.session_token(http_request)
+        token, noted = security.session_token(http_request), NotedChanges()
         credential = CredentialMissing("nobody is signed in") if token is None else SessionCredential(token)
         client = GatewayClient(
             self._gateway,
@@ -174,6 +160,7 @@ class ConsoleApp:
             deadline=asyncio.get_running_loop().time() + _SECONDS,
             request_id=request_id,
             user_agent=http_request.headers.get("user-agent", ""),
+            watch=noted.watch,
         )
         display = Display.read(security.display_cookie(http_request))
         language = display.language
@@ -191,6 +178,7 @@ class ConsoleApp:
             token,
             display=display,
             embedded_engine=self._embedded_engine,
+            noted=noted,
         )
 
     async def _respond(self, request: ConsoleRequest) -> Response:
@@ -205,11 +193,11 @@ class ConsoleApp:
                 _require_form(request.http_request, ours=found is None or not found[0].from_servers)
             return await self._answer(request, found)
         except _Unfit as unfit:
-            return _failed(request, unfit.status, unfit.text)
+            return failed_page(request, unfit.status, unfit.text)
         except AuthenticationError:
             return await _signed_out(request)
         except KitewardError as error:
-            return _refused(request, error)
+            return refused_page(request, error)
 
     def _find(self, path: str) -> tuple[Page, Mapping[str, str]] | None:
         for pattern, page in self._pages:
@@ -233,6 +221,7 @@ class ConsoleApp:
             return request.redirect(first)
         request.names = names
         if request.http_request.method != "POST":
+            request.undo = await offered(request)
             return await page.show(request)
         request.form = await _form_of(request.http_request, _FROM_ANYBODY if page.open else _MOST_FORM)
         if page.act is None:
@@ -242,7 +231,7 @@ class ConsoleApp:
             raise _Unfit(HTTPStatus.FORBIDDEN, "error.form")
         if request.form_text(RESUMED_FIELD) and not page.open:
             return await _resumed(request, page)
-        return await page.act(request)
+        return await offer(request, await page.act(request))
 
     def _file(self, name: str, method: str, *, asked: str) -> Response:
         file = self._files.get(name)
@@ -372,36 +361,3 @@ async def _signed_out(request: ConsoleRequest) -> Response:
         response = RedirectResponse(f"{SIGN_IN}?{urlencode(asked)}" if asked else SIGN_IN, HTTPStatus.SEE_OTHER)
     security.clear_session_cookie(response, http_request)
     return response
-
-
-_PAGES_OF_ERRORS: Final[tuple[tuple[type[KitewardError], HTTPStatus, str], ...]] = (
-    (AccessDenied, HTTPStatus.FORBIDDEN, "error.denied"),
-    (NotFound, HTTPStatus.NOT_FOUND, "error.missing"),
-    (CollectionNotFound, HTTPStatus.NOT_FOUND, "error.missing"),
-    (DatabaseNotFound, HTTPStatus.NOT_FOUND, "error.missing"),
-    (RequestRefused, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
-    (EngineError, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
-    (StoreError, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
-    (NotReady, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
-    (AuditUnavailable, HTTPStatus.SERVICE_UNAVAILABLE, "error.unrecorded"),
-    (CapacityExceeded, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
-    (OperationRefused, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
-    (OperationUnknown, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
-    (PayloadMalformed, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
-)
-
-
-def _refused(request: ConsoleRequest, error: KitewardError) -> Response:
-    for kind, status, key in _PAGES_OF_ERRORS:
-        if isinstance(error, kind):
-            return _failed(request, status, key, request.reason(error.details))
-    raise error
-
-
-def _failed(request: ConsoleRequest, status: HTTPStatus, key: str, detail: Reason | None = None) -> Response:
-    values: dict[str, Any] = {
-        "title": request.text(f"{key}.title"),
-        "what": request.text(f"{key}.what"),
-        "detail": detail,
-    }
-    return request.page("error.html", status=status, **values)

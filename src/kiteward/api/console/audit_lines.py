@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from kiteward.api.console.audit_values import Fact, facts_of
+from kiteward.api.console.browsers import browser_named
 from kiteward.api.console.language import Language
 from kiteward.audit.events import Event, Outcome
 from kiteward.audit.reader import Entry
@@ -22,6 +23,9 @@ _NAMES: Final = frozenset({"collection", "collectionName", "database", "dbName"}
 """Details that may repeat the collection or the database of a line."""
 
 _CONSOLE: Final = "console"
+_BROWSER: Final = "Mozilla/"
+"""What the `User-Agent` of every browser begins with."""
+
 _OF_ROWS: Final = frozenset({"Query", "Search", "HybridSearch"})
 """The operations that read rows, among those with which a page of the console reads what it shows."""
 
@@ -73,6 +77,12 @@ class Line:
     def address(self) -> str:
         """Where from, without the port."""
         return str(self.entry.get("address", "")).rpartition(":")[0]
+
+    @property
+    def program(self) -> str:
+        """The program that it came from: browsers by their names, others as they were recorded."""
+        client = str(self.entry.get("client", ""))
+        return (browser_named(client) or client) if client.startswith(_BROWSER) else client
 
     @property
     def part(self) -> str:

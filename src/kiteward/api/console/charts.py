@@ -44,10 +44,17 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line, as the path of an SVG."""
+    """A line, as the paths of an SVG.
+
+    Attributes:
+        key: of its text.
+        path: all of it.
+        single: of it, the moments without neighbours, which are drawn as points.
+    """
 
     key: str
     path: str
+    single: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +114,27 @@ def stacked(key: str, moments: Sequence[datetime], series: Sequence[Series], *, 
 def lined(key: str, moments: Sequence[datetime], series: Sequence[Series], *, slots: int) -> Chart:
     """Return a chart of lines, which are interrupted where a value is missing. The arguments are those of `stacked`."""
     top = _top(max((value or 0 for each in series for value in each.values), default=0))
-    lines = [Line(each.key, _path(each.values, moments, top, slots)) for each in series]
+    paths = {each.key: _parts(each.values, moments, top, slots) for each in series}
+    lines = [
+        Line(key, "".join(parts), "".join(part for part in parts if "L" not in part)) for key, parts in paths.items()
+    ]
     return Chart(key, moments, series, slots, top, lines=[each for each in lines if each.path], decimals=1)
 
 
-def _path(values: Sequence[float | None], moments: Sequence[datetime], top: float, slots: int) -> str:
+def _parts(values: Sequence[float | None], moments: Sequence[datetime], top: float, slots: int) -> list[str]:
+    """Return a path for each run of moments that have a value."""
     parts: list[str] = []
     before: float | None = None
     for at, value in enumerate(values):
         if value is not None:
             x, y = _round(_place(at, moments, slots)), _round(HEIGHT * (1 - value / top))
             # A moment without neighbours is a short line, so that it is seen.
-            parts.append(f"M{x} {y}h1" if before is None else f"L{x} {y}")
+            if before is None:
+                parts.append(f"M{x} {y}h1")
+            else:
+                parts[-1] += f"L{x} {y}"
         before = value
-    return "".join(parts)
+    return parts
 
 
 def _place(at: int, moments: Sequence[datetime], slots: int) -> float:

@@ -4,6 +4,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from kiteward.api.console.one_time_secrets import taken
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.domain.errors import RequestRefused
@@ -43,7 +44,7 @@ async def show_key(request: ConsoleRequest) -> Response:
     """
     found = None
     if request.http_request.method == "GET":
-        found = await request.tickets.take(*request.session(), request.names["ticket"])
+        found = await taken(request, request.names["ticket"])
     if found is None:
         return request.redirect(_PAGE, done="connect_shown")
     return _page(request, found.secret.reveal(), made=True)

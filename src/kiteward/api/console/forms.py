@@ -127,6 +127,7 @@ class Action:
         typed: the name, among those in the path, that has to be typed to confirm the action; empty for none.
         about: returns further values of its texts, besides the names in the path.
         removes: whether the page above its own, which is about one thing, is not there afterwards.
+        dangerous: whether it takes something away, rather than what its opposite gives back at any time.
     """
 
     path: str
@@ -137,6 +138,7 @@ class Action:
     typed: str = ""
     about: Callable[[ConsoleRequest], Awaitable[Mapping[str, str]]] | None = None
     removes: bool = False
+    dangerous: bool = True
 
     def page(self) -> Page:
         """Return the page that asks for confirmation and carries out the action."""
@@ -152,10 +154,14 @@ class Action:
                 await self.run(request)
             except RequestRefused as error:
                 return show(request, await self._form(request, ()), {"": request.reason(error.details)})
-            removed = request.http_request.url.path.rpartition("/")[0] if self.removes else ""
+            removed = self._above(request) if self.removes else ""
             return request.finish(self.back(request), done=self.key, removed=removed)
 
         return Page(self.path, ask, act)
+
+    def _above(self, request: ConsoleRequest) -> str:
+        """Return the path of the page above that of the action."""
+        return quote(request.http_request.url.path).rpartition("/")[0]
 
     async def _form(self, request: ConsoleRequest, further: Sequence[str]) -> Form:
         text, names = request.text, request.names
@@ -164,8 +170,8 @@ class Action:
         return Form(
             text(f"{self.key}.title", **names),
             text(f"{self.key}.button"),
-            self.back(request),
+            self._above(request) if self.removes else self.back(request),
             effects=[text(f"{self.key}.effect", **names), *further],
-            dangerous=True,
+            dangerous=self.dangerous,
             typed=names[self.typed] if self.typed else "",
         )

@@ -207,6 +207,6 @@ PAGES: Final = (
     Page("keys/{key_id}/description", description_form, change_description),
     Page("keys/{key_id}/rotate", rotate_form, rotate),
     Page("keys/{key_id}/enable", _LIST.show, enable),
-    Action("keys/{key_id}/disable", "key_disable", _disable, _back).page(),
+    Action("keys/{key_id}/disable", "key_disable", _disable, _back, dangerous=False).page(),
     Action("keys/{key_id}/revoke", "key_revoke", _revoke, _back).page(),
 )

@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.responses import Response
 
 from kiteward.api.console.group_roles import GROUPS, mapped_role
 from kiteward.api.console.group_roles import shown as group_role_shown
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
+from kiteward.api.console.way_back import without_notice
 from kiteward.authz.model import ADMIN_ROLE
 from kiteward.domain.errors import RequestRefused
 from kiteward.iam.json_api.identities import GroupRolesRevocation, GroupRolesRevoked
@@ -109,14 +109,8 @@ def address_before(request: ConsoleRequest, pages: Sequence[str]) -> str:
         request: the request.
         pages: what the paths of such pages begin with; the first is the page for anything else.
     """
-    try:
-        given = urlsplit(request.form_text("back"))
-    except ValueError:
-        return pages[0]
-    if given.scheme or given.netloc or not given.path.startswith(tuple(pages)):
-        return pages[0]
-    query = urlencode([pair for pair in parse_qsl(given.query, keep_blank_values=True) if pair[0] != "done"])
-    return f"{given.path}?{query}" if query else given.path
+    before = without_notice(request.form_text("back"))
+    return before if before.startswith(tuple(pages)) else pages[0]
 
 
 async def _users(request: ConsoleRequest, change: str, names: Sequence[str], dry_run: bool) -> Rows:
@@ -149,11 +143,11 @@ PAGES: Final = (
         "change-users",
         "users",
         ("/console/users", "/console/roles/"),
-        {"disable": True, "enable": False, "delete": True, _ADD: False, _REMOVE: True},
+        {"disable": False, "enable": False, "delete": True, _ADD: False, _REMOVE: True},
         _users,
     ).page(),
     Selection(
-        "change-keys", "keys", ("/console/keys",), {"disable": True, "enable": False, "revoke": True}, _keys
+        "change-keys", "keys", ("/console/keys",), {"disable": False, "enable": False, "revoke": True}, _keys
     ).page(),
     Selection(
         "change-group-roles", "group_roles", (GROUPS,), {"revoke_role": True}, _group_roles, group_role_shown

@@ -62,7 +62,7 @@ GROUPS: Final = (
     Group(
         "access",
         (
-            Link("roles", "shield", also=("new-role",)),
+            Link("roles", "shield", also=("new-role", "compare-roles")),
             Link("matrix", "grid"),
             Link("groups", "stack", also=("new-group",)),
             Link("limits", "gauge"),

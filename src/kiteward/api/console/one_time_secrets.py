@@ -5,6 +5,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from kiteward.api.console.failures import failed_page
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
 
@@ -17,6 +18,15 @@ async def show_once(request: ConsoleRequest, shown: OneTimeSecret) -> Response:
     """
     ticket = await request.tickets.put(*request.session(), shown)
     return request.redirect(f"/console/once/{ticket}")
+
+
+async def taken(request: ConsoleRequest, ticket: str) -> OneTimeSecret | None:
+    """Return the secret of a ticket, which is good once; None if there is none.
+
+    Raises:
+        StoreUnavailable: it is not known whether there is one.
+    """
+    return await request.tickets.take(*request.session(), ticket, OneTimeSecret)
 
 
 def page_of(request: ConsoleRequest, shown: OneTimeSecret) -> Response:
@@ -33,15 +43,10 @@ def page_of(request: ConsoleRequest, shown: OneTimeSecret) -> Response:
 
 async def show(request: ConsoleRequest) -> Response:
     """Show the secret of a ticket; a reloaded page reports that it was shown already."""
-    shown = (
-        await request.tickets.take(*request.session(), request.names["ticket"])
-        if request.http_request.method == "GET"
-        else None
-    )
+    shown = await taken(request, request.names["ticket"]) if request.http_request.method == "GET" else None
     if shown is not None:
         return page_of(request, shown)
-    values = {"title": request.text("once.gone.title"), "what": request.text("once.gone.what"), "detail": None}
-    return request.page("error.html", status=HTTPStatus.GONE, **values)
+    return failed_page(request, HTTPStatus.GONE, "once.gone")
 
 
 PAGES: Final = (Page("once/{ticket}", show),)

@@ -6,6 +6,7 @@ from kiteward.api.console import (
     access,
     account,
     audit_pages,
+    compare_roles,
     completion,
     connect,
     explain,
@@ -26,6 +27,7 @@ from kiteward.api.console import (
     second_step,
     sign_in,
     tags,
+    undo,
     unused,
     users,
 )
@@ -57,6 +59,7 @@ PAGES: Final = (
     *identity_providers.PAGES,
     *group_roles.PAGES,
     *roles.PAGES,
+    *compare_roles.PAGES,
     *access.PAGES,
     *schema.PAGES,
     *rows.PAGES,
@@ -76,5 +79,6 @@ PAGES: Final = (
     *audit_pages.PAGES,
     *explain.PAGES,
     *unused.PAGES,
+    *undo.PAGES,
 )
 """All pages. `new-user` is not below `users/`, where it could be the name of a user."""

@@ -18,6 +18,7 @@ from kiteward import __version__
 from kiteward.api.console import security
 from kiteward.api.console.audit_reasons import error_in_language, in_language
 from kiteward.api.console.display import Display
+from kiteward.api.console.inverses import NotedChanges
 from kiteward.api.console.kept_forms import WaitingForms
 from kiteward.api.console.language import NAMES, Language
 from kiteward.api.console.navigation import groups
@@ -69,6 +70,8 @@ class ConsoleRequest:
         names: the names in the path.
         display: how pages look in this browser.
         embedded_engine: whether the engine is the embedded one.
+        noted: what its form has changed of what can be undone.
+        undo: the ticket of the undo that its page offers; empty for none.
     """
 
     http_request: Request
@@ -85,6 +88,8 @@ class ConsoleRequest:
     names: Mapping[str, str] = field(default_factory=dict)
     display: Display = field(default_factory=Display)
     embedded_engine: bool = False
+    noted: NotedChanges = field(default_factory=NotedChanges)
+    undo: str = ""
 
     def session(self) -> tuple[str, Secret]:
         """Return the public id of the session of a signed-in user, and its token."""
@@ -165,6 +170,7 @@ class ConsoleRequest:
             way_back=self.back,
             csrf=security.form_token(self.token) if self.token is not None and self.me is not None else "",
             done=self.text(f"done.{done}") if f"done.{done}" in self.text.texts else "",
+            undo=self.undo,
             **{"errors": {}, "form": self.form, **values},
         )
         return HTMLResponse(html, status)

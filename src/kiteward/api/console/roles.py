@@ -13,16 +13,15 @@ from kiteward.authz.granted_masks import allows_nothing
 from kiteward.authz.model import PUBLIC_ROLE, GrantKey
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, ObjectType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import AccessDenied, NotFound, RequestRefused
+from kiteward.domain.errors import AccessDenied, NotFound, ProtectedObject, RequestRefused
 from kiteward.iam.json_api.accounts import Accounts, Listing
-from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
+from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged, GroupChange, GroupChanged
 from kiteward.iam.json_api.many import MembersChange, Rows
 from kiteward.iam.json_api.role_details import CopiedRole, GrantList, GrantListing, RoleCopy
 from kiteward.iam.json_api.roles import RoleList, RoleListing
 from kiteward.milvus import messages
 
 _ADD: Final = messages.OperatePrivilegeGroupType.AddPrivilegesToGroup
-_REMOVE: Final = messages.OperatePrivilegeGroupType.RemovePrivilegesFromGroup
 _EVERYWHERE: Final = "*"
 _EVERYBODY: Final = "all users"
 """The members of `public` in a file, whose texts are those of the API in every language."""
@@ -269,19 +268,17 @@ async def create_group(request: ConsoleRequest) -> Response:
     except RequestRefused as error:
         return show(request, _group_form(request), {"group_name": request.reason(error.details)})
     try:
-        await _operate_group(request, name, request.form_values("privileges"), _ADD)
+        await _add_to_group(request, name, request.form_values("privileges"))
     except RequestRefused as error:
         await request.client.call(messages.DropPrivilegeGroupRequest(group_name=name))
         return show(request, _group_form(request), {"privileges": request.reason(error.details)})
     return request.finish("/console/groups", done="group_new")
 
 
-async def _operate_group(
-    request: ConsoleRequest, name: str, privileges: list[str], kind: messages.OperatePrivilegeGroupType.ValueType
-) -> None:
+async def _add_to_group(request: ConsoleRequest, name: str, privileges: list[str]) -> None:
     if privileges:
         members = [messages.PrivilegeEntity(name=privilege) for privilege in privileges]
-        await request.client.call(messages.OperatePrivilegeGroupRequest(group_name=name, privileges=members, type=kind))
+        await request.client.call(messages.OperatePrivilegeGroupRequest(group_name=name, privileges=members, type=_ADD))
 
 
 def _group_form(request: ConsoleRequest) -> Form:
@@ -315,7 +312,10 @@ async def _held(request: ConsoleRequest) -> tuple[str, ...]:
 
 
 async def edit_group(request: ConsoleRequest) -> Response:
-    """Show the form for changing the members of a group."""
+    """Show the form for changing the members of a group; of a built-in one, what it contains."""
+    name = request.names["name"]
+    if name in BUILT_IN_GROUPS:
+        return request.page("group.html", name=name, privileges=BUILT_IN_GROUPS[name])
     return show(request, _edit_form(request, await _held(request)))
 
 
@@ -327,19 +327,30 @@ def _edit_form(request: ConsoleRequest, held: tuple[str, ...]) -> Form:
 
 
 async def change_group(request: ConsoleRequest) -> Response:
-    """Add and remove members of a group, as selected."""
+    """Add and remove members of a group, as selected, all of it or nothing."""
     name, held, wanted = request.names["name"], set(await _held(request)), set(request.form_values("privileges"))
-    try:
-        await _operate_group(request, name, sorted(wanted - held), _ADD)
-        await _operate_group(request, name, sorted(held - wanted), _REMOVE)
-    except RequestRefused as error:
-        return show(request, _edit_form(request, tuple(held)), {"privileges": request.reason(error.details)})
+    if wanted != held:
+        change = GroupChange(privilege_group_name=name, add=sorted(wanted - held), remove=sorted(held - wanted))
+        try:
+            await request.client.invoke("ChangePrivilegeGroup", change, GroupChanged)
+        except RequestRefused as error:
+            return show(request, _edit_form(request, tuple(held)), {"privileges": request.reason(error.details)})
     return request.finish("/console/groups", done="group_edit")
+
+
+async def _require_custom(request: ConsoleRequest) -> None:
+    """Refuse at once to delete a group that is built in, or not there: Milvus takes both for a success."""
+    await _held(request)
+    name = request.names["name"]
+    if name in BUILT_IN_GROUPS:
+        raise ProtectedObject(
+            f"privilege group [{name}] is built in", ErrorDetail(ErrorCode.GROUP_NAME_RESERVED, {"name": name})
+        )
 
 
 async def _holders_of_group(request: ConsoleRequest) -> list[str]:
     """Return a text about the roles that still have a group; nothing for a user who may not list grants."""
-    await _held(request)
+    await _require_custom(request)
     wanted = GrantListing(privilege=request.names["name"], limit=_MOST_GRANTS)
     try:
         found = await request.client.invoke("ListGrants", wanted, GrantList)
@@ -351,6 +362,7 @@ async def _holders_of_group(request: ConsoleRequest) -> list[str]:
 
 
 async def _drop_group(request: ConsoleRequest) -> None:
+    await _require_custom(request)
     await request.client.call(messages.DropPrivilegeGroupRequest(group_name=request.names["name"]))
 
 
@@ -361,7 +373,13 @@ PAGES: Final = (
     Page("roles/{name}/description", description_form, change_description),
     Action("roles/{name}/members/{user}/remove", "member_remove", _remove_member, _back).page(),
     Action(
-        "roles/{name}/delete", "role_delete", _drop, lambda _console_request: "/console/roles", _what_depends, "name"
+        "roles/{name}/delete",
+        "role_delete",
+        _drop,
+        lambda _console_request: "/console/roles",
+        _what_depends,
+        "name",
+        removes=True,
     ).page(),
     Action("roles/{name}/revoke", "grant_revoke", _revoke, _back, about=_what_is_revoked).page(),
     *_GROUPS.pages(),
@@ -373,5 +391,6 @@ PAGES: Final = (
         _drop_group,
         lambda _console_request: "/console/groups",
         _holders_of_group,
+        removes=True,
     ).page(),
 )

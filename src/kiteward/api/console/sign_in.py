@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kiteward.api.console import security
+from kiteward.api.console.browsers import browser_named
 from kiteward.api.console.forms import Action
 from kiteward.api.console.kept_forms import RESUMED_FIELD, USER_FIELD, KeptForm
 from kiteward.api.console.request import HOME, SECOND_FACTOR, START, ConsoleRequest, Page, Reason, shown_time
@@ -21,9 +22,7 @@ from kiteward.iam.json_api.base import Done
 from kiteward.iam.json_api.sessions import BegunSession, ListedSessions, NewSession, SessionNamed, SessionsOf
 
 _OUR_PAGE: Final = re.compile(r"/console/[A-Za-z0-9_.~%*/-]*(\?[A-Za-z0-9_.~%*/&=+-]*)?")
-_BROWSERS: Final = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
 _THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
-_SYSTEMS: Final = ("Windows", "Android", "iPhone", "iPad", "Mac OS X", "Linux")
 
 
 async def show(request: ConsoleRequest) -> Response:
@@ -203,10 +202,7 @@ def is_own(path: str) -> bool:
 
 def browser_of(http_request: Request) -> str:
     """Return the browser and the system that a request says it comes from, for the list of sessions."""
-    user_agent = http_request.headers.get("user-agent", "")
-    browser = next((name for sign, name in _BROWSERS if sign in user_agent), "")
-    system = next((name for name in _SYSTEMS if name in user_agent), "")
-    return ", ".join(part for part in (browser, system) if part)
+    return browser_named(http_request.headers.get("user-agent", ""))
 
 
 PAGES: Final = (

@@ -285,7 +285,7 @@ PAGES: Final = (
     Page("users/{name}/description", description_form, change_description),
     _simply("EnableUser", "user_enable", "users/{name}/enable"),
     _simply("UnlockUser", "user_unlock", "users/{name}/unlock"),
-    Action("users/{name}/disable", "user_disable", _disable, _back).page(),
+    Action("users/{name}/disable", "user_disable", _disable, _back, dangerous=False).page(),
     Action("users/{name}/end-old-password", "old_password_end", _end_old, _back).page(),
     Action("users/{name}/reset-factors", "factors_reset", _reset_factors, _back).page(),
     Action(

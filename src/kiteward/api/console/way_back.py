@@ -11,6 +11,10 @@ BACK: Final = "back"
 CARRIED: Final = "way_back"
 """The field of forms that has the way back of their page."""
 
+DONE: Final = "done"
+UNDO: Final = "undo"
+"""The parameters of a notice: what was done, and the ticket of the undo that it offers."""
+
 _PAGES: Final = "/console/"
 _LONGEST: Final = 3_000
 """Characters of the longest address that is carried along; browsers and proxies bound the length of a request."""
@@ -25,7 +29,7 @@ def leaving(path: str, here: str) -> str:
         path: the path of the page that a link leads to, perhaps with a query string.
         here: the address of the page that has the link.
     """
-    address = _without_notice(here)
+    address = without_notice(here)
     if not address or len(address) > _LONGEST:
         return path
     return f"{path}{'&' if '?' in path else '?'}{urlencode({BACK: address})}"
@@ -63,7 +67,7 @@ def _before(address: str) -> list[str]:
     """Return the pages that an address leads back to, the last one first."""
     found: list[str] = []
     while len(found) < _DEEPEST:
-        address = _without_notice(address)
+        address = without_notice(address)
         if not address:
             break
         found.append(address)
@@ -71,7 +75,7 @@ def _before(address: str) -> list[str]:
     return found
 
 
-def _without_notice(address: str) -> str:
+def without_notice(address: str) -> str:
     """Return an address of the console without what it says about the last action; empty for any other address."""
     try:
         given = urlsplit(address)
@@ -79,5 +83,5 @@ def _without_notice(address: str) -> str:
         return ""
     if given.scheme or given.netloc or not given.path.startswith(_PAGES) or "\\" in address:
         return ""
-    query = urlencode([pair for pair in parse_qsl(given.query, keep_blank_values=True) if pair[0] != "done"])
+    query = urlencode([pair for pair in parse_qsl(given.query, keep_blank_values=True) if pair[0] not in (DONE, UNDO)])
     return f"{given.path}?{query}" if query else given.path

@@ -34,6 +34,13 @@ HIDDEN_FILTER: Final = (
 )
 """The text of a failure whose own text repeats the filter within a line."""
 
+_NO_CONDITION: Final = re.compile(r"^operands of 'and' must be boolean, got (?P<kind>\w+)$")
+"""How Milvus Lite refuses a condition that is none, also where only the row policies are joined with it by `and`."""
+
+_NO_CONDITION_TOLD: Final = (
+    r"a condition of the filter must be true or false, and one is a value of type \g<kind>: compare it, as `n == 1`"
+)
+
 _COLUMN: Final = re.compile(r" at column \d+$")
 _REPEATED: Final = re.compile(r"\bexpr", re.IGNORECASE)
 """How Milvus announces the filter that it repeats: `cannot parse expression: `, `invalid expression: `."""
@@ -83,7 +90,8 @@ def _without_filter(text: str) -> str:
     if _REPEATED.search(text):
         return HIDDEN_FILTER
     first, shown_filter, _ = text.partition("\n")
-    return _COLUMN.sub("", first) if shown_filter else text
+    told = _COLUMN.sub("", first) if shown_filter else text
+    return _NO_CONDITION.sub(_NO_CONDITION_TOLD, told)
 
 
 def _tell_search(message: milvus_pb2.SearchResults) -> None:

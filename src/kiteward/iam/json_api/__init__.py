@@ -45,6 +45,7 @@ CONTENTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "grants": {
             "ChangeGrants": "roles/change_grants",
+            "ChangePrivilegeGroup": "privilege_groups/change",
         },
         "identities": {
             "ListIdentities": "identities/list",
@@ -100,6 +101,7 @@ CONTENTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "role_details": {
             "DescribeRole": "roles/describe",
             "CopyRole": "roles/copy",
+            "CompareRoles": "roles/compare",
             "DeleteRole": "roles/delete",
             "ListGrants": "grants/list",
         },

@@ -8,12 +8,13 @@ import msgspec
 from kiteward.audit.events import Event
 from kiteward.authz.granted_masks import allows_nothing
 from kiteward.authz.model import GrantKey
-from kiteward.authz.privileges import ObjectType
+from kiteward.authz.privileges import PRIVILEGES, ObjectType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, InvalidGrant
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.iam.grants import PrivilegeScope, change_grants
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
+from kiteward.iam.privilege_groups import change_privileges
 from kiteward.iam.services import Services
 
 _OBJECT_TYPES: Final = frozenset(ObjectType)
@@ -32,12 +33,17 @@ class GrantNamed(Arguments):
 
 
 class GrantChange(Arguments):
-    """The grants to give to a role and to revoke from it. With `dryRun` the changes are only returned."""
+    """The grants to give to a role and to revoke from it. With `dryRun` the changes are only returned.
+
+    With `exact`, these very grants are changed: none that is granted with one, and none on the collection behind an
+    alias. A grant may then name an `objectType` too.
+    """
 
     role_name: str
     grant: list[GrantNamed] = msgspec.field(default_factory=list)
     revoke: list[GrantNamed] = msgspec.field(default_factory=list)
     dry_run: bool = False
+    exact: bool = False
 
 
 class ChangedGrant(Outcome):
@@ -64,9 +70,32 @@ class GrantsChanged(Outcome):
     users: list[str]
 
 
+class GroupChange(Arguments):
+    """The privileges that a privilege group gets, and those that it loses."""
+
+    privilege_group_name: str
+    add: list[str] = msgspec.field(default_factory=list)
+    remove: list[str] = msgspec.field(default_factory=list)
+
+
+class GroupChanged(Outcome):
+    """What a privilege group has got and lost; without what it held already or never held."""
+
+    added: list[str]
+    removed: list[str]
+
+
+async def group_changed(services: Services, request: Request, arguments: GroupChange) -> GroupChanged:
+    """Add privileges to a privilege group and remove others, all of it or nothing."""
+    result = await change_privileges(
+        services, request, arguments.privilege_group_name, add=arguments.add, remove=arguments.remove
+    )
+    return GroupChanged(added=list(result.added), removed=list(result.removed))
+
+
 async def changed(services: Services, request: Request, arguments: GrantChange) -> GrantsChanged:
     """Grant and revoke, all of it or nothing."""
-    if any(named.object_type for named in arguments.grant):
+    if not arguments.exact and any(named.object_type for named in arguments.grant):
         raise InvalidArgument(
             "`objectType` is only valid for revocations", ErrorDetail(ErrorCode.OBJECT_TYPE_OF_REVOCATION)
         )
@@ -77,6 +106,7 @@ async def changed(services: Services, request: Request, arguments: GrantChange) 
         grant=[_scope(named) for named in arguments.grant],
         revoke=[_scope(named) for named in arguments.revoke],
         dry_run=arguments.dry_run,
+        exact=arguments.exact,
     )
     return GrantsChanged(granted=_shown(result.granted), revoked=_shown(result.revoked), users=list(result.users))
 
@@ -116,5 +146,16 @@ ADMIN_OPERATIONS: Final = (
         details_limit=2 * 1024 * 1024,
         # The recorded request says what changed; the users concerned follow from the roles that they hold.
         unrecorded_results=frozenset({"users"}),
+    ),
+    AdminOperation(
+        "ChangePrivilegeGroup",
+        "privilege_groups/change",
+        GroupChange,
+        GroupChanged,
+        group_changed,
+        "Add privileges to a privilege group and remove others in one step.",
+        administrators=False,
+        event=Event.GROUP_CHANGE,
+        privilege=PRIVILEGES["OperatePrivilegeGroup"],
     ),
 )

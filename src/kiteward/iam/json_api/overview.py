@@ -24,8 +24,8 @@ class ActivityWanted(Arguments):
 class ActivitySpan(Outcome):
     """What was counted from `beginsAt` on, for as many seconds.
 
-    `refused` were not allowed, `unauthenticated` of them for want of a valid credential and `limited` because of a
-    limit of requests. `failed` failed though they were allowed and right. `signInsAccepted` and `signInsRejected` count
+    `refused` were not allowed: `unauthenticated` of them had no valid credential, and `limited` were beyond a limit of
+    requests. `failed` failed though they were allowed and right. `signInsAccepted` and `signInsRejected` count
     credentials that were verified, not those whose verification was cached. `p50`, `p95` and `p99` are milliseconds,
     within which that share of the requests ended, estimated from a histogram; null without requests.
     """

@@ -12,6 +12,7 @@ from kiteward.domain.identity import Secret
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
 from kiteward.iam.policy_files import service
 from kiteward.iam.policy_files.document import SECTIONS, PolicyDocument, plain
+from kiteward.iam.policy_files.doubts import Doubt
 from kiteward.iam.policy_files.exporting import exported
 from kiteward.iam.policy_files.work import Fault, ObjectChange
 from kiteward.iam.services import Services
@@ -93,12 +94,23 @@ class PolicyFault(Outcome):
     reason: str
 
 
+class PolicyWarning(Outcome):
+    """Something in a file that has no effect: the place in it, and why."""
+
+    path: str
+    message: str
+
+
 class PolicyPlan(Outcome):
-    """What a file would change, or why it cannot be applied; `digest` stands for these changes and no others."""
+    """What a file would change, or why it cannot be applied; `digest` stands for these changes and no others.
+
+    `warnings` are about what has no effect, such as grants on collections that do not exist.
+    """
 
     changes: list[PolicyChange]
     digest: str
     faults: list[PolicyFault]
+    warnings: list[PolicyWarning]
 
 
 class OneTimePassword(Outcome):
@@ -114,6 +126,7 @@ class PolicyApplied(Outcome):
     changes: list[PolicyChange]
     digest: str
     passwords: list[OneTimePassword]
+    warnings: list[PolicyWarning]
 
 
 async def export(services: Services, request: Request, arguments: ExportedSections) -> PolicyExport:
@@ -134,7 +147,12 @@ async def export(services: Services, request: Request, arguments: ExportedSectio
 async def planned(services: Services, request: Request, arguments: PolicyGiven) -> PolicyPlan:
     """Return what a file would change."""
     found = await service.plan(services, request, arguments.policy)
-    return PolicyPlan(changes=_changes(found.changes), digest=found.digest, faults=list(map(_fault, found.faults)))
+    return PolicyPlan(
+        changes=_changes(found.changes),
+        digest=found.digest,
+        faults=list(map(_fault, found.faults)),
+        warnings=_warnings(found.doubts),
+    )
 
 
 async def applied(services: Services, request: Request, arguments: PolicyToApply) -> PolicyApplied:
@@ -145,7 +163,12 @@ async def applied(services: Services, request: Request, arguments: PolicyToApply
         changes=_changes(done.plan.changes),
         digest=done.plan.digest,
         passwords=[OneTimePassword(user_name=name, password=text) for name, text in done.passwords.items()],
+        warnings=_warnings(done.plan.doubts),
     )
+
+
+def _warnings(doubts: Sequence[Doubt]) -> list[PolicyWarning]:
+    return [PolicyWarning(path=each.path, message=each.message) for each in doubts]
 
 
 def _changes(changes: Sequence[ObjectChange]) -> list[PolicyChange]:
@@ -185,6 +208,6 @@ ADMIN_OPERATIONS: Final = (
         event=Event.POLICY_CHANGE,
         details_limit=LARGEST,
         # Each change has an event of its own; passwords are never recorded.
-        unrecorded_results=frozenset({"changes", "passwords"}),
+        unrecorded_results=frozenset({"changes", "passwords", "warnings"}),
     ),
 )

@@ -14,7 +14,7 @@ from kiteward.iam.json_api.listing import ListArguments, cut, matches, part_of
 from kiteward.iam.json_api.shapes import HeldGrant
 from kiteward.iam.lookup import known_role
 from kiteward.iam.object_lookup import database_exists, exists
-from kiteward.iam.roles import copy_role, describe_roles, drop_role
+from kiteward.iam.roles import compare_roles, copy_role, describe_roles, drop_role
 from kiteward.iam.services import Services
 
 
@@ -57,6 +57,38 @@ class RoleDetails(Outcome):
     users: list[str]
     all_users: bool
     grants: list[HeldGrant]
+
+
+class RolesToCompare(Arguments):
+    """Names two roles."""
+
+    role_name: str
+    other_role_name: str
+
+
+class ComparedGrant(Outcome):
+    """A grant that one of two roles holds, or both.
+
+    `held` and `heldByOther` say which. `coveredBy` are the grants of the role that lacks it which give all of it
+    already, so that the roles differ in form only.
+    """
+
+    object_type: str
+    db_name: str
+    object_name: str
+    privilege: str
+    held: bool
+    held_by_other: bool
+    covered_by: list[HeldGrant]
+
+
+class RolesCompared(Outcome):
+    """The grants of two roles side by side; `same` says whether both hold the same ones."""
+
+    role_name: str
+    other_role_name: str
+    same: bool
+    grants: list[ComparedGrant]
 
 
 class GrantListing(ListArguments):
@@ -102,6 +134,26 @@ async def copied(services: Services, request: Request, arguments: RoleCopy) -> C
     """Create a role with the grants of another one."""
     role = Role(arguments.role_name, arguments.description)
     return CopiedRole(grants=await copy_role(services, request, arguments.source, role))
+
+
+async def compared(_services: Services, request: Request, arguments: RolesToCompare) -> RolesCompared:
+    """Compare the grants of two roles."""
+    first, second = arguments.role_name, arguments.other_role_name
+    found = compare_roles(request, first, second)
+    grants = [
+        ComparedGrant(
+            object_type=each.key.object_type.value,
+            db_name=each.key.db_name,
+            object_name=each.key.object_name,
+            privilege=each.key.privilege,
+            held=each.in_first,
+            held_by_other=each.in_second,
+            covered_by=[HeldGrant.of(Grant(second if each.in_first else first, key, "")) for key in each.covered_by],
+        )
+        for each in found
+    ]
+    same = all(each.in_first and each.in_second for each in found)
+    return RolesCompared(role_name=first, other_role_name=second, same=same, grants=grants)
 
 
 async def deleted(services: Services, request: Request, arguments: RoleDeletion) -> Done:
@@ -193,6 +245,15 @@ ADMIN_OPERATIONS: Final = (
         copied,
         "Create a role with the grants of another one, all of it or nothing.",
         event=Event.ROLE_CHANGE,
+    ),
+    AdminOperation(
+        "CompareRoles",
+        "roles/compare",
+        RolesToCompare,
+        RolesCompared,
+        compared,
+        "Compare the grants of two roles.",
+        changes=False,
     ),
     AdminOperation(
         "DeleteRole",

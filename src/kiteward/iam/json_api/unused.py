@@ -24,10 +24,16 @@ class UnusedKey(Outcome):
 
 
 class Unused(Outcome):
-    """What was not used since then, by the requests recorded from `recordedSince` on; null if none are recorded."""
+    """What was not used since then, by the requests recorded from `recordedSince` on; null if none are recorded.
+
+    What was made since then is left out, because nobody can say that it is not needed: `newerGrants` and `newerKeys`
+    say how much of it was not used either.
+    """
 
     grants: list[HeldGrant]
     keys: list[UnusedKey]
+    newer_grants: int
+    newer_keys: int
     recorded_since: datetime | None
 
 
@@ -38,6 +44,8 @@ async def unused(services: Services, request: Request, arguments: Since) -> Unus
     return Unused(
         grants=[HeldGrant.of(grant) for grant in found.grants],
         keys=[UnusedKey(key_id=key.key_id, user_name=key.owner, used_at=moment(key.used_at)) for key in found.keys],
+        newer_grants=found.newer_grants,
+        newer_keys=found.newer_keys,
         recorded_since=found.recorded_since,
     )
 

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
 from msgspec import UnsetType
@@ -16,6 +16,7 @@ from kiteward.iam.passwords import hash_new_password
 from kiteward.iam.policy_files import accounts, roles, rows
 from kiteward.iam.policy_files.checking import read, text_of
 from kiteward.iam.policy_files.document import PolicyDocument, given, plain
+from kiteward.iam.policy_files.doubts import Doubt, doubts_of
 from kiteward.iam.policy_files.work import Fault, ObjectChange, PolicyCaller, Work
 from kiteward.iam.services import Services
 
@@ -33,10 +34,12 @@ class Plan:
     Attributes:
         changes: what it would change; as far as it was found where there are faults.
         faults: why it cannot be applied.
+        doubts: what of the file has no effect.
     """
 
     changes: Sequence[ObjectChange]
     faults: Sequence[Fault] = ()
+    doubts: Sequence[Doubt] = ()
 
     @property
     def deletions(self) -> Sequence[ObjectChange]:
@@ -97,7 +100,7 @@ async def plan(services: Services, caller: PolicyCaller, document: PolicyDocumen
             await _carry_out(work, document, None)
             found = Plan(work.changes(), work.faults)
             raise _Undone
-    return found
+    return found if found.faults else replace(found, doubts=await doubts_of(services, document))
 
 
 async def apply(services: Services, caller: PolicyCaller, document: PolicyDocument, terms: Terms) -> Applied:
@@ -125,6 +128,7 @@ async def apply(services: Services, caller: PolicyCaller, document: PolicyDocume
         for record in work.records:
             caller.record_change(record)
         await rows.warn(work, caller, done.changes)
+    done = replace(done, doubts=await doubts_of(services, document))
     made = {change.name for change in done.changes if change.action == "add" and change.kind == "user"}
     return Applied(done, {name: password for name, password in passwords.items() if name in made})
 

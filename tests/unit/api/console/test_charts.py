@@ -28,9 +28,10 @@ def test_bars_stand_on_one_another_and_the_latest_is_at_the_right_edge() -> None
     assert second.x + second.width <= WIDTH
 
 
-def test_line_is_interrupted_where_there_is_no_value() -> None:
+def test_line_is_interrupted_where_there_is_no_value_and_a_value_alone_is_a_point() -> None:
     (line,) = lined("latency", moments(4), [series("p50", 1, 2, None, 4)], slots=4).lines
     assert line.path == "M125.0 80.0h1L375.0 60.0M875.0 20.0h1"
+    assert line.single == "M875.0 20.0h1"
 
 
 def test_series_without_values_has_no_line() -> None:

@@ -54,13 +54,13 @@ class Company(Browser):
         assert answer.status_code == 200, answer.text
         return shown(answer.text)
 
-    async def reported(self, path: str, **form: str) -> str:
+    async def reported(self, path: str, **form: str | list[str]) -> str:
         """Return the page that a refused form leads to."""
         answer = await self.send(path, **form)
         assert answer.status_code == 422, answer.text
         return shown(answer.text)
 
-    async def done(self, path: str, **form: str) -> str:
+    async def done(self, path: str, **form: str | list[str]) -> str:
         """Return the page that an accepted form leads to, with its message."""
         answer = await self.send(path, **form)
         assert answer.status_code == 303, answer.text

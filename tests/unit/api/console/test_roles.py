@@ -4,6 +4,7 @@ import re
 from types import SimpleNamespace
 from typing import cast
 
+from tests.support.gateway import PASSWORD
 from tests.unit.api.console.test_app import browsing
 from tests.unit.api.console.test_identity_providers import Company
 
@@ -86,3 +87,67 @@ def test_no_single_name_is_left_out_of_a_list() -> None:
     assert roles._listed(request, [f"u{number}" for number in range(21)]).endswith("、u20")
     assert roles._listed(request, [f"u{number}" for number in range(22)]).endswith("、u19\uff0c另有 2 个")
     assert roles._listed(request, []) == "无"
+
+
+async def test_members_of_a_group_are_changed_in_one_step_or_not_at_all() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        await browser.send("new-group", group_name="readers", privileges=["Query", "Search"])
+        before = len(browser.harness.trail.events)
+        answer = await browser.send("groups/readers", privileges=["Query", "CreateDatabase"])
+        assert (answer.status_code, "privileges of one level only" in answer.text) == (422, True)
+        page = (await browser.open("groups/readers")).text
+        assert [name for name in ("Query", "Search", "CreateDatabase") if f'value="{name}" checked' in page] == [
+            *("Query", "Search"),
+        ]
+        answer = await browser.send("groups/readers", privileges=["Query", "Insert"])
+        assert answer.headers["location"].startswith("/console/groups?done=group_edit&undo=")
+        made = [
+            each.operation for each in browser.harness.trail.events[before:] if each.event.kind == "privilege_group"
+        ]
+        assert {*made} == {"ChangePrivilegeGroup"}
+
+
+async def test_a_built_in_group_is_shown_without_a_form() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        page = await browser.open("groups/CollectionReadOnly")
+        assert (page.status_code, page.text.partition("<main")[2].count("<form")) == (200, 0)
+        assert "This group is built in." in page.text
+        assert '<span class="tag">Query</span>' in page.text
+        answer = await browser.send("groups/CollectionReadOnly", privileges=["Query"])
+        assert answer.status_code == 422
+        assert (await browser.open("groups/nothing")).status_code == 404
+        for name, status in (("CollectionReadOnly", 422), ("nothing", 404)):
+            assert (await browser.open(f"groups/{name}/delete")).status_code == status
+            assert (await browser.send(f"groups/{name}/delete")).status_code in (status, 422)
+
+
+async def test_two_roles_are_compared() -> None:
+    async with browsing() as browser:
+        await browser.harness.role("reader", ("Search", "default", "docs"), ("Query", "*", "*"))
+        await browser.harness.role("other", ("CollectionReadOnly", "default", "*"), ("Query", "*", "*"))
+        await browser.harness.user("ann")
+        await browser.sign_in()
+        company = Company(browser.harness, browser.client)
+        assert 'href="/console/compare-roles?role=reader&amp;back=' in (await browser.open("roles/reader")).text
+        assert "compare-roles" not in (await browser.open("roles/admin")).text
+        assert 'value="reader"' in (await browser.open("compare-roles?role=reader")).text
+        text = await company.text("compare-roles?role=reader&other=other")
+        first, _, rest = text.partition("Only other 1")
+        second, _, both = rest.partition("Both roles 1")
+        assert "Search default docs Collection CollectionReadOnly on default.*" in first.partition("Only reader 1")[2]
+        assert "CollectionReadOnly" in second
+        assert "Query" in both
+        text = await company.text("compare-roles?role=other&other=other")
+        assert ("Both roles have the same grants." in text, "Only other" in text) == (True, False)
+        for query, field, told in (
+            ("role=ghost&other=reader", "role", "There is no role"),
+            ("role=reader&other=ghost", "other", "There is no role"),
+            ("role=reader&other=admin", "other", "nothing to compare"),
+        ):
+            answer = await browser.open(f"compare-roles?{query}")
+            assert answer.status_code == 422
+            assert told in answer.text.partition(f'id="{field}-error"')[2].partition("</p>")[0]
+        await browser.sign_in("ann", PASSWORD)
+        assert (await browser.open("compare-roles?role=reader&other=other")).status_code == 403

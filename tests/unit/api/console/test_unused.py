@@ -1,6 +1,7 @@
 """The page of unused access: what it lists, and how a grant is revoked from there."""
 
 import html
+import time
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,18 @@ from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
 from kiteward.audit.reader import AuditReader
 
+DAY = 86_400.0
+
 
 async def test_unused_grant_is_revoked_after_a_preview(tmp_path: Path) -> None:
     files = ChainedFiles(tmp_path, keep_days=0)
     files.append([AuditEvent(Event.STARTED, 1_795_780_800.0, Outcome.SUCCEEDED)])
     files.close()
     async with browsing(prepare=lambda harness: harness.configure(trail=AuditReader(tmp_path))) as browser:
+        store = browser.harness.store
+        clock, store._clock = store._clock, lambda: time.time() - 2 * DAY
         await browser.harness.role("reader", ("Search", "default", "docs"), ("Query", "default", "docs"))
+        store._clock = clock
         await browser.sign_in()
         page = html.unescape((await browser.open("unused?days=1")).text)
         assert 'name="had" value="default|docs|Search"' in page
@@ -28,6 +34,21 @@ async def test_unused_grant_is_revoked_after_a_preview(tmp_path: Path) -> None:
         given = {**asked, "take": "default|docs|Search", "apply": "1"}
         assert (await browser.send("matrix/preview", **given)).status_code == 303
         assert [grant[-1] for grant in await browser.harness.grants("reader")] == ["Query"]
+
+
+async def test_what_was_made_within_the_period_is_left_out_and_counted(tmp_path: Path) -> None:
+    files = ChainedFiles(tmp_path, keep_days=0)
+    files.append([AuditEvent(Event.STARTED, 1_795_780_800.0, Outcome.SUCCEEDED)])
+    files.close()
+    async with browsing(prepare=lambda harness: harness.configure(trail=AuditReader(tmp_path))) as browser:
+        await browser.harness.role("reader", ("Search", "default", "docs"), ("Query", "default", "docs"))
+        await browser.sign_in()
+        await browser.send("new-key", description="just now", expires_in_days="9")
+        page = html.unescape((await browser.open("unused?days=1")).text)
+        assert "default|docs|Search" not in page
+        assert "just now" not in page
+        assert "/revoke" not in page
+        assert "made since then and cannot be said to be unused: grants: 2, API keys: 1." in page
 
 
 async def test_without_a_trail_the_page_says_why_it_is_empty() -> None:

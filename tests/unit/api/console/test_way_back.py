@@ -12,6 +12,7 @@ from tests.unit.api.console.test_app import Browser, browsing
 
 from kiteward.api.console.lists import PAGE_SIZE
 from kiteward.api.console.way_back import as_it_was, cancelling, leaving, returning
+from kiteward.milvus import messages
 
 LIST = "/console/users?q=a&page=2"
 USER = leaving("/console/users/ann", LIST)
@@ -80,7 +81,7 @@ async def acted(browser: Browser, page: httpx.Response, path: str, **form: str) 
 
 
 def without_notice(address: str) -> str:
-    return re.sub(r"[?&]done=\w+$", "", address)
+    return re.sub(r"[?&]done=\w+(&undo=[\w-]+)?$", "", address)
 
 
 async def named_users(browser: Browser, names: Sequence[str]) -> None:
@@ -147,6 +148,7 @@ async def test_rows_are_as_they_were_after_one_of_them_was_opened_or_deleted() -
         shown = await browser.open(address)
         row = await browser.open(link(shown, f"{HERE}/row"))
         browser.harness.engine.answers["Query"] = rows([])
+        browser.harness.engine.answers["Delete"] = messages.MutationResult(delete_cnt=1).SerializeToString()
         for back in (link(row, f"{HERE}/rows"), await acted(browser, row, f"{HERE}/row/delete")):
             asked = parse_qs(urlsplit(back).query)
             assert (asked["filter"], asked["sort"], asked["order"]) == (["id>0"], ["title"], ["desc"])
@@ -184,3 +186,16 @@ async def test_a_page_of_members_keeps_the_way_back_of_its_role() -> None:
         user = await browser.open(link(page, f"users/user{PAGE_SIZE:02}"))
         after = await acted(browser, user, f"users/user{PAGE_SIZE:02}/delete", typed_name=f"user{PAGE_SIZE:02}")
         assert urlsplit(after).path == "roles/reader"
+
+
+async def test_what_was_deleted_is_not_returned_to() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        await browser.harness.role("reader")
+        await browser.send("new-group", group_name="mine", privileges=["Query"])
+        await named_users(browser, ["ann"])
+        for path in ("roles/reader", "users/ann"):
+            after = await acted(browser, await browser.open(path), f"{path}/delete", typed_name=path.partition("/")[2])
+            assert without_notice(after) == path.partition("/")[0]
+        groups = await browser.open("groups?q=mine")
+        assert without_notice(await acted(browser, groups, "groups/mine/delete")) == "groups?q=mine"

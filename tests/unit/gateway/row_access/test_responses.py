@@ -36,6 +36,12 @@ def test_a_failure_about_the_request_keeps_its_text(code: int) -> None:
 LITE = """array_contains requires an array or dynamic value, got string at column 20
   owner == "eve" and array_contains(owner, 'x')
                      ^"""
+JOINED = """operands of 'and' must be boolean, got int at column 18
+  owner == "eve" and n
+                     ^"""
+NO_CONDITION = (
+    "a condition of the filter must be true or false, and one is a value of type int: compare it, as `n == 1`"
+)
 MILVUS = 'failed to create query plan: cannot parse expression: (owner == "eve") and (id == ), error: line 1:27'
 
 
@@ -43,6 +49,7 @@ MILVUS = 'failed to create query plan: cannot parse expression: (owner == "eve")
     ("code", "text", "expected"),
     [
         (6, LITE, "array_contains requires an array or dynamic value, got string"),
+        (6, JOINED, NO_CONDITION),
         (1100, MILVUS, HIDDEN_FILTER),
         (6, "limit 3 at column 2", "limit 3 at column 2"),
     ],

@@ -241,7 +241,7 @@ async def test_grants_and_keys_nobody_has_used_are_reported_by_the_trail(team: O
     trail = AuditWriter.open(tmp_path / "audit")
     harness.recorder = Recorder(trail)
     harness.configure(trail=AuditReader(tmp_path / "audit"))
-    since = datetime.fromtimestamp(time.time() - 60, UTC).isoformat()
+    since = datetime.now(UTC).isoformat()
     await harness.call("Search", by="alice", collection_name="docs")
     await harness.call("Query", by="bob", collection_name="docs")
     await trail.close()
@@ -250,10 +250,15 @@ async def test_grants_and_keys_nobody_has_used_are_reported_by_the_trail(team: O
     answer = await team("ListUnusedAccess", since=since)
     assert [(grant["role"], grant["privilege"]) for grant in answer["grants"]] == [("reader", "Insert")]
     assert [key["keyId"] for key in answer["keys"]] == [made["keyId"]]
+    assert (answer["newerGrants"], answer["newerKeys"]) == (0, 0)
     assert answer["recordedSince"] is not None
     elsewhere = (datetime.now(timezone(timedelta(hours=2))) + timedelta(minutes=1)).replace(microsecond=0)
     answer = await team("ListUnusedAccess", since=elsewhere.isoformat())
     assert answer["recordedSince"] == written(elsewhere)
+    hour_ago = datetime.fromtimestamp(time.time() - 3_600, UTC).isoformat()
+    answer = await team("ListUnusedAccess", since=hour_ago)
+    assert (answer["grants"], answer["keys"]) == ([], [])
+    assert (answer["newerGrants"], answer["newerKeys"]) == (1, 1)
     harness.configure(trail=None)
     with pytest.raises(InvalidArgument, match="no audit trail"):
         await team("ListUnusedAccess", since=since)

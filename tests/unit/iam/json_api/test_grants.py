@@ -6,7 +6,7 @@ import pytest
 from tests.support.gateway import v1
 from tests.unit.iam.json_api.conftest import Own
 
-from kiteward.domain.errors import InvalidArgument, InvalidGrant, LimitReached, NotFound
+from kiteward.domain.errors import AccessDenied, InvalidArgument, InvalidGrant, LimitReached, NotFound
 
 
 def named(privilege: str, collection: str = "*", database: str = "default") -> dict[str, str]:
@@ -86,3 +86,51 @@ async def test_a_grant_that_allows_nothing_is_made_as_in_milvus_and_said(own: Ow
     assert {grant[3] for grant in await own.harness.grants("reader")} == {"BackupRBAC", "Search"}
     await own.harness.user("alice", "reader")
     assert not (await own("ExplainAccess", userName="alice", privilege="BackupRBAC"))["allowed"]
+
+
+async def test_these_very_grants_are_changed_where_that_is_asked_for(own: Own) -> None:
+    await own.harness.role("reader", ("Load", "default", "docs"))
+    await own("ChangeGrants", roleName="reader", revoke=[named("Load", "docs")], exact=True)
+    assert {grant[3] for grant in await own.harness.grants("reader")} == {"GetLoadState", "GetLoadingProgress"}
+    await own("ChangeGrants", roleName="reader", grant=[named("Load", "logs")], exact=True)
+    assert {grant[3] for grant in await own.harness.grants("reader") if grant[2] == "logs"} == {"Load"}
+    typed = {**named("*", "docs"), "objectType": "Collection"}
+    await own("ChangeGrants", roleName="reader", grant=[typed], exact=True)
+    assert {grant[3] for grant in await own.harness.grants("reader") if grant[0] == "Collection"} >= {"*"}
+    with pytest.raises(InvalidArgument):
+        await own("ChangeGrants", roleName="reader", grant=[typed])
+    with pytest.raises(InvalidGrant):
+        await own("ChangeGrants", roleName="reader", grant=[named("NoPrivilege")], exact=True)
+
+
+async def test_a_privilege_group_is_changed_in_one_step_or_not_at_all(own: Own) -> None:
+    await own.harness.succeed("CreatePrivilegeGroup", group_name="finders")
+    changed = await own("ChangePrivilegeGroup", privilegeGroupName="finders", add=["Search", "Query"])
+    assert changed == {"added": ["Query", "Search"], "removed": []}
+    before = await own.harness.state()
+    wrongs: list[tuple[dict[str, Any], type[Exception]]] = [
+        ({"add": ["Insert", "CreateDatabase"], "remove": ["Search"]}, InvalidGrant),
+        ({"add": ["Insert"], "remove": ["Insert"]}, InvalidArgument),
+        ({"add": ["Insert"], "remove": ["NoPrivilege"]}, InvalidGrant),
+        ({}, InvalidGrant),
+    ]
+    for wrong, error in wrongs:
+        with pytest.raises(error):
+            await own("ChangePrivilegeGroup", privilegeGroupName="finders", **wrong)
+    with pytest.raises(InvalidGrant):
+        await own("ChangePrivilegeGroup", privilegeGroupName="nobodys", add=["Search"])
+    assert await own.harness.state() == before
+    wanted: dict[str, Any] = {"add": ["CreateDatabase"], "remove": ["Search", "Query", "Insert"]}
+    changed = await own("ChangePrivilegeGroup", privilegeGroupName="finders", **wanted)
+    assert changed == {"added": ["CreateDatabase"], "removed": ["Query", "Search"]}
+
+
+async def test_a_privilege_group_is_changed_by_whoever_may_change_groups(own: Own) -> None:
+    await own.harness.succeed("CreatePrivilegeGroup", group_name="finders")
+    await own.harness.role("keeper", ("OperatePrivilegeGroup", "*", "*"))
+    await own.harness.user("alice")
+    change: dict[str, Any] = {"privilegeGroupName": "finders", "add": ["Search"]}
+    with pytest.raises(AccessDenied):
+        await own("ChangePrivilegeGroup", by="alice", **change)
+    await own("ChangeRoleMembers", roleName="keeper", add=["alice"])
+    assert (await own("ChangePrivilegeGroup", by="alice", **change))["added"] == ["Search"]

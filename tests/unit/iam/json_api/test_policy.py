@@ -9,7 +9,7 @@ from tests.support.gateway import presented
 from tests.unit.iam.json_api.conftest import Own
 
 from kiteward.audit.events import Event, Outcome
-from kiteward.domain.errors import AccessDenied, InvalidArgument, PasswordRejected
+from kiteward.domain.errors import AccessDenied, EngineUnavailable, InvalidArgument, PasswordRejected
 
 READER = {
     "description": "reads",
@@ -334,3 +334,47 @@ async def test_values_that_no_reader_of_json_refuses_are_told(own: Own) -> None:
     assert places(await own("PlanPolicy", policy={"version": 2})) == ["version"]
     with pytest.raises(InvalidArgument, match="no such section: user"):
         await own("ExportPolicy", sections=["user"])
+
+
+async def test_what_has_no_effect_is_a_warning_with_its_place(empty: Own) -> None:
+    grants = [
+        {"privilege": "Search", "collection": "nothing"},
+        {"privilege": "BackupRBAC", "collection": "docs"},
+        {"privilege": "Search", "collection": "docs"},
+        {"privilege": "Search", "database": "*"},
+        {"privilege": "SelectUser", "collection": "somebody", "objectType": "User"},
+    ]
+    roles = {
+        "reader": {"grants": grants},
+        "spare": {"grants": grants[2:3]},
+        "blank": {},
+        "mapped": {"grants": grants[2:3]},
+    }
+    given = policy(
+        roles=roles | {"public": {"grants": grants[2:3]}},
+        users={"alice": {"roles": ["reader"]}},
+        groupRoles=[{"issuer": "scim", "group": "staff", "role": "mapped"}],
+    )
+    expected = [
+        ("roles.reader.grants[0]", "Search allows nothing yet: the collection default.nothing does not exist"),
+        (
+            "roles.reader.grants[1]",
+            "BackupRBAC on default.docs allows nothing: it applies to the whole instance, so grant it on *.*",
+        ),
+        ("roles.spare", "nobody holds the role spare: its grants allow nothing"),
+    ]
+    planned = await empty("PlanPolicy", policy=given)
+    assert not planned["faults"]
+    for answer in (planned, await empty("ApplyPolicy", policy=given), await empty("PlanPolicy", policy=given)):
+        assert [(each["path"], each["message"]) for each in answer["warnings"]] == expected
+    del given["groupRoles"]
+    given["users"] = {"bob": {"roles": ["spare"]}}
+    warned = [each["path"] for each in (await empty("PlanPolicy", policy=given))["warnings"]]
+    assert warned == ["roles.reader.grants[0]", "roles.reader.grants[1]", "roles.reader"]
+
+
+async def test_nothing_is_doubted_that_the_engine_does_not_tell(empty: Own) -> None:
+    given = policy(roles={"public": {"grants": [{"privilege": "Search", "collection": "nothing"}]}})
+    await empty("ApplyPolicy", policy=given)
+    empty.harness.engine.failures["HasCollection"] = EngineUnavailable("away")
+    assert (await empty("PlanPolicy", policy=given))["warnings"] == []

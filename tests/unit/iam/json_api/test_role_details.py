@@ -85,7 +85,12 @@ async def test_a_role_with_grants_is_deleted_on_demand_alone(filled: Own) -> Non
 
 @pytest.mark.parametrize(
     ("operation", "arguments"),
-    [("DescribeRole", {"roleName": "reader"}), ("DeleteRole", {"roleName": "reader"}), ("ListGrants", {})],
+    [
+        ("DescribeRole", {"roleName": "reader"}),
+        ("DeleteRole", {"roleName": "reader"}),
+        ("ListGrants", {}),
+        ("CompareRoles", {"roleName": "reader", "otherRoleName": "writer"}),
+    ],
 )
 async def test_only_administrators_may(filled: Own, operation: str, arguments: dict[str, str]) -> None:
     with pytest.raises(AccessDenied):
@@ -114,6 +119,41 @@ async def test_a_role_that_cannot_be_copied_leaves_nothing(filled: Own) -> None:
     with pytest.raises(AccessDenied):
         await filled("CopyRole", by="alice", roleName="alike", source="reader")
     assert await filled.harness.state() == before
+
+
+async def test_roles_are_compared_by_what_one_has_and_the_other_lacks(filled: Own) -> None:
+    await filled("ChangeGrants", roleName="writer", grant=[{"privilege": "Query", "dbName": "*"}])
+    await filled("ChangeGrants", roleName="writer", grant=[{"privilege": "CollectionReadOnly", "dbName": "default"}])
+    found = await filled("CompareRoles", roleName="reader", otherRoleName="writer")
+    assert not found["same"]
+    sides = {
+        f"{each['privilege']} on {each['dbName']}.{each['objectName']}": (each["held"], each["heldByOther"])
+        for each in found["grants"]
+    }
+    assert sides == {
+        "ClusterReadOnly on *.*": (False, True),
+        "CollectionReadOnly on default.*": (False, True),
+        "Insert on default.docs": (False, True),
+        "Query on *.*": (True, True),
+        "Search on default.docs": (True, False),
+    }
+    covered = {each["privilege"]: shown(each["coveredBy"]) for each in found["grants"]}
+    assert covered.pop("Search") == ["writer: CollectionReadOnly on default.*"]
+    assert not any(covered.values())
+    await filled("CopyRole", roleName="alike", source="reader")
+    assert (await filled("CompareRoles", roleName="alike", otherRoleName="reader"))["same"]
+
+
+async def test_roles_that_cannot_be_compared_are_refused(filled: Own) -> None:
+    for first, second, error, field in (
+        ("nobody", "reader", RoleNotFound, "roleName"),
+        ("reader", "nobody", RoleNotFound, "otherRoleName"),
+        ("admin", "reader", ProtectedObject, "roleName"),
+        ("reader", "admin", ProtectedObject, "otherRoleName"),
+    ):
+        with pytest.raises(error) as refused:
+            await filled("CompareRoles", roleName=first, otherRoleName=second)
+        assert refused.value.field == field
 
 
 async def test_grants_say_whether_what_selects_them_exists(filled: Own) -> None:

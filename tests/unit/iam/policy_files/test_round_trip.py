@@ -84,7 +84,8 @@ async def exported(own: Own) -> Any:
 async def applied(own: Own, document: Any) -> Any:
     """Make a file true, and check that it is then."""
     done = await own("ApplyPolicy", policy=document, allowDeletions=True)
-    assert (await own("PlanPolicy", policy=document)) == {"changes": [], "digest": NO_CHANGE, "faults": []}
+    planned = await own("PlanPolicy", policy=document)
+    assert (planned["changes"], planned["digest"], planned["faults"]) == ([], NO_CHANGE, [])
     return done
 
 

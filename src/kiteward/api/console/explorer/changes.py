@@ -34,6 +34,7 @@ class Change:
         typed: the name in the path that has to be typed to confirm, or empty.
         back: returns the path and the parameters of the page to show after it.
         moves: whether the collection has another path afterwards.
+        removes: whether it removes something without that its name is typed.
     """
 
     path: str
@@ -44,6 +45,7 @@ class Change:
     typed: str = ""
     back: Callable[[ConsoleRequest, Place], tuple[str, dict[str, str]]] = lambda _request, place: (place.path, {})
     moves: bool = False
+    removes: bool = False
 
     def page(self) -> Page:
         """Return the page that asks, and carries out the change."""
@@ -79,7 +81,7 @@ class Change:
             place.path,
             fields,
             effects=[text(f"{self.key}.effect", **names)] if f"{self.key}.effect" in text.texts else (),
-            dangerous=bool(self.typed),
+            dangerous=self.removes or bool(self.typed),
             typed=names[self.typed] if self.typed else "",
         )
 
@@ -171,7 +173,7 @@ CHANGES: Final = (
     Change("drop", "explorer_drop", "DropCollection", _drop, typed="name", back=_list),
     Change("new-alias", "explorer_new_alias", "CreateAlias", _create_alias, ("alias",)),
     Change(f"{_ALIAS}/move", "explorer_move_alias", "AlterAlias", _move_alias, ("target",)),
-    Change(f"{_ALIAS}/drop", "explorer_drop_alias", "DropAlias", _drop_alias),
+    Change(f"{_ALIAS}/drop", "explorer_drop_alias", "DropAlias", _drop_alias, removes=True),
     Change("new-partition", "explorer_new_partition", "CreatePartition", _create_partition, ("partition_name",)),
     Change(f"{_PARTITION}/load", "explorer_partition_load", "LoadPartitions", _load_partition),
     Change(f"{_PARTITION}/release", "explorer_partition_release", "ReleasePartitions", _release_partition),

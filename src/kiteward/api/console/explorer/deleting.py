@@ -98,14 +98,17 @@ async def _delete(request: ConsoleRequest, place: Place, keys: Sequence[str]) ->
         consistency_level=common_pb2.ConsistencyLevel.Strong,
     )
     try:
-        await request.client.call(asked, messages.MutationResult)
+        answer = await request.client.call(asked, messages.MutationResult)
     except RequestRefused as error:
         return request.reason(error.details)
-    if not place.may("Query") or place.shape.primary is None:
-        return None
-    # Row policies leave rows out without an error.
-    kept = await query(request, place, chosen, output_fields=[place.shape.primary.name], limit=len(keys))
-    return Reason(request.text("explorer.kept", kept=len(kept), count=len(keys))) if kept else None
+    # Row policies leave rows out without an error: rows that one sees, and rows that one does not.
+    if place.may("Query") and place.shape.primary is not None:
+        kept = await query(request, place, chosen, output_fields=[place.shape.primary.name], limit=len(keys))
+        if kept:
+            return Reason(request.text("explorer.kept", kept=len(kept), count=len(keys)))
+    if answer.delete_cnt < len(keys):
+        return Reason(request.text("explorer.not_deleted", deleted=answer.delete_cnt, count=len(keys)))
+    return None
 
 
 PAGES: Final = (

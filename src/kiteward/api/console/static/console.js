@@ -77,6 +77,18 @@ for (const button of document.querySelectorAll("button[data-shows]")) {
   input.form.addEventListener("submit", () => { input.type = "password"; });
 }
 
+// Closes a menu when the focus leaves it: it would cover what has the focus then.
+document.addEventListener("focusin", (event) => {
+  const menu = document.querySelector("[popover]:popover-open");
+  if (!menu || menu.contains(event.target) || event.target.getAttribute("popovertarget") === menu.id) return;
+  menu.hidePopover();
+});
+
+// Scrolls what gets the focus by a key wholly into view: browsers leave what a table cuts off at a side.
+document.addEventListener("focusin", (event) => {
+  if (event.target.matches(".wide :focus-visible")) event.target.scrollIntoView({ block: "nearest", inline: "nearest" });
+});
+
 // Offers the time zone of the browser.
 for (const select of document.querySelectorAll("select[data-zone]")) {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;

@@ -41,27 +41,29 @@ for (const list of document.querySelectorAll("datalist[data-from]")) {
   });
 }
 
-// Selects all rows of a page, and counts what is selected.
-const boxes = [...document.querySelectorAll('input[name="selected"][type="checkbox"]')];
-const counter = document.querySelector("[data-selected]");
-const every = document.querySelector("[data-all]");
-function countSelected() {
-  const selected = boxes.filter((box) => box.checked).length;
-  if (counter) counter.textContent = selected ? `${selected} ${counter.dataset.selected}` : "";
-  if (every) {
+// Selects all rows of a table, counts what is selected, and leaves a button out of use while that is nothing.
+for (const bar of document.querySelectorAll("form.list-many")) {
+  const every = [...bar.elements].find((each) => "all" in each.dataset);
+  const boxes = [...bar.elements].filter((each) => each.type === "checkbox" && each !== every);
+  const counter = bar.querySelector("[data-selected]");
+  const count = () => {
+    const selected = boxes.filter((box) => box.checked).length;
+    counter.textContent = selected ? `${selected} ${counter.dataset.selected}` : "";
+    bar.querySelector("button").disabled = !selected;
+    if (!every) return;
     every.checked = selected > 0 && selected === boxes.length;
     every.indeterminate = selected > 0 && selected < boxes.length;
+  };
+  if (every && boxes.length) {
+    every.hidden = false;
+    every.addEventListener("change", () => {
+      for (const box of boxes) box.checked = every.checked;
+      count();
+    });
   }
+  for (const box of boxes) box.addEventListener("change", count);
+  addEventListener("pageshow", count);
 }
-if (every && boxes.length) {
-  every.hidden = false;
-  every.addEventListener("change", () => {
-    for (const box of boxes) box.checked = every.checked;
-    countSelected();
-  });
-}
-for (const box of boxes) box.addEventListener("change", countSelected);
-addEventListener("pageshow", countSelected);
 
 // Shows a field only with the changes that need it.
 for (const part of document.querySelectorAll("[data-with]")) {
@@ -93,34 +95,42 @@ for (const filter of document.querySelectorAll("[data-filters]")) {
   input.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
 }
 
-// The matrix: arrow keys move between boxes, and a button selects or clears a row or a column.
+// The matrix is one stop of Tab: arrow keys move between its boxes and the buttons of its rows and columns, each of which
+// selects or clears one.
 for (const grid of document.querySelectorAll("[data-grid]")) {
   const rows = [...grid.tBodies[0].rows];
-  const boxAt = (row, column) => rows[row]?.cells[column]?.querySelector('input[type="checkbox"]') ?? null;
+  const lines = [grid.tHead.rows[0], ...rows];
+  const corner = lines[0].cells[0];
+  grid.parentElement.style.scrollPadding = `${corner.offsetHeight + 8}px 8px 8px ${corner.offsetWidth + 8}px`;
+  const controls = [...grid.querySelectorAll('input[type="checkbox"], .select-line')];
+  const controlAt = (line, column) => controls.find((each) => lines[line].cells[column].contains(each));
+  let stop = grid.querySelector('tbody input[type="checkbox"]') ?? controls[0];
+  for (const control of controls) control.tabIndex = control === stop ? 0 : -1;
+  grid.addEventListener("focusin", (event) => {
+    if (!controls.includes(event.target)) return;
+    stop.tabIndex = -1;
+    stop = event.target;
+    stop.tabIndex = 0;
+  });
   const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   grid.addEventListener("keydown", (event) => {
-    const cell = event.target.closest('td');
-    if (!cell || event.target.type !== "checkbox" || event.altKey || event.ctrlKey || event.metaKey) return;
-    let row = rows.indexOf(cell.parentElement);
-    let column = cell.cellIndex;
+    const cell = event.target.closest("td, th");
+    if (!controls.includes(event.target) || event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key === "Home" || event.key === "End") {
       event.preventDefault();
-      const found = [...cell.parentElement.querySelectorAll('input[type="checkbox"]')];
-      (event.key === "Home" ? found[0] : found[found.length - 1]).focus();
+      const found = controls.filter((each) => cell.parentElement.contains(each) && !("row" in each.dataset));
+      (event.key === "Home" ? found[0] : found[found.length - 1])?.focus();
       return;
     }
     const step = steps[event.key];
     if (!step) return;
     event.preventDefault();
-    do {
-      row += step[0];
-      column += step[1];
-      const box = boxAt(row, column);
-      if (box) {
-        box.focus();
-        return;
-      }
-    } while (row >= 0 && row < rows.length && column > 0 && column < rows[0].cells.length);
+    let line = lines.indexOf(cell.parentElement) + step[0];
+    let column = cell.cellIndex + step[1];
+    for (; lines[line]?.cells[column]; line += step[0], column += step[1]) {
+      const control = controlAt(line, column);
+      if (control) return control.focus();
+    }
   });
   const toggle = (line) => {
     const fill = line.some((box) => !box.checked);

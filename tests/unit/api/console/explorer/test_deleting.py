@@ -11,8 +11,14 @@ from kiteward.milvus import messages
 BACK = f"/console/{HERE}/rows?sort=title&column=id&column=title&done=insert"
 
 
+def deleted(count: int) -> bytes:
+    return messages.MutationResult(delete_cnt=count).SerializeToString()
+
+
 async def test_a_row_is_deleted_by_its_key_alone() -> None:
-    async with exploring("Query", "Delete", answers=lambda answers: answers.update(Query=rows([]))) as browser:
+    async with exploring(
+        "Query", "Delete", answers=lambda held: held.update(Query=rows([]), Delete=deleted(1))
+    ) as browser:
         answer = await browser.send(f"{HERE}/row/delete?key=7", confirm="")
         assert answer.headers["location"] == f"/console/{HERE}/rows?done=explorer_delete"
         (call,) = browser.harness.engine.called("Delete")
@@ -21,7 +27,7 @@ async def test_a_row_is_deleted_by_its_key_alone() -> None:
 
 async def test_selected_rows_are_shown_with_their_number_and_deleted_by_one_request() -> None:
     keys = ["<b>", "a\nb", 'q"\\']
-    answers = {"DescribeCollection": schema("VarChar"), "Query": rows(keys)}
+    answers = {"DescribeCollection": schema("VarChar"), "Query": rows(keys), "Delete": deleted(3)}
     async with exploring("Query", "Delete", answers=lambda held: held.update(answers)) as browser:
         engine = browser.harness.engine
         page = (await browser.open(f"{HERE}/rows")).text
@@ -50,6 +56,19 @@ async def test_rows_that_are_still_there_and_refusals_are_said() -> None:
         browser.harness.engine.answers["Delete"] = refused.SerializeToString()
         answer = await browser.send(f"{HERE}/rows/delete", selected=["1"], apply="1")
         assert (answer.status_code, "cannot &lt;i&gt;delete" in answer.text) == (422, True)
+
+
+async def test_rows_that_are_hidden_and_rows_that_do_not_exist_are_said_alike_not_to_be_deleted() -> None:
+    answers = {"Query": rows([]), "Delete": deleted(1)}
+    async with exploring("Query", "Delete", answers=lambda held: held.update(answers)) as browser:
+        answer = await browser.send(f"{HERE}/rows/delete", selected=["1", "2"], apply="1")
+        assert answer.status_code == 422
+        told = "{} rows were deleted. The others do not exist, or you may not delete them."
+        assert told.format("1 of 2") in shown(answer.text)
+        browser.harness.engine.answers["Delete"] = deleted(0)
+        answer = await browser.send(f"{HERE}/row/delete?key=7", confirm="")
+        assert answer.status_code == 422
+        assert told.format("0 of 1") in shown(answer.text)
 
 
 async def test_nothing_selected_and_what_is_no_key_delete_nothing() -> None:

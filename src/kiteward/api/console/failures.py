@@ -1,0 +1,77 @@
+"""Pages that say why a request was not answered as asked."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from kiteward.api.console.request import ConsoleRequest, Reason
+from kiteward.domain.errors import (
+    AccessDenied,
+    AuditUnavailable,
+    CapacityExceeded,
+    CollectionNotFound,
+    DatabaseNotFound,
+    EngineError,
+    KitewardError,
+    NotFound,
+    NotReady,
+    OperationRefused,
+    OperationUnknown,
+    PayloadMalformed,
+    RequestRefused,
+    StoreError,
+)
+
+_PAGES_OF_ERRORS: Final[tuple[tuple[type[KitewardError], HTTPStatus, str], ...]] = (
+    (AccessDenied, HTTPStatus.FORBIDDEN, "error.denied"),
+    (NotFound, HTTPStatus.NOT_FOUND, "error.missing"),
+    (CollectionNotFound, HTTPStatus.NOT_FOUND, "error.missing"),
+    (DatabaseNotFound, HTTPStatus.NOT_FOUND, "error.missing"),
+    (RequestRefused, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
+    (EngineError, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
+    (StoreError, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
+    (NotReady, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
+    (AuditUnavailable, HTTPStatus.SERVICE_UNAVAILABLE, "error.unrecorded"),
+    (CapacityExceeded, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
+    (OperationRefused, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
+    (OperationUnknown, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
+    (PayloadMalformed, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
+)
+
+
+def refused_page(request: ConsoleRequest, error: KitewardError) -> Response:
+    """Return the page that reports an error, in the language of the browser.
+
+    Args:
+        request: the request that failed.
+        error: why.
+
+    Raises:
+        KitewardError: the error itself, if no page reports errors of its kind.
+    """
+    for kind, status, key in _PAGES_OF_ERRORS:
+        if isinstance(error, kind):
+            return failed_page(request, status, key, request.reason(error.details))
+    raise error
+
+
+def failed_page(
+    request: ConsoleRequest, status: HTTPStatus, key: str, detail: Reason | None = None, *, back: str = ""
+) -> Response:
+    """Return the page that says that a request failed.
+
+    Args:
+        request: the request.
+        status: the HTTP status.
+        key: the prefix of its texts, `<key>.title` and `<key>.what`.
+        detail: more about it, or None.
+        back: the address that it leads back to; empty for the first page.
+    """
+    values: dict[str, Any] = {
+        "title": request.text(f"{key}.title"),
+        "what": request.text(f"{key}.what"),
+        "detail": detail,
+        "back": back,
+    }
+    return request.page("error.html", status=status, **values)
