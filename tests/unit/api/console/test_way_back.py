@@ -99,6 +99,8 @@ async def test_the_list_of_users_is_as_it_was_after_what_is_done_to_one() -> Non
         for action in ("disable", "description"):
             after = await acted(browser, user, f"users/ann/{action}", description="new")
             assert link(await browser.open(after), "users") == address
+        opened = await browser.open("users/ann/delete")
+        assert (link(opened, "users"), link(opened, "users/ann")) == ("users", "users/ann")
         assert without_notice(await acted(browser, user, "users/ann/delete", typed_name="ann")) == address
 
 
