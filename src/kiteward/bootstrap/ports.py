@@ -17,6 +17,8 @@ from kiteward.api.rest.app import RestApp, build_app
 from kiteward.bootstrap.components import repeat
 from kiteward.config.settings import Settings
 from kiteward.gateway.gateway import Gateway
+from kiteward.gateway.operations import OPERATIONS
+from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.net.asgi import Application, Receive, Scope, Send, wants_page
 from kiteward.net.budget import Budget
 from kiteward.net.hosts import only_allowed_hosts
@@ -69,6 +71,8 @@ class PublicPort:
             tickets: as of `build_console`.
             sign_in: as of `build_console`.
         """
+        for table in (OPERATIONS, ADMIN_OPERATIONS):
+            len(table)  # what is deferred is made now, not by the first request
         self.gateway = gateway
         self._settings = settings
         self._open = False
