@@ -122,9 +122,7 @@ def open_recorder(
     export = None
     if events is not None and (place is None or place.forwards):
         trail = audit.place(settings.data_dir)
-        from kiteward.audit.shared import StoreExport  # noqa: PLC0415  as above
-
-        export = StoreExport(store, trail, events, keep_days=audit.keep_days, note=note)
+        export = _store_export()(store, trail, events, keep_days=audit.keep_days, note=note)
         stack.push_async_callback(_store_the_rest, export)
         if place is not None:
             stack.push_async_callback(place.others_ended)
@@ -140,6 +138,12 @@ def _shared_events(name: str) -> "SharedEvents":
     from kiteward.audit.shared import SharedEvents  # noqa: PLC0415  only servers that share a store need it
 
     return SharedEvents(name)
+
+
+def _store_export() -> "type[StoreExport]":
+    from kiteward.audit.shared import StoreExport  # noqa: PLC0415  as above
+
+    return StoreExport
 
 
 def _shared_trail(store: Store) -> "SharedTrail":

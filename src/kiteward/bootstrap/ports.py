@@ -71,8 +71,6 @@ class PublicPort:
             tickets: as of `build_console`.
             sign_in: as of `build_console`.
         """
-        for table in (OPERATIONS, ADMIN_OPERATIONS):
-            len(table)  # what is deferred is made now, not by the first request
         self.gateway = gateway
         self._settings = settings
         self._open = False
@@ -134,6 +132,9 @@ class PublicPort:
 
 
 def _rest_app(gateway: Gateway, settings: Settings, budget: Budget) -> RestApp | None:
+    """Return the REST API, if it is served; the operations are loaded now in any case, not by the first request."""
+    for table in (OPERATIONS, ADMIN_OPERATIONS):
+        len(table)
     if not settings.rest.enabled:
         return None
     return build_app(gateway, settings.rest, budget=budget, offers_scim=settings.scim.enabled)

@@ -98,9 +98,7 @@ class Recorder:
         self._shared = shared
         self._clock = clock
         self._clients: OrderedDict[str, str] = OrderedDict()
-        self._second = 0
-        self._strangers = 0
-        self._left_out = 0
+        self._second = self._strangers = self._left_out = 0
         self._limited = LimitedCallers()
         self.refusals = RefusalCounts()
 

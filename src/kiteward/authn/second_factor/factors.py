@@ -6,10 +6,11 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from kiteward.authn.second_factor import recovery_codes, totp
 from kiteward.authn.second_factor.rules import NewPasskey, PasskeyRefused, PasskeyRules, SecondFactorRules
+from kiteward.authn.second_factor.sealing import FactorKey
 from kiteward.authn.shared_throttle import Admission, AttemptLimits, OwnLimits
 from kiteward.authn.sign_in import MOST_DESCRIPTION, SignIn
 from kiteward.authn.throttle import Throttle
@@ -21,9 +22,6 @@ from kiteward.domain.second_factors import FactorKind, FactorProof
 from kiteward.store.base import Store
 from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.sign_in_failures import second_factor_of
-
-if TYPE_CHECKING:  # a command has no key, whose library is large
-    from kiteward.authn.second_factor.sealing import FactorKey
 
 _log = logging.getLogger("kiteward.authn")
 
@@ -86,7 +84,7 @@ class SecondFactors:
         store: Store,
         rules: SecondFactorRules | None = None,
         *,
-        key: "FactorKey | None" = None,
+        key: FactorKey | None = None,
         limits: AttemptLimits | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
