@@ -6,9 +6,6 @@ import hmac
 import os
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from kiteward.domain.identity import Secret
 
 _NONCE_BYTES: Final = 12
@@ -26,6 +23,9 @@ class SealingKey:
             text: what it is derived from, which must be random: it is not stretched.
             purpose: what it is used for; the same text gives another key for another purpose.
         """
+        # A command has no key, and loads this module all the same.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
         self._cipher = AESGCM(hmac.digest(_bytes(text.reveal()), _bytes(purpose), "sha256"))
 
     def seal(self, secret: Secret, *, about: str) -> str:
@@ -47,6 +47,8 @@ class SealingKey:
             return None
         if len(both) < _LEAST_BYTES:
             return None
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415  as above
+
         try:
             return Secret(self._cipher.decrypt(both[:_NONCE_BYTES], both[_NONCE_BYTES:], _bytes(about)).decode())
         except InvalidTag:

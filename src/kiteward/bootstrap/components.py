@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from kiteward.audit.events import Event
 from kiteward.audit.reader import AuditReader
-from kiteward.audit.shared import SharedEvents, SharedTrail, StoreExport
 from kiteward.audit.writer import open_sink
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PasswordHasher
@@ -31,8 +30,9 @@ from kiteward.gateway.row_access.counting import RowCounter
 from kiteward.iam.services import Services
 from kiteward.store.base import Store
 
-if TYPE_CHECKING:  # a command has neither
+if TYPE_CHECKING:  # a command on a file has none of them
     from kiteward.audit.exports.exporter import ExportState
+    from kiteward.audit.shared import SharedEvents, SharedTrail, StoreExport
     from kiteward.bootstrap.workers.place import Place
 
 _log = logging.getLogger("kiteward")
@@ -94,7 +94,7 @@ async def load_access_control(
 
 def open_recorder(
     stack: AsyncExitStack, settings: Settings, store: Store, *, place: "Place | None" = None
-) -> tuple[Recorder, StoreExport | None]:
+) -> "tuple[Recorder, StoreExport | None]":
     """Open the audit trail and return its recorder, and what stores its lines for other replicas; `stack` closes it.
 
     Called before anything that records, so that the trail is closed after it. Where replicas share the store, changes
@@ -114,7 +114,7 @@ def open_recorder(
     if not audit.enabled:
         _log.warning("kiteward.audit.enabled is false: nothing is recorded")
     name = settings.replicas.shown
-    events = SharedEvents(name) if store.shared and audit.enabled else None
+    events = _shared_events(name) if store.shared and audit.enabled else None
 
     def note(event: Event, lines: int) -> None:
         recorder.note_system_event(event, "ShareEvents", lines=lines)
@@ -122,7 +122,7 @@ def open_recorder(
     export = None
     if events is not None and (place is None or place.forwards):
         trail = audit.place(settings.data_dir)
-        export = StoreExport(store, trail, events, keep_days=audit.keep_days, note=note)
+        export = _store_export()(store, trail, events, keep_days=audit.keep_days, note=note)
         stack.push_async_callback(_store_the_rest, export)
         if place is not None:
             stack.push_async_callback(place.others_ended)
@@ -134,7 +134,25 @@ def open_recorder(
     return recorder, export
 
 
-async def _store_the_rest(export: StoreExport) -> None:
+def _shared_events(name: str) -> "SharedEvents":
+    from kiteward.audit.shared import SharedEvents  # noqa: PLC0415  only servers that share a store need it
+
+    return SharedEvents(name)
+
+
+def _store_export() -> "type[StoreExport]":
+    from kiteward.audit.shared import StoreExport  # noqa: PLC0415  as above
+
+    return StoreExport
+
+
+def _shared_trail(store: Store) -> "SharedTrail":
+    from kiteward.audit.shared import SharedTrail  # noqa: PLC0415  as above
+
+    return SharedTrail(store)
+
+
+async def _store_the_rest(export: "StoreExport") -> None:
     try:
         await export.run()
     except (StoreError, OSError) as error:
@@ -171,7 +189,7 @@ def make_services(
         scim=settings.scim,
         exchange_rules=settings.exchange_rules,
         trail=AuditReader(settings.audit.place(settings.data_dir)) if settings.audit.enabled else None,
-        shared_trail=SharedTrail(access.store) if access.store.shared and settings.audit.enabled else None,
+        shared_trail=_shared_trail(access.store) if access.store.shared and settings.audit.enabled else None,
         audit=recorder.state,
         sessions=access.authenticator.sessions,
         servers=servers_of(access.sharing, access.policy_cache),

@@ -17,6 +17,8 @@ from kiteward.api.rest.app import RestApp, build_app
 from kiteward.bootstrap.components import repeat
 from kiteward.config.settings import Settings
 from kiteward.gateway.gateway import Gateway
+from kiteward.gateway.operations import OPERATIONS
+from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.net.asgi import Application, Receive, Scope, Send, wants_page
 from kiteward.net.budget import Budget
 from kiteward.net.hosts import only_allowed_hosts
@@ -130,6 +132,9 @@ class PublicPort:
 
 
 def _rest_app(gateway: Gateway, settings: Settings, budget: Budget) -> RestApp | None:
+    """Return the REST API, if it is served; the operations are loaded now in any case, not by the first request."""
+    for table in (OPERATIONS, ADMIN_OPERATIONS):
+        len(table)
     if not settings.rest.enabled:
         return None
     return build_app(gateway, settings.rest, budget=budget, offers_scim=settings.scim.enabled)

@@ -5,27 +5,27 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from time import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kiteward import __version__
 from kiteward.config.settings import Settings
 from kiteward.gateway.catalog import Catalog
-from kiteward.gateway.catalog_following import CatalogFollower
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.policy_cache import Acknowledge, PolicyCache, alone
-from kiteward.gateway.replicas.acknowledgements import Acknowledgements
 from kiteward.gateway.replicas.catalog_turn import OwnTurn, SharedTurn
 from kiteward.gateway.replicas.lease import Lease
-from kiteward.gateway.replicas.membership import Membership
 from kiteward.gateway.replicas.shared_locks import SharedLocks
 from kiteward.gateway.row_access.locks import CollectionLocks
-from kiteward.gateway.row_access.shared_locks import SharedCollectionLocks
 from kiteward.iam.services import Servers, unknown_servers
 from kiteward.store.base import Store
 from kiteward.store.records import ListedReplica, ReplicaRecord
 from kiteward.store.sharing import ConnectedReplicas
 from kiteward.telemetry.counters import ReplicaState
 from kiteward.telemetry.telemetry import Telemetry
+
+if TYPE_CHECKING:  # only servers that share a store need them, and load them when they start
+    from kiteward.gateway.replicas.acknowledgements import Acknowledgements
+    from kiteward.gateway.replicas.membership import Membership
 
 _CALLS: Final = 2
 """Calls to the store within one lease, each of which may take as long as it is waited for."""
@@ -48,12 +48,16 @@ class Sharing:
     me: ReplicaRecord | None = None
     acknowledge: Acknowledge = alone
     replicas: ConnectedReplicas | None = None
-    acknowledgements: Acknowledgements | None = None
+    acknowledgements: "Acknowledgements | None" = None
     locks: SharedLocks | None = None
 
     def collection_locks(self) -> CollectionLocks:
         """Return the locks of collections, which hold among the servers where there are others."""
-        return CollectionLocks() if self.locks is None else SharedCollectionLocks(self.locks)
+        if self.locks is None:
+            return CollectionLocks()
+        from kiteward.gateway.row_access.shared_locks import SharedCollectionLocks  # noqa: PLC0415  see above
+
+        return SharedCollectionLocks(self.locks)
 
     def turn(self, policy_cache: PolicyCache) -> OwnTurn:
         """Return the turn to change the catalog."""
@@ -73,6 +77,8 @@ def open_sharing(stack: AsyncExitStack, settings: Settings, store: Store, teleme
     )
     if replicas is None:
         return Sharing(lease=Lease.unlimited(), me=me)
+    from kiteward.gateway.replicas.acknowledgements import Acknowledgements  # noqa: PLC0415  see above
+
     stack.push_async_callback(replicas.close)
     acknowledgements = Acknowledgements(replicas, observe=telemetry.observe_acknowledgement)
     stack.push_async_callback(acknowledgements.close)
@@ -97,7 +103,7 @@ def open_for_command(stack: AsyncExitStack, settings: Settings, store: Store) ->
     return replace(sharing, lease=Lease.unlimited(), me=None)
 
 
-async def join(stack: AsyncExitStack, sharing: Sharing, policy_cache: PolicyCache) -> Membership | None:
+async def join(stack: AsyncExitStack, sharing: Sharing, policy_cache: PolicyCache) -> "Membership | None":
     """Join the servers that share the store, and follow their changes, until `stack` closes.
 
     Returns:
@@ -109,6 +115,8 @@ async def join(stack: AsyncExitStack, sharing: Sharing, policy_cache: PolicyCach
     """
     if sharing.me is None or sharing.replicas is None or sharing.acknowledgements is None:
         return None
+    from kiteward.gateway.replicas.membership import Membership  # noqa: PLC0415  see above
+
     membership = Membership(
         sharing.replicas,
         policy_cache,
@@ -125,7 +133,7 @@ async def join(stack: AsyncExitStack, sharing: Sharing, policy_cache: PolicyCach
 def follow_catalog(
     stack: AsyncExitStack,
     policy_cache: PolicyCache,
-    membership: Membership | None,
+    membership: "Membership | None",
     *,
     catalog: Catalog,
     ddl: DdlExecutor,
@@ -134,6 +142,8 @@ def follow_catalog(
     """Follow what other servers change in the catalog, until `stack` closes. A server alone follows nothing."""
     if membership is None:
         return
+    from kiteward.gateway.catalog_following import CatalogFollower  # noqa: PLC0415  see above
+
     follower = CatalogFollower(catalog, locks, ours=ddl.has_begun, finish=ddl.finish_later, drained=membership.drained)
     stack.push_async_callback(follower.close)
     policy_cache.observe_catalog(follower)
@@ -155,7 +165,7 @@ def servers_of(sharing: Sharing, policy_cache: PolicyCache) -> Callable[[], Awai
     return alone if sharing.replicas is None else shared
 
 
-def state_of(sharing: Sharing, membership: Membership | None) -> ReplicaState | None:
+def state_of(sharing: Sharing, membership: "Membership | None") -> ReplicaState | None:
     """Return the state of this server among others, for the metrics; None if the store is a file."""
     if membership is None or sharing.replicas is None or sharing.acknowledgements is None:
         return None

@@ -7,7 +7,6 @@ from typing import Any
 from kiteward.api.rest.in_process import data_of
 from kiteward.api.rest.status import RestFailure
 from kiteward.bootstrap.local_gateway import local_client, open_local
-from kiteward.cli.remote import sentence
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import InvalidArgument
 from kiteward.gateway.client import GatewayClient
@@ -25,6 +24,8 @@ class Near:
         try:
             return await data_of(self._client, f"/v2/{path}", request)
         except RestFailure as failure:
+            from kiteward.cli.remote import sentence  # noqa: PLC0415  a client of HTTP comes with it
+
             raise InvalidArgument(sentence(failure.message), field=failure.field) from None
 
 

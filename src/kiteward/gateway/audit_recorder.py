@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kiteward.audit.events import (
     DETAILS_LIMIT,
@@ -26,7 +26,6 @@ from kiteward.audit.events import (
     weight,
 )
 from kiteward.audit.refusals import RefusalCounts, Refused
-from kiteward.audit.shared import SharedEvents
 from kiteward.audit.writer import AuditSink, AuditState
 from kiteward.authn.api_keys import key_id_of
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -52,6 +51,9 @@ from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.rows import Row
 from kiteward.milvus import messages
 from kiteward.store.transaction import Transaction
+
+if TYPE_CHECKING:  # only servers that share a store have them
+    from kiteward.audit.shared import SharedEvents
 
 _UNAUTHENTICATED_PER_SECOND: Final = 200
 """Most lines a second about unauthenticated callers. Further ones are only counted, so that nobody fills the disk."""
@@ -80,7 +82,7 @@ class Recorder:
         sink: AuditSink,
         *,
         data_operations: bool = True,
-        shared: SharedEvents | None = None,
+        shared: "SharedEvents | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Set up a recorder.
@@ -96,9 +98,7 @@ class Recorder:
         self._shared = shared
         self._clock = clock
         self._clients: OrderedDict[str, str] = OrderedDict()
-        self._second = 0
-        self._strangers = 0
-        self._left_out = 0
+        self._second = self._strangers = self._left_out = 0
         self._limited = LimitedCallers()
         self.refusals = RefusalCounts()
 

@@ -3,10 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kiteward.audit.events import NO_DETAILS, AuditEvent
-from kiteward.audit.shared import SharedEvents
 from kiteward.audit.writer import AuditSink
 from kiteward.authz.policy import Decision
 from kiteward.domain.identity import Principal
@@ -15,9 +14,12 @@ from kiteward.gateway.operations import Operation
 from kiteward.gateway.request_limiter import RunningRequest
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.rows import Row
-from kiteward.iam.policy_files.work import RecordedChange
 from kiteward.milvus import messages
 from kiteward.store.transaction import Transaction
+
+if TYPE_CHECKING:  # few requests have any of them
+    from kiteward.audit.shared import SharedEvents
+    from kiteward.iam.policy_files.work import RecordedChange
 
 _PARTS_AT_ONCE: Final = 128
 """Changes of one that are recorded together: the trail holds only so many bytes of what is waited for."""
@@ -96,7 +98,7 @@ class Recording:
 class StoredChange:
     """The record of a change for the store that replicas share. Implements `policy_cache.ChangeRecord`."""
 
-    def __init__(self, events: SharedEvents, recording: Recording, event: Callable[[], AuditEvent]) -> None:
+    def __init__(self, events: "SharedEvents", recording: Recording, event: Callable[[], AuditEvent]) -> None:
         self._events = events
         self._recording = recording
         self._event = event
@@ -109,7 +111,7 @@ class StoredChange:
         self._recording.stored = self._number
 
 
-async def record_parts(sink: AuditSink, whole: AuditEvent, parts: Sequence[RecordedChange]) -> None:
+async def record_parts(sink: AuditSink, whole: AuditEvent, parts: "Sequence[RecordedChange]") -> None:
     """Record the changes of which one consists, each as if it had been made alone, in the same request.
 
     Raises:

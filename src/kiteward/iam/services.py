@@ -3,11 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from kiteward.audit.reader import AuditReader
 from kiteward.audit.refusals import RefusalCounts
-from kiteward.audit.shared import SharedTrail
 from kiteward.audit.writer import AuditState
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.oidc.issuers import Issuer
@@ -29,6 +28,9 @@ from kiteward.iam.settings import ExchangeRules, KeyRules, Limits
 from kiteward.store.base import Store
 from kiteward.store.records import ListedReplica
 from kiteward.telemetry.activity import Activity
+
+if TYPE_CHECKING:  # only servers that share a store have it
+    from kiteward.audit.shared import SharedTrail
 
 
 class Catalog(Protocol):
@@ -320,7 +322,7 @@ class Services:
     sessions: Sessions = field(default_factory=MemorySessions)
     response_cache: ResponseCache = field(default_factory=ResponseCache)
     trail: AuditReader | None = None
-    shared_trail: SharedTrail | None = None
+    shared_trail: "SharedTrail | None" = None
     audit: Callable[[], AuditState] = AuditState
     servers: Callable[[], Awaitable[Servers]] = unknown_servers
     issuers: Mapping[str, Issuer] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -31,10 +31,12 @@ from kiteward.domain.identity import CredentialReach, PresentedCredential, Princ
 from kiteward.domain.request_limits import Counted
 from kiteward.domain.second_factors import FactorProof
 from kiteward.iam.passwords import VerifyPassword
-from kiteward.iam.policy_files.work import RecordedChange
-from kiteward.iam.second_factors import VerifyFactor
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
+
+if TYPE_CHECKING:  # few operations have any of them
+    from kiteward.iam.policy_files.work import RecordedChange
+    from kiteward.iam.second_factors import VerifyFactor
 
 MOST_LISTED: Final = 1_000
 """Most entries of one page of a list."""
@@ -86,12 +88,12 @@ class Request:
         begin_session: Callable[[str], Awaitable[BegunSignIn]],
         finish_sign_in: Callable[[FactorProof], Awaitable[Secret]],
         verify_password: VerifyPassword,
-        verify_factor: VerifyFactor,
+        verify_factor: "VerifyFactor",
         end_by_provider: Callable[[], Awaitable[Sequence[str]]],
         accept: Callable[[PresentedCredential | None, bool], Awaitable[Accepted]],
         root_bypass: bool,
         record: Callable[..., None],
-        record_change: Callable[[RecordedChange], None],
+        record_change: "Callable[[RecordedChange], None]",
     ) -> None:
         self.principal = principal
         self.snapshot = snapshot

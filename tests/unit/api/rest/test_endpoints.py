@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -54,7 +55,7 @@ def test_a_path_stands_once_in_the_table() -> None:
 
 
 def test_the_table_has_every_endpoint_that_a_module_declares_and_finds_each_by_itself() -> None:
-    declared = []
+    declared: list[Endpoint[Any]] = []
     for found in pkgutil.iter_modules(rest.__path__):
         declared += getattr(importlib.import_module(f"{rest.__name__}.{found.name}"), "ENDPOINTS", ())
     for topic in CONTENTS:
