@@ -374,7 +374,7 @@ async def test_the_page_of_a_federated_user_says_who_it_is_and_what_its_last_tok
         await invited(browser, groups=10)
         await browser.own("GrantGroupRole", issuer=IDP, group="team-1", roleName="mapped")
         text = await browser.text("users/idp_ann")
-        for expected in (IDP, "sub-ann", "group-9", "team-1", "writer", "tenant t1", "Any time"):
+        for expected in (IDP, "sub-ann", "group-9", "team-1", "writer", "tenant : t1", "Any time"):
             assert expected in text
         assert "By its groups and claims at the last sign-in: mapped" in text
         assert "Refuse earlier tokens" in text
