@@ -12,6 +12,7 @@ from starlette.responses import Response
 from kiteward.api.console.explorer.place import Place, open_place
 from kiteward.api.console.forms import Field, Form, path_below, show
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineLacksOperation, ProtectedObject, RequestRefused
 from kiteward.milvus import messages
 from kiteward.milvus.messages import milvus_pb2
@@ -76,7 +77,10 @@ class Change:
     async def _place(self, request: ConsoleRequest) -> Place:
         place = await open_place(request, self.operation)
         if self.typed == "partition" and request.names[self.typed] == _DEFAULT_PARTITION:
-            raise ProtectedObject(f"the partition {_DEFAULT_PARTITION} cannot be dropped")
+            raise ProtectedObject(
+                f"the partition {_DEFAULT_PARTITION} cannot be dropped",
+                ErrorDetail(ErrorCode.DEFAULT_PARTITION_KEPT, {"name": _DEFAULT_PARTITION}),
+            )
         return place
 
     def _form(self, request: ConsoleRequest, place: Place) -> Form:
