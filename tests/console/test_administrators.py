@@ -283,6 +283,7 @@ def test_selected_users_are_disabled_together_after_a_page_says_so(console: Cons
     with console.signed_in("boss", java_script_enabled=scripts) as page:
         page.goto(f"{console.address}users?q={names[0][:-1]}")
         if scripts:
+            expect(page.get_by_role("button", name="Continue")).to_be_disabled()
             page.get_by_role("checkbox", name="Select all on this page").check()
             expect(page.get_by_text("3 selected")).to_be_visible()
             page.get_by_role("checkbox", name=f"Select {names[2]}").uncheck()

@@ -136,7 +136,7 @@ def test_snippets_name_this_endpoint_and_who_is_signed_in(console: Console) -> N
         for name in ("Python", "Java", "Go", "Node.js", "cURL"):
             expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
         python = page.locator("#python-code").inner_text()
-        assert f'MilvusClient(uri="{console.server.uri}", token="reader:PASSWORD")' in python
+        assert f'MilvusClient(\n    uri="{console.server.uri}",\n    token="reader:PASSWORD",\n)' in python
 
 
 def test_a_form_is_sent_once_however_often_its_button_is_pressed(console: Console) -> None:

@@ -1,6 +1,6 @@
 """The pages about API keys: the user's own, and all keys for administrators."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -147,17 +147,24 @@ async def change_description(request: ConsoleRequest) -> Response:
 
 async def rotate_form(request: ConsoleRequest) -> Response:
     """Show the form for rotating a key, with the effect on its current secret."""
-    return show(request, _rotation(request))
+    return show(request, _rotation(request, await _whose(request)))
 
 
-def _rotation(request: ConsoleRequest) -> Form:
+async def _whose(request: ConsoleRequest) -> list[str]:
+    """Return the owner and the description of a key, whose id alone says little."""
+    key = await request.client.invoke("DescribeApiKey", KeyNamed(key_id=request.names["key_id"]), Key)
+    parts = {"column.user": key.user_name, "column.description": key.description}
+    return [f"{request.text(name)}: {value}" for name, value in parts.items() if value]
+
+
+def _rotation(request: ConsoleRequest, whose: Sequence[str] = ()) -> Form:
     text, options = request.text, [(value, request.text(key)) for value, key in KEPT]
     return Form(
         text("key_rotate.title", **request.names),
         text("key_rotate.button"),
         _BACK,
         [Field("keep_old_for", "select", options=options)],
-        effects=[text("key_rotate.effect")],
+        effects=[text("key_rotate.effect"), *whose],
         dangerous=True,
     )
 
@@ -206,6 +213,6 @@ PAGES: Final = (
     Page("keys/{key_id}/description", description_form, change_description),
     Page("keys/{key_id}/rotate", rotate_form, rotate),
     Page("keys/{key_id}/enable", _LIST.show, enable),
-    Action("keys/{key_id}/disable", "key_disable", _disable, _back, dangerous=False).page(),
-    Action("keys/{key_id}/revoke", "key_revoke", _revoke, _back).page(),
+    Action("keys/{key_id}/disable", "key_disable", _disable, _back, _whose, dangerous=False).page(),
+    Action("keys/{key_id}/revoke", "key_revoke", _revoke, _back, _whose).page(),
 )

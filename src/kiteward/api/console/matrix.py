@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from kiteward.api.console.explorer.databases import collection_names, database_names
 from kiteward.api.console.forms import path_below
-from kiteward.api.console.lists import Asked, Shown
+from kiteward.api.console.lists import PAGE_SIZE, Asked, Shown
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.roles import Group, all_groups, key_of
 from kiteward.authz.coverage import Coverage
@@ -62,12 +62,21 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One scope of the matrix: its cells, and the number of the role's grants on it that have no column."""
+    """One scope of the matrix.
+
+    Attributes:
+        database: its database.
+        collection: its collection.
+        cells: its cells.
+        others: the number of the role's grants on it that have no column.
+        elsewhere: which columns have those.
+    """
 
     database: str
     collection: str
     cells: Sequence[Cell]
     others: int
+    elsewhere: Sequence[str] = ()
 
 
 async def matrix(request: ConsoleRequest) -> Response:
@@ -84,10 +93,11 @@ async def matrix(request: ConsoleRequest) -> Response:
         "choices": [_KINDS, *(level.value for level in Level)],
         "rows": (),
         "columns": (),
+        "roles": (),
         "list": Shown(asked, 0),
     }
     # Whom the gateway does not let list roles is refused here too, whether or not a role was named.
-    await request.client.invoke("ListRoles", RoleListing(limit=1), RoleList)
+    roles = await request.client.invoke("ListRoles", RoleListing(limit=PAGE_SIZE), RoleList)
     if role and await _exists(request, role):
         groups = await all_groups(request)
         columns, held = _columns(groups, columns_of), await _held(request, role)
@@ -98,6 +108,8 @@ async def matrix(request: ConsoleRequest) -> Response:
         coverage = Coverage(held, {group.name: PrivilegeGroup(group.name, tuple(group.privileges)) for group in groups})
         rows = [_row(scope, columns, held, coverage) for scope in asked.cut(scopes)]
         values["columns"], values["rows"] = columns, rows
+    else:
+        values["roles"] = [each.role_name for each in roles.roles]
     return request.page("matrix.html", **values)
 
 
@@ -140,7 +152,9 @@ def _row(scope: tuple[str, str], columns: Sequence[Column], held: set[GrantKey],
         fits, there = _fits(scope, column.level), column.name in names
         covered = coverage.of(_key(scope, column.name)) if fits or there else ()
         cells.append(Cell(_SEPARATOR.join((*scope, column.name)), column.name, there, fits, covered))
-    return Row(*scope, cells, len(names - {column.name for column in columns}))
+    others = names - {column.name for column in columns}
+    elsewhere = {PRIVILEGES[name].level.value if name in PRIVILEGES else _KINDS for name in others}
+    return Row(*scope, cells, len(others), sorted(elsewhere))
 
 
 def _key(scope: tuple[str, str], name: str) -> GrantKey:

@@ -1,5 +1,6 @@
 """The page for theme, language and time zone, which are kept in a cookie of the browser and nowhere else."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -10,10 +11,14 @@ from kiteward.api.console.language import NAMES
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.sign_in import is_own, own_page
 from kiteward.api.console.sign_in_options import SIGN_IN
+from kiteward.domain.errors import KitewardError
+from kiteward.iam.json_api.accounts import Me
+from kiteward.iam.json_api.base import Arguments
 
 
 async def show(request: ConsoleRequest) -> Response:
     """Show the form, with all time zones."""
+    await _know(request)
     return _page(request, request.query_value("next"))
 
 
@@ -27,11 +32,19 @@ async def act(request: ConsoleRequest) -> Response:
     if zone_named(zone) is None:
         errors["zone"] = request.complaint("preferences.zone_unknown")
     if errors:
+        await _know(request)
         return _page(request, back_to, errors)
     response = request.redirect(_back(back_to))
     display = Display(request.form_text("theme"), request.form_text("language"), zone)
     security.set_display_cookie(response, request.http_request, display.cookie)
     return response
+
+
+async def _know(request: ConsoleRequest) -> None:
+    """Find out who is signed in, for the frame of the page; it is there for everybody, and for whoever has none."""
+    if request.token is not None:
+        with suppress(KitewardError):
+            request.me = await request.client.invoke("WhoAmI", Arguments(), Me)
 
 
 def _page(request: ConsoleRequest, back_to: str, errors: dict[str, Any] | None = None) -> Response:

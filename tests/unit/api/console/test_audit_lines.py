@@ -94,3 +94,11 @@ def test_collection_and_database_are_not_told_twice() -> None:
     )
     assert (line.about, [fact.label for fact in line.facts]) == ("d.docs", ["New name"])
     assert line.known["actor"] == ""
+
+
+def test_browsers_have_short_names_and_other_programs_their_own() -> None:
+    chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/148.0.0.0 Safari/537.36"
+    told = {chrome: "Chrome, Linux", "Mozilla/4.0": "Mozilla/4.0", "grpc-python/1.76 Linux": "grpc-python/1.76 Linux"}
+    for client, program in told.items():
+        assert line_of(TEXT, entry(1, "a", client=client)).program == program
+    assert line_of(TEXT, entry(1, "a")).program == ""

@@ -91,3 +91,11 @@ async def test_a_choice_leads_back_to_pages_of_the_console_alone(wanted: str) ->
     async with browsing() as browser:
         answer = await browser.post("preferences", next=wanted, theme="dark", language="en", zone="UTC")
         assert answer.headers["location"] == "/console/overview"
+
+
+async def test_whoever_is_signed_in_chooses_within_the_frame_of_pages() -> None:
+    async with browsing() as browser:
+        assert 'class="side"' not in (await browser.open("preferences")).text
+        await browser.sign_in()
+        assert 'class="side"' in (await browser.open("preferences")).text
+        assert 'class="side"' in (await browser.post("preferences", theme="pink", language="en", zone="UTC")).text

@@ -58,3 +58,16 @@ async def test_a_role_that_there_is_not_is_said(monkeypatch: pytest.MonkeyPatch)
     async with listing(monkeypatch) as browser:
         assert "There is no role ghost" in (await browser.text("matrix?role=ghost")).replace("`", "")
         assert "There is no role" not in await browser.text("matrix")
+
+
+async def test_without_a_role_those_that_there_are_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listing(monkeypatch) as browser:
+        page = (await browser.open("matrix?database=default&columns=Database")).text
+        assert 'href="/console/matrix?role=reader&amp;database=default&amp;columns=Database"' in page
+        assert 'class="tag" href="/console/matrix' not in (await browser.open("matrix?role=reader")).text
+
+
+async def test_grants_without_a_column_lead_to_the_columns_that_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listing(monkeypatch) as browser:
+        page = (await browser.open("matrix?role=reader&columns=Cluster")).text
+        assert 'href="/console/matrix?role=reader&amp;database=default&amp;columns=groups&amp;q="' in page

@@ -100,6 +100,8 @@ async def test_the_list_of_users_is_as_it_was_after_what_is_done_to_one() -> Non
         for action in ("disable", "description"):
             after = await acted(browser, user, f"users/ann/{action}", description="new")
             assert link(await browser.open(after), "users") == address
+        opened = await browser.open("users/ann/delete")
+        assert (link(opened, "users"), link(opened, "users/ann")) == ("users", "users/ann")
         assert without_notice(await acted(browser, user, "users/ann/delete", typed_name="ann")) == address
 
 
@@ -132,6 +134,9 @@ async def test_the_list_of_keys_is_as_it_was_after_what_is_done_to_one() -> None
         address = "keys?q=one&user=root&sort=-expiresAt"
         shown = await browser.open(address)
         key = re.findall(r"keys/([^/\"]+)/revoke", shown.text)[0]
+        for action in ("rotate", "disable", "revoke"):
+            asked = (await browser.open(f"keys/{key}/{action}")).text
+            assert ("User: root" in asked, "Description: one" in asked, f"<code>{key}</code>" in asked) == (True,) * 3
         for action in ("description", "disable"):
             assert without_notice(await acted(browser, shown, f"keys/{key}/{action}", description="one")) == address
         shown = await browser.open(address)

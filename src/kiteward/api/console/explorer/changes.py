@@ -12,11 +12,13 @@ from starlette.responses import Response
 from kiteward.api.console.explorer.place import Place, open_place
 from kiteward.api.console.forms import Field, Form, path_below, show
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
-from kiteward.domain.errors import EngineLacksOperation, RequestRefused
+from kiteward.domain.errors import EngineLacksOperation, ProtectedObject, RequestRefused
 from kiteward.milvus import messages
 from kiteward.milvus.messages import milvus_pb2
 
 _COLLECTION: Final = "collections/{database}/{name}"
+_DEFAULT_PARTITION: Final = "_default"
+"""The partition that every collection has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,10 @@ class Change:
         """Return the page that asks, and carries out the change."""
 
         async def ask(request: ConsoleRequest) -> Response:
-            return show(request, self._form(request, await open_place(request, self.operation)))
+            return show(request, self._form(request, await self._place(request)))
 
         async def act(request: ConsoleRequest) -> Response:
-            place = await open_place(request, self.operation)
+            place = await self._place(request)
             errors = self._errors(request)
             if errors:
                 return show(request, self._form(request, place), errors)
@@ -70,6 +72,12 @@ class Change:
             return request.finish(path, done=self.key, removed=removed, **query)
 
         return Page(f"{_COLLECTION}/{self.path}", ask, act)
+
+    async def _place(self, request: ConsoleRequest) -> Place:
+        place = await open_place(request, self.operation)
+        if self.typed == "partition" and request.names[self.typed] == _DEFAULT_PARTITION:
+            raise ProtectedObject(f"the partition {_DEFAULT_PARTITION} cannot be dropped")
+        return place
 
     def _form(self, request: ConsoleRequest, place: Place) -> Form:
         text, names = request.text, request.names

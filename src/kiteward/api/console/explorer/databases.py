@@ -1,6 +1,8 @@
 """The collections of one database at a time, and creating and dropping databases."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -10,9 +12,23 @@ from kiteward.api.console.forms import Field, Form, path_below, show
 from kiteward.api.console.lists import Asked, Found, ListPage, in_memory
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import AccessDenied, NotFound, RequestRefused
+from kiteward.domain.errors import AccessDenied, EngineLacksOperation, NotFound, ProtectedObject, RequestRefused
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.milvus import messages
+from kiteward.milvus.messages import milvus_pb2
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_WHOLE: Final = 100
+"""The percentage of a collection that is loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A collection in the list; what the engine does not tell is None."""
+
+    name: str
+    created_at: datetime | None
+    loaded: bool | None
 
 
 async def database_names(request: ConsoleRequest) -> list[str]:
@@ -27,12 +43,41 @@ async def database_names(request: ConsoleRequest) -> list[str]:
 
 async def collection_names(request: ConsoleRequest, database: str) -> list[str]:
     """Return the collections of a database that the signed-in user may see; none where there is no such database."""
+    return [each.name for each in await _listed(request, database)]
+
+
+async def _listed(request: ConsoleRequest, database: str, *, with_state: bool = False) -> list[_Listed]:
+    """Return the collections of a database, by name; whether they are loaded costs a further request."""
     try:
         asked = messages.ShowCollectionsRequest(db_name=database)
         found = await request.client.call(asked, messages.ShowCollectionsResponse)
-        return sorted(found.collection_names)
     except (AccessDenied, RequestRefused):
         return []
+    names, times = list(found.collection_names), list(found.created_utc_timestamps)
+    created = [_moment(time) for time in times] if len(times) == len(names) else [None] * len(names)
+    loaded = await _loaded(request, database) if with_state else None
+    states = [None if loaded is None else name in loaded for name in names]
+    return sorted(map(_Listed, names, created, states), key=lambda each: each.name)
+
+
+def _moment(milliseconds: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+async def _loaded(request: ConsoleRequest, database: str) -> set[str] | None:
+    """Return which collections of a database are loaded; None where the engine does not tell."""
+    asked = messages.ShowCollectionsRequest(db_name=database, type=milvus_pb2.ShowType.InMemory)
+    try:
+        found = await request.client.call(asked, messages.ShowCollectionsResponse)
+    except (AccessDenied, RequestRefused, EngineLacksOperation):
+        return None
+    names, percentages = list(found.collection_names), list(found.inMemory_percentages)
+    if len(percentages) != len(names):
+        return set(names)
+    return {name for name, percentage in zip(names, percentages, strict=True) if percentage == _WHOLE}
 
 
 async def _chosen(request: ConsoleRequest, databases: Sequence[str]) -> str:
@@ -51,7 +96,7 @@ async def _chosen(request: ConsoleRequest, databases: Sequence[str]) -> str:
 
 async def _read(request: ConsoleRequest, _asked: Asked, arguments: Mapping[str, Any]) -> Found:
     database = await _chosen(request, await database_names(request))
-    return in_memory(await collection_names(request, database), arguments, _COLUMNS)
+    return in_memory(await _listed(request, database, with_state=True), arguments, _COLUMNS)
 
 
 async def _values(request: ConsoleRequest) -> Mapping[str, Any]:
@@ -66,9 +111,17 @@ async def _values(request: ConsoleRequest) -> Mapping[str, Any]:
     }
 
 
-_COLUMNS: Final[Mapping[str, Callable[[str], Any]]] = {"collectionName": str}
+_COLUMNS: Final[Mapping[str, Callable[[_Listed], Any]]] = {
+    "collectionName": lambda each: each.name,
+    "createdAt": lambda each: each.created_at or _EPOCH,
+}
+_CELLS: Final[Mapping[str, Callable[[_Listed], object]]] = {
+    "collectionName": lambda each: each.name,
+    "loaded": lambda each: each.loaded,
+    "createdAt": lambda each: each.created_at,
+}
 
-_LIST: Final = ListPage("collections", "explorer/collections.html", _read, _COLUMNS, ("database",), _values)
+_LIST: Final = ListPage("collections", "explorer/collections.html", _read, _CELLS, ("database",), _values)
 
 
 def _missing(database: str) -> NotFound:
@@ -127,6 +180,8 @@ async def _require_droppable(request: ConsoleRequest) -> None:
     if name not in await database_names(request):
         raise _missing(name)
     await require(request, "DropDatabase", database=name)
+    if name == DEFAULT_DATABASE:
+        raise ProtectedObject(f"the database {name} cannot be dropped")
 
 
 def _dropping(request: ConsoleRequest) -> Form:

@@ -73,7 +73,7 @@ for (const part of document.querySelectorAll("[data-with]")) {
   addEventListener("pageshow", show);
 }
 
-// Filters the boxes of a field; those that are selected stay.
+// Filters the boxes of a field, of which those that are selected stay, and counts both.
 for (const filter of document.querySelectorAll("[data-filters]")) {
   const choices = [...document.querySelectorAll(`input[type="checkbox"][name="${filter.dataset.filters}"]`)];
   const place = choices[0]?.closest(".checks");
@@ -82,16 +82,21 @@ for (const filter of document.querySelectorAll("[data-filters]")) {
   const status = filter.querySelector("[data-shown]");
   place.before(filter);
   filter.hidden = false;
-  input.addEventListener("input", () => {
+  const show = () => {
     const text = input.value.trim().toLowerCase();
+    const selected = choices.filter((box) => box.checked).length;
     let shown = 0;
     for (const box of choices) {
       const label = box.closest("label");
       label.hidden = !box.checked && !box.value.toLowerCase().includes(text);
       if (!label.hidden) shown += 1;
     }
-    status.textContent = text ? `${shown} ${status.dataset.shown}` : "";
-  });
+    const counts = [text ? `${shown} ${status.dataset.shown}` : "", selected ? `${selected} ${status.dataset.selected}` : ""];
+    status.textContent = counts.filter((each) => each).join(" · ");
+  };
+  input.addEventListener("input", show);
+  place.addEventListener("change", show);
+  addEventListener("pageshow", show);
   input.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
 }
 

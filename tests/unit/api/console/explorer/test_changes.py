@@ -55,6 +55,20 @@ async def test_what_is_lost_wants_its_name_typed() -> None:
             assert not browser.harness.engine.called(operation)
 
 
+async def test_the_partition_that_every_collection_has_is_not_offered_to_be_dropped() -> None:
+    async with exploring() as browser:
+        assert (await browser.open(f"{HERE}/partitions/_default/drop")).status_code == 422
+        sent = await browser.send(f"{HERE}/partitions/_default/drop", typed_name="_default")
+        assert (sent.status_code, browser.harness.engine.called("DropPartition")) == (422, [])
+
+
+async def test_what_removes_something_has_a_button_that_warns() -> None:
+    async with exploring() as browser:
+        for path, warns in (("aliases/latest/drop", True), ("partitions/p/drop", True), ("release", False)):
+            page = (await browser.open(f"{HERE}/{path}")).text
+            assert ('<button class="danger">' in page) is warns, path
+
+
 async def test_what_is_missing_or_refused_is_shown_at_its_field() -> None:
     async with exploring() as browser:
         for path, field in (("rename", "new_name"), ("new-alias", "alias"), ("new-partition", "partition_name")):

@@ -33,6 +33,20 @@ async def test_collections_are_listed_by_database_and_found_by_a_part_of_their_n
         assert (await browser.open("collections?database=nowhere")).status_code == 404
 
 
+async def test_collections_are_listed_with_their_state_and_when_they_were_created() -> None:
+    async with exploring() as browser:
+        page = shown((await browser.open("collections")).text)
+        assert re.search(r"docs\s+loaded\s+1970-01-01 00:00", page)
+        assert "docs,true,1970-01-01T00:00:00.1" in (await browser.open("collections.csv")).text
+
+
+async def test_the_database_that_is_always_there_is_not_offered_to_be_dropped() -> None:
+    async with exploring() as browser:
+        assert (await browser.open("databases/default/drop")).status_code == 422
+        assert (await browser.send("databases/default/drop", typed_name="default")).status_code == 422
+        assert not browser.harness.engine.called("DropDatabase")
+
+
 async def test_a_user_sees_the_databases_of_its_grants_alone() -> None:
     async with exploring("Query") as browser:
         await research(browser, "papers")
