@@ -18,7 +18,7 @@ def open_(console: Console, page: Page, path: str) -> None:
 def fill(page: Page, rate: str = "", burst: str = "", concurrent: str = "") -> None:
     for field, text in (("requests_per_second", rate), ("burst", burst), ("concurrent_requests", concurrent)):
         page.locator(f"#{field}").fill(text)
-    page.locator("form.narrow button.main").click()
+    page.locator("main form button.main").click()
 
 
 def test_limits_of_a_user_are_set_changed_listed_and_removed(console: Console) -> None:

@@ -199,7 +199,7 @@ def test_tags_of_an_api_key_stand_beside_those_of_its_user(console: Console) -> 
         page.get_by_label("Value").fill("red")
         page.get_by_role("button", name="Set tag").click()
         said(page, "The tag was set.")
-        expect(page.locator("section", has_text="What row policies read")).to_contain_text("team red")
+        expect(page.locator("section", has_text="What row policies read")).to_contain_text("team: red")
 
 
 def test_somebody_with_little_sees_no_policies_and_own_tags_alone(console: Console) -> None:

@@ -4,7 +4,7 @@ A grant names a privilege or privilege group and its scope. Milvus has two gener
 names the object type. Grants of both are stored in the same way.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -115,9 +115,7 @@ async def change_grants(
     dry_run: bool,
     exact: bool = False,
 ) -> ChangedGrants:
-    """Grant and revoke several privileges of a role, all of it or nothing.
-
-    A revoked privilege need not be grantable now.
+    """Grant and revoke several privileges of a role, all of it or nothing; what is revoked need not be grantable now.
 
     Args:
         services: what services work with.
@@ -129,34 +127,45 @@ async def change_grants(
         exact: change these very grants: none that is granted with one, and none on the collection behind an alias.
 
     Raises:
-        LimitReached: more than `MOST_CHANGED`.
-        RoleNotFound: there is no such role.
+        LimitReached, RoleNotFound: more than `MOST_CHANGED`; there is no such role.
         InvalidArgument: a grant is both granted and revoked, or a name breaks its rule.
         InvalidGrant, DatabaseNotFound: as of `give_grant`.
         EngineError: the engine's aliases are not in memory, and it does not respond.
     """
     _require_within_limit(len(grant) + len(revoke))
-    for scope in (*grant, *revoke):
-        await _look_up(services, caller, scope.key)
+    await _look_up_all(services, caller, (*grant, *revoke))
     async with caller.change() as transaction:
         await require_role(transaction, role)
-        for scope in (*grant, *revoke):
-            await _look_up(services, caller, scope.key)
-        stored = await transaction.grants.of_role(role)
-        held = {each.key for each in stored if each.kept_for is None}
-        wanted = {key for scope in grant for key in await _granted_keys(services, transaction, caller, scope)}
-        unwanted = {key for scope in revoke for key in _revoked_keys(services, scope)}
-        if exact:
-            wanted, unwanted = {scope.key for scope in grant}, {scope.key for scope in revoke}
-        granted, revoked = sorted(wanted - held), sorted(unwanted & {each.key for each in stored})
-        if set(granted) & unwanted or wanted & set(revoked):
-            detail = ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)
-            raise InvalidArgument("the same grant is in both `grant` and `revoke`", detail)
+        await _look_up_all(services, caller, (*grant, *revoke))
+        named = {key for scope in grant for key in await _granted_keys(services, transaction, caller, scope)}
+        wanted = {scope.key for scope in grant} if exact else named
+        unwanted = {key for scope in revoke for key in ([scope.key] if exact else _revoked_keys(services, scope))}
+        granted, revoked = _differences(await transaction.grants.of_role(role), wanted, unwanted)
         if not dry_run:
             await transaction.grants.add([Grant(role, key, caller.principal.user_name) for key in granted])
             await transaction.grants.remove(role, revoked)
-        users = (await services.store.bindings(role)).get(role, ())
-    return ChangedGrants(granted, revoked, users)
+        return ChangedGrants(granted, revoked, (await services.store.bindings(role)).get(role, ()))
+
+
+async def _look_up_all(services: Services, caller: Caller, scopes: Iterable[PrivilegeScope]) -> None:
+    for scope in scopes:
+        await _look_up(services, caller, scope.key)
+
+
+def _differences(
+    stored: Sequence[Grant], wanted: Set[GrantKey], unwanted: Set[GrantKey]
+) -> tuple[list[GrantKey], list[GrantKey]]:
+    """Return what is granted and what is revoked, sorted, of what a role is to hold and not to hold.
+
+    Raises:
+        InvalidArgument: a grant would be both.
+    """
+    held = {each.key for each in stored if each.kept_for is None}
+    granted, revoked = wanted - held, unwanted & {each.key for each in stored}
+    if granted & unwanted or wanted & revoked:
+        detail = ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)
+        raise InvalidArgument("the same grant is in both `grant` and `revoke`", detail)
+    return sorted(granted), sorted(revoked)
 
 
 async def keys_to_hold(
