@@ -147,7 +147,7 @@ def test_earlier_tokens_of_a_user_are_refused_after_a_warning(federated: Federat
         page.get_by_role("button", name="Refuse earlier tokens").click()
         said(page, "Earlier tokens are refused.")
         assert federated.accepted(token) is None
-        page.get_by_role("link", name="Refuse earlier tokens").click()
+        page.get_by_role("link", name=f"Refuse earlier tokens idp_{name}").click()
         page.get_by_label("Issued before").fill("1970-01-01 00:00")
         page.get_by_role("button", name="Refuse earlier tokens").click()
         said(page, "Earlier tokens are refused.")
