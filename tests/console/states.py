@@ -39,7 +39,7 @@ QUERIES: Final[Mapping[str, tuple[str, ...]]] = {
 LEFT_OUT: Final = re.compile(
     r"sign-in/.*|sign-out.*|second-step|once/.*|connect/.*|matrix/preview|second-factors/.+|providers/.+"
     r"|users/\{name\}/(unbind|cut-off|end-old-password|reset-factors)|preferences/.*"
-    r"|.+\.csv|audit/export|names/.+|change-.+|undo"
+    r"|.+\.csv|audit/export|names/.+|change-.+|sessions/.+|undo"
 )
 """Pages that only lead on, or are files, or are opened by `STATES` because an address alone does not show them."""
 
@@ -225,6 +225,7 @@ STATES: Final = (
     # Keys
     State("key-errors", "new-key", sent(_SEND, expires_in_days="soon", networks="wrong")),
     State("key-once", "new-key", sent(_SEND, description="crawler")),
+    State("session-end", "account", press('a[href*="/console/sessions/"]')),
     State("keys-revoke", "keys", both(chosen("revoke"), press("#many button"))),
     State("connect-key", "connect", press("main .buttons form button")),
     State("once-gone", "once/gone", status=410),

@@ -77,7 +77,7 @@ def test_a_reset_password_is_shown_once_and_the_old_one_holds_as_long_as_chosen(
     with console.signed_in(who) as page, console.signed_in(name, first) as theirs:
         page.goto(f"{console.address}users/{name}")
         page.get_by_role("link", name="Reset password").click()
-        page.get_by_label("Accept the old one").select_option("for an hour")
+        page.get_by_label("Old password stays valid").select_option("For an hour")
         page.get_by_role("button", name="Reset password").click()
         second = page.locator("#secret").inner_text()
         theirs.reload()
@@ -112,7 +112,7 @@ def test_a_user_is_disabled_enabled_and_deleted_after_a_warning(console: Console
         said(page, "The user was deleted.")
         page.get_by_label("Name or description contains").fill(name.upper())
         page.get_by_role("button", name="Search").click()
-        expect(page.get_by_text("Nothing matches.")).to_be_visible()
+        expect(page.get_by_text("No users match.")).to_be_visible()
 
 
 def test_roles_are_added_to_a_user_and_taken_and_the_view_follows(console: Console) -> None:
@@ -228,11 +228,11 @@ def test_a_privilege_group_is_created_changed_and_deleted(console: Console) -> N
         page.get_by_role("checkbox", name="Search", exact=True).check()
         page.get_by_role("button", name="Create group").click()
         said(page, "The privilege group was created.")
-        page.get_by_role("link", name="Edit members").click()
+        page.get_by_role("link", name="Edit privileges").click()
         expect(page.get_by_role("checkbox", name="Search", exact=True)).to_be_checked()
         page.get_by_role("checkbox", name="Query", exact=True).check()
         page.get_by_role("checkbox", name="Search", exact=True).uncheck()
-        page.get_by_role("button", name="Edit members").click()
+        page.get_by_role("button", name="Save").click()
         said(page, "The privilege group was changed.")
         groups = console.rest("vectordb/privilege_groups/list")["privilegeGroups"]
         assert [each["privileges"] for each in groups if each["privilegeGroupName"] == "searchers"] == ["Query"]
@@ -290,13 +290,13 @@ def test_selected_users_are_disabled_together_after_a_page_says_so(console: Cons
         else:
             for name in names[:2]:
                 page.get_by_role("checkbox", name=f"Select {name}").check()
-        page.get_by_label("With the selected ones").select_option("Disable users")
+        page.get_by_label("With selected").select_option("Disable users")
         page.get_by_role("button", name="Continue").click()
-        expect(page.get_by_role("row", name=re.compile(names[1]))).to_contain_text("is disabled")
+        expect(page.get_by_role("row", name=re.compile(names[1]))).to_contain_text("Will be disabled")
         page.get_by_role("button", name="Disable users (2)").click()
         said(page, "All that was selected is disabled.")
         expect(page.get_by_role("row", name=re.compile(names[1]))).to_contain_text("Disabled")
         expect(page.get_by_role("row", name=re.compile(names[2]))).to_contain_text("Enabled")
         page.goto(f"{console.address}users?q={names[0][:-1]}&state=enabled&sort=-userName")
         expect(page.get_by_role("columnheader", name="User")).to_have_attribute("aria-sort", "descending")
-        expect(page.get_by_text("1 to 1 of 1")).to_be_visible()
+        expect(page.get_by_text("1 in total")).to_be_visible()

@@ -173,5 +173,5 @@ def test_theme_language_and_time_zone_are_chosen_on_any_page(console: Console, s
         page.get_by_role("button", name="Apply").click()
         expect(page).to_have_url(re.compile(r"/console/users\?q=re$"))
         expect(page.get_by_role("heading", level=1)).to_have_text("用户")
-        expect(page.get_by_role("main")).to_contain_text("Asia/Shanghai" if scripts else "时间为 UTC。")
+        expect(page.get_by_role("main")).to_contain_text("Asia/Shanghai" if scripts else "时间按 UTC 显示。")
         expect(page.locator("html")).to_have_css("background-color", "rgb(15, 20, 25)")

@@ -48,7 +48,7 @@ def test_what_is_done_in_the_console_is_in_the_trail_as_done_there(console: Cons
         expect(row).to_have_count(1)
         for text in ("Succeeded", "boss", "Mozilla", "User traced"):
             expect(row).to_contain_text(text)
-        row.get_by_text("1 earlier").click()
+        row.get_by_text("Earlier records: 1").click()
         expect(row.get_by_role("listitem")).to_contain_text("DisableUser Received")
         row.get_by_role("link", name=re.compile("^Line")).click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("DisableUser")
@@ -130,10 +130,10 @@ def test_request_for_a_collection_that_exists_and_may_not_be_seen_is_marked(cons
     with console.signed_in("boss") as page:
         page.goto(f"{console.address}audit?kind=refusal&collection=images")
         line = page.get_by_role("row").filter(has_text="Why?").first
-        expect(line).to_contain_text("exists, not shown")
+        expect(line).to_contain_text("Exists, not shown")
         expect(line).to_contain_text("answered as if it did not exist")
         page.goto(f"{console.address}audit?kind=refusal&collection=imagse")
-        expect(page.get_by_text("exists, not shown")).to_have_count(0)
+        expect(page.get_by_text("Exists, not shown")).to_have_count(0)
 
 
 def test_user_that_does_not_exist_is_reported(console: Console) -> None:

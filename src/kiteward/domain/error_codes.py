@@ -90,6 +90,8 @@ class ErrorCode(StrEnum):
 
     # Databases, the engine and the store.
     DATABASE_NOT_FOUND = auto()
+    DEFAULT_DATABASE_KEPT = auto()
+    DEFAULT_PARTITION_KEPT = auto()
     ENGINE_ABSENT = auto()
     ENGINE_ACCESS_DENIED = auto()
     ENGINE_ACCOUNT_REJECTED = auto()

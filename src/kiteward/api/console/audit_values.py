@@ -41,7 +41,7 @@ def facts_of(text: Language, details: Mapping[str, Any]) -> list[Fact]:
         if name == "result" and isinstance(value, dict):
             facts += [each for each in facts_of(text, value) if each not in facts]
         else:
-            facts.append(Fact(label_of(text, name), _values(text, value)))
+            facts.append(Fact(label_of(text, name), _of_setting(text, name, value) or _values(text, value)))
     return facts
 
 
@@ -53,6 +53,12 @@ def label_of(text: Language, name: str) -> str:
 def normal(name: str) -> str:
     """Return the name of a detail as it is spelt in the catalogues: `userName` and `user_name` are the same."""
     return _CAPITAL.sub(lambda match: f"_{match[0]}", name).lower()
+
+
+def _of_setting(text: Language, name: str, value: Any) -> tuple[str, ...]:
+    """Return a value of a setting that has a name of its own in the catalogues; nothing for any other one."""
+    said = text.texts.get(f"audit.value.{normal(name)}.{value}") if isinstance(value, str) else None
+    return (said,) if said else ()
 
 
 def _values(text: Language, value: Any) -> tuple[str, ...]:

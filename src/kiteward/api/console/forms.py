@@ -29,6 +29,8 @@ class Field:
         reload: the text of a button beside a `text`, which shows the form again for its value; empty for none. What it
             sends has the field `reload`.
         complete: what kind of names is offered while one types, as of `completion.py`; empty for none.
+        label: the name whose label it has, if not its own.
+        optional: whether its label says so, where it may be left empty; its hint says more of one that does not.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Field:
     autocomplete: str = "off"
     reload: str = ""
     complete: str = ""
+    label: str = ""
+    optional: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ class Action:
         back: returns the path of the page to show after it.
         effects: returns further texts about its effects.
         typed: the name, among those in the path, that has to be typed to confirm the action; empty for none.
+        about: returns further values of its texts, besides the names in the path.
         removes: whether the page above its own, which is about one thing, is not there afterwards.
         dangerous: whether it takes something away, rather than what its opposite gives back at any time.
     """
@@ -131,6 +136,7 @@ class Action:
     back: Callable[[ConsoleRequest], str]
     effects: Callable[[ConsoleRequest], Awaitable[list[str]]] | None = None
     typed: str = ""
+    about: Callable[[ConsoleRequest], Awaitable[Mapping[str, str]]] | None = None
     removes: bool = False
     dangerous: bool = True
 
@@ -139,7 +145,7 @@ class Action:
 
         async def ask(request: ConsoleRequest, errors: Mapping[str, Reason] | None = None) -> Response:
             further = [] if self.effects is None else await self.effects(request)
-            return show(request, self._form(request, further), errors)
+            return show(request, await self._form(request, further), errors)
 
         async def act(request: ConsoleRequest) -> Response:
             if self.typed and request.form_text("typed_name") != request.names[self.typed]:
@@ -147,7 +153,7 @@ class Action:
             try:
                 await self.run(request)
             except RequestRefused as error:
-                return show(request, self._form(request, ()), {"": request.reason(error.details)})
+                return show(request, await self._form(request, ()), {"": request.reason(error.details)})
             removed = self._above(request) if self.removes else ""
             return request.finish(self.back(request), done=self.key, removed=removed)
 
@@ -157,8 +163,10 @@ class Action:
         """Return the path of the page above that of the action."""
         return quote(request.http_request.url.path).rpartition("/")[0]
 
-    def _form(self, request: ConsoleRequest, further: Sequence[str]) -> Form:
+    async def _form(self, request: ConsoleRequest, further: Sequence[str]) -> Form:
         text, names = request.text, request.names
+        if self.about is not None:
+            names = {**names, **await self.about(request)}
         return Form(
             text(f"{self.key}.title", **names),
             text(f"{self.key}.button"),

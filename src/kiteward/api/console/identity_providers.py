@@ -115,7 +115,7 @@ def _naming(request: ConsoleRequest, issuers: list[ShownIssuer]) -> str:
     rules = [
         request.text("identity_invite.naming", issuer=each.issuer, template=each.user_name_template) for each in issuers
     ]
-    return " ".join((request.text("identity_invite.name"), *rules))
+    return request.text("sentence.separator").join((request.text("identity_invite.name"), *rules))
 
 
 async def invite(request: ConsoleRequest) -> Response:

@@ -12,6 +12,7 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.api.console.way_back import as_it_was
 from kiteward.domain.errors import RequestRefused
+from kiteward.domain.identity import ROOT
 from kiteward.iam.json_api.accounts import Account, PerhapsNamed
 from kiteward.iam.json_api.base import Done
 from kiteward.iam.json_api.keys import AlteredKey, Key, KeyListing, KeyNamed, Keys, MadeKey, NewKey, Rotation
@@ -83,7 +84,7 @@ async def _create_form(request: ConsoleRequest) -> Form:
     if request.me.administrator:
         owned = Field(
             "user_name",
-            hint=text("key_new.user"),
+            hint=text("key_new.all_of_root" if owner == ROOT and not roles else "key_new.user"),
             value=owner,
             required=True,
             reload=text("key_new.reload"),
@@ -153,8 +154,9 @@ async def rotate_form(request: ConsoleRequest) -> Response:
 async def _whose(request: ConsoleRequest) -> list[str]:
     """Return the owner and the description of a key, whose id alone says little."""
     key = await request.client.invoke("DescribeApiKey", KeyNamed(key_id=request.names["key_id"]), Key)
-    parts = {"column.user": key.user_name, "column.description": key.description}
-    return [f"{request.text(name)}: {value}" for name, value in parts.items() if value]
+    parts = {"column.user": f"`{key.user_name}`", "column.description": key.description}
+    separator = request.text("label.separator")
+    return [f"{request.text(name)}{separator}{value}" for name, value in parts.items() if value]
 
 
 def _rotation(request: ConsoleRequest, whose: Sequence[str] = ()) -> Form:
@@ -163,7 +165,7 @@ def _rotation(request: ConsoleRequest, whose: Sequence[str] = ()) -> Form:
         text("key_rotate.title", **request.names),
         text("key_rotate.button"),
         _BACK,
-        [Field("keep_old_for", "select", options=options)],
+        [Field("keep_old_for", "select", options=options, value=str(_DAY), label="keep_old_secret_for")],
         effects=[text("key_rotate.effect"), *whose],
         dangerous=True,
     )

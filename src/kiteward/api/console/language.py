@@ -12,6 +12,9 @@ _TAGS: Final = {"en": "en", "zh": "zh-Hans"}
 NAMES: Final = {"en": "English", "zh": "中文"}
 """What the languages call themselves."""
 
+_CODE: Final = re.compile(r"`[^`]*`")
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+_LOOKS_LIKE_BACKTICK: Final = "\N{MODIFIER LETTER GRAVE ACCENT}"
 _ASKED: Final = re.compile(r"\s*([A-Za-z]{1,8})(?:-[A-Za-z0-9-]+)?\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?))?\s*")
 
 
@@ -32,6 +35,9 @@ class Language:
     def __call__(self, key: str, /, **values: object) -> str:
         """Return a text with its values; templates escape it as a whole.
 
+        Names are between backticks. The macro `coded` of the templates shows those as code, and `plain` leaves the
+        backticks out. A backtick of a name itself would end it there, so another letter that looks like it is shown.
+
         Args:
             key: the key of the text.
             values: the values of its placeholders.
@@ -39,7 +45,10 @@ class Language:
         Raises:
             KeyError: there is no such text; a test checks all keys.
         """
-        return self.texts[key].format(**{"zone": self.zone, **values})
+        text = self.texts[key]
+        for name in {name for code in _CODE.findall(text) for name in _PLACEHOLDER.findall(code)} & values.keys():
+            values[name] = str(values[name]).replace("`", _LOOKS_LIKE_BACKTICK)
+        return text.format(**{"zone": self.zone, **values})
 
 
 def catalogues() -> dict[str, Language]:

@@ -37,7 +37,7 @@ class _LimitPages:
         path = f"{self.section}/{{{self.name}}}/limits"
         return (
             Page(path, self.described, self.set_limits),
-            Action(f"{path}/delete", "limits_delete", self._delete, self._here).page(),
+            Action(f"{path}/delete", "limits_delete", self._delete, self._here, about=self._about).page(),
         )
 
     async def described(self, request: ConsoleRequest, errors: dict[str, Reason] | None = None) -> Response:
@@ -68,6 +68,9 @@ class _LimitPages:
 
     async def _delete(self, request: ConsoleRequest) -> None:
         await request.client.invoke("DeleteLimits", LimitedNamed(**self._holder(request)), Changed)
+
+    async def _about(self, request: ConsoleRequest) -> dict[str, str]:
+        return {"name": request.names[self.name]}
 
     def _here(self, request: ConsoleRequest) -> str:
         return path_below(self.section, request.names[self.name], "limits")

@@ -70,8 +70,7 @@ GROUPS: Final = (
             Link("explain", "question", administrators=False),
         ),
     ),
-    Group("audit", (Link("audit", "audit"),)),
-    Group("system", (Link("health", "pulse"),)),
+    Group("system", (Link("audit", "audit"), Link("health", "pulse"))),
 )
 """All groups, in the order of the page."""
 

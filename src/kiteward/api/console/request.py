@@ -121,7 +121,7 @@ class ConsoleRequest:
         found = list(details)
         sentences = [self.text(f"reason.{each.code}", **each.parameters) for each in found]
         return Reason(
-            self.text("reason.separator").join(sentences),
+            self.text("sentence.separator").join(sentences),
             "\n".join(each.quoted for each in found if each.quoted),
         )
 

@@ -13,11 +13,11 @@ from kiteward.authz.granted_masks import allows_nothing
 from kiteward.authz.model import PUBLIC_ROLE, GrantKey
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, ObjectType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import NotFound, ProtectedObject, RequestRefused
+from kiteward.domain.errors import AccessDenied, NotFound, ProtectedObject, RequestRefused
 from kiteward.iam.json_api.accounts import Accounts, Listing
 from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged, GroupChange, GroupChanged
 from kiteward.iam.json_api.many import MembersChange, Rows
-from kiteward.iam.json_api.role_details import CopiedRole, RoleCopy
+from kiteward.iam.json_api.role_details import CopiedRole, GrantList, GrantListing, RoleCopy
 from kiteward.iam.json_api.roles import RoleList, RoleListing
 from kiteward.milvus import messages
 
@@ -29,8 +29,11 @@ _EVERYBODY: Final = "all users"
 _MOST_BOXES: Final = 100
 """Most roles that are offered as boxes."""
 
+_MOST_GRANTS: Final = 1_000
+"""Most grants that are searched for the roles that have a privilege group."""
+
 _MOST_NAMED: Final = 20
-"""Most members of a role that are named before it is deleted."""
+"""About how many names are listed in what is said before something is deleted."""
 
 
 async def _read(request: ConsoleRequest, _asked: Asked, arguments: Mapping[str, Any]) -> Found:
@@ -181,13 +184,18 @@ async def _what_depends(request: ConsoleRequest) -> list[str]:
     """Return texts about the members and grants that are dropped with a role."""
     role, grants = await _role(request), await _grants(request)
     names = [user.name for user in role.users]
-    members = ", ".join(names[:_MOST_NAMED]) or request.text("none")
-    if len(names) > _MOST_NAMED:
-        members = request.text("role_delete.others", members=members, count=len(names) - _MOST_NAMED)
     return [
-        request.text("role_delete.members", members=members),
+        request.text("role_delete.members", members=_listed(request, names)),
         request.text("role_delete.grants", count=len(grants)),
     ]
+
+
+def _listed(request: ConsoleRequest, names: Sequence[str]) -> str:
+    """Return names as one text: all of them, or where there are many the first ones and the number of the others."""
+    shown = len(names) if len(names) <= _MOST_NAMED + 1 else _MOST_NAMED
+    listed = request.text("list.separator").join(names[:shown]) or request.text("none")
+    others = len(names) - shown
+    return request.text("role_delete.others", members=listed, count=others) if others else listed
 
 
 async def _revoke(request: ConsoleRequest) -> None:
@@ -202,9 +210,8 @@ async def _revoke(request: ConsoleRequest) -> None:
     )
 
 
-async def _what_is_revoked(request: ConsoleRequest) -> list[str]:
-    names = {key: request.query_value(key) for key in ("privilege", "database", "object")}
-    return [request.text("grant_revoke.which", **names)]
+async def _what_is_revoked(request: ConsoleRequest) -> dict[str, str]:
+    return {key: request.query_value(key) for key in ("privilege", "database", "object")}
 
 
 def _back(request: ConsoleRequest) -> str:
@@ -331,7 +338,7 @@ async def change_group(request: ConsoleRequest) -> Response:
     return request.finish("/console/groups", done="group_edit")
 
 
-async def _require_custom(request: ConsoleRequest) -> list[str]:
+async def _require_custom(request: ConsoleRequest) -> None:
     """Refuse at once to delete a group that is built in, or not there: Milvus takes both for a success."""
     await _held(request)
     name = request.names["name"]
@@ -339,7 +346,19 @@ async def _require_custom(request: ConsoleRequest) -> list[str]:
         raise ProtectedObject(
             f"privilege group [{name}] is built in", ErrorDetail(ErrorCode.GROUP_NAME_RESERVED, {"name": name})
         )
-    return []
+
+
+async def _holders_of_group(request: ConsoleRequest) -> list[str]:
+    """Return a text about the roles that still have a group; nothing for a user who may not list grants."""
+    await _require_custom(request)
+    wanted = GrantListing(privilege=request.names["name"], limit=_MOST_GRANTS)
+    try:
+        found = await request.client.invoke("ListGrants", wanted, GrantList)
+    except AccessDenied:
+        return []
+    roles = sorted({grant.role for grant in found.grants})
+    text = request.text
+    return [text("group_delete.roles", roles=_listed(request, roles)) if roles else text("group_delete.no_roles")]
 
 
 async def _drop_group(request: ConsoleRequest) -> None:
@@ -362,7 +381,7 @@ PAGES: Final = (
         "name",
         removes=True,
     ).page(),
-    Action("roles/{name}/revoke", "grant_revoke", _revoke, _back, _what_is_revoked).page(),
+    Action("roles/{name}/revoke", "grant_revoke", _revoke, _back, about=_what_is_revoked).page(),
     *_GROUPS.pages(),
     Page("new-group", group_form, create_group),
     Page("groups/{name}", edit_group, change_group),
@@ -371,7 +390,7 @@ PAGES: Final = (
         "group_delete",
         _drop_group,
         lambda _console_request: "/console/groups",
-        _require_custom,
+        _holders_of_group,
         removes=True,
     ).page(),
 )

@@ -106,8 +106,12 @@ def _form(request: ConsoleRequest, held: Policy | None = None) -> Form:
             options=_ACTIONS,
             value=" ".join(held.actions) if held else "Query Search",
         ),
-        Field("using_expr", "textarea", hint=text("row_policy.using"), value=held.using_expr if held else ""),
-        Field("check_expr", "textarea", hint=text("row_policy.check"), value=held.check_expr if held else ""),
+        Field(
+            "using_expr", "textarea", text("row_policy.using"), value=held.using_expr if held else "", optional=False
+        ),
+        Field(
+            "check_expr", "textarea", text("row_policy.check"), value=held.check_expr if held else "", optional=False
+        ),
         Field("roles", hint=text("row_policy.roles"), value=", ".join(held.roles) if held else "", complete="roles"),
         Field("description", value=held.description if held else ""),
     ]
@@ -149,10 +153,9 @@ async def _enforcing(request: ConsoleRequest) -> Form:
         for policy in found.policies
         if policy.policy_type == PolicyType.PERMISSIVE and {RowAction.QUERY, RowAction.SEARCH} & {*policy.actions}
     ]
+    listed = text("list.separator").join(shown)
     effects = [text("row_policies_enforce.effect"), text("row_policies_enforce.without")]
-    effects.append(
-        text("row_policies_enforce.shown", names=", ".join(shown)) if shown else text("row_policies_enforce.nobody")
-    )
+    effects.append(text("row_policies_enforce.shown", names=listed) if shown else text("row_policies_enforce.nobody"))
     options = [(_YES, text("row_policies_enforce.force"))]
     hint = text("row_policies_enforce.forced")
     return Form(

@@ -12,13 +12,14 @@ from kiteward.api.console import security
 from kiteward.api.console.browsers import browser_named
 from kiteward.api.console.forms import Action
 from kiteward.api.console.kept_forms import RESUMED_FIELD, USER_FIELD, KeptForm
-from kiteward.api.console.request import HOME, SECOND_FACTOR, START, ConsoleRequest, Page, Reason
+from kiteward.api.console.request import HOME, SECOND_FACTOR, START, ConsoleRequest, Page, Reason, shown_time
 from kiteward.api.console.sign_in_options import SIGN_IN
-from kiteward.domain.errors import AccessDenied, AuthenticationError, RequestRefused
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import AccessDenied, AuthenticationError, NotFound, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.iam.json_api.accounts import Account, PerhapsNamed
 from kiteward.iam.json_api.base import Done
-from kiteward.iam.json_api.sessions import BegunSession, NewSession, SessionNamed, SessionsOf
+from kiteward.iam.json_api.sessions import BegunSession, ListedSessions, NewSession, SessionNamed, SessionsOf
 
 _OUR_PAGE: Final = re.compile(r"/console/[A-Za-z0-9_.~%*/-]*(\?[A-Za-z0-9_.~%*/&=+-]*)?")
 _THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
@@ -122,6 +123,20 @@ async def _end(request: ConsoleRequest) -> None:
     await request.client.invoke("EndSession", SessionNamed(session_id=request.names["session"]), Done)
 
 
+async def _session(request: ConsoleRequest) -> dict[str, str]:
+    """Return what a text says of the session in the path; `user` in the query string names whose it is."""
+    named = PerhapsNamed(user_name=request.query_value("user"))
+    found = await request.client.invoke("ListSessions", named, ListedSessions)
+    session = next((each for each in found.sessions if each.session_id == request.names["session"]), None)
+    if session is None:
+        raise NotFound("session not found", ErrorDetail(ErrorCode.SESSION_NOT_FOUND), field="sessionId")
+    return {
+        "browser": session.description or request.text("unknown"),
+        "address": session.address.rpartition(":")[0],
+        "began": shown_time(session.began_at, request.display.time_zone),
+    }
+
+
 async def _end_all_of(request: ConsoleRequest) -> None:
     await request.client.invoke("EndSessions", SessionsOf(user_name=request.names["name"]), Done)
 
@@ -194,7 +209,7 @@ PAGES: Final = (
     Page("sign-in", show, act, open=True),
     Page("sign-out", _home, sign_out),
     Page("sign-out-everywhere", _home, sign_out_everywhere),
-    Action("sessions/{session}/end", "session_end", _end, lambda _console_request: HOME).page(),
+    Action("sessions/{session}/end", "session_end", _end, lambda _console_request: HOME, about=_session).page(),
     Action(
         "users/{name}/end-sessions",
         "sessions_end",

@@ -47,8 +47,9 @@ async def _delete(request: ConsoleRequest) -> None:
     await request.client.invoke("DeleteTags", named, TagsChanged)
 
 
-async def _which(request: ConsoleRequest) -> list[str]:
-    return [request.text("tag_delete.which", key=request.query_value("key"))]
+async def _about(request: ConsoleRequest) -> dict[str, str]:
+    names = request.names
+    return {"key": request.query_value("key"), "name": names.get("name") or names["key_id"]}
 
 
 async def _read(request: ConsoleRequest, asked: Asked, arguments: Mapping[str, Any]) -> Found:
@@ -77,7 +78,7 @@ def _here(request: ConsoleRequest) -> str:
 def _pages(path: str) -> tuple[Page, ...]:
     return (
         Page(path, described, set_tag),
-        Action(f"{path}/delete", "tag_delete", _delete, _here, _which).page(),
+        Action(f"{path}/delete", "tag_delete", _delete, _here, about=_about).page(),
     )
 
 

@@ -114,7 +114,7 @@ async def _create_form(request: ConsoleRequest) -> Form:
         [
             Field("user_name", hint=text("user_new.name"), required=True),
             Field("description"),
-            Field("new_password", "password", hint=text("user_new.password"), autocomplete="new-password"),
+            Field("new_password", "password", text("user_new.password"), autocomplete="new-password", label="password"),
             Field("one_time", "check", hint=text("one_time.what")),
             await roles_field(request),
         ],

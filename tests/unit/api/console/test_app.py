@@ -377,7 +377,7 @@ async def test_every_broken_rule_of_a_password_is_named() -> None:
     shown = await answer_in("en", "new-user", user_name="a", new_password="short")
     at_field = shown.partition('id="new_password-error">')[2].partition("</p>")[0]
     assert "8 to 64 characters" in at_field
-    assert "three of upper case letters" in at_field
+    assert "three of: upper case letters" in at_field
 
 
 async def test_explanation_proposes_what_is_near_to_an_unknown_name() -> None:
@@ -538,8 +538,8 @@ async def test_health_lists_the_servers_and_says_when_the_store_cannot_be_read()
     async with browsing(prepare=lambda harness: harness.configure(servers=listed)) as browser:
         await browser.sign_in()
         page = (await browser.open("health")).text
-        assert page.index("server &lt;one&gt;") < page.index("this one") < page.index("server &lt;two&gt;")
-        assert page.index("renewed 0.2 s ago") < page.index('<span class="state off">Over</span>')
+        assert page.index("server &lt;one&gt;") < page.index("This server") < page.index("server &lt;two&gt;")
+        assert page.index("renewed 0.2 s ago") < page.index('<span class="state off">Expired</span>')
         assert "4 behind" in page
         assert "The list cannot be read from the store now." in (await browser.open("health")).text
 

@@ -31,14 +31,16 @@ SAID = (
     "the API key is disabled",
     "the API key has expired",
 )
+_NAMED = "lars|kw_1|Delete|a\u02cbb"
 
 
 @pytest.mark.parametrize("recorded", SAID)
 def test_reason_of_a_known_form_is_said_in_every_language_with_its_names(recorded: str) -> None:
-    assert in_language(LANGUAGES["en"], recorded) == recorded
+    shown = recorded.replace("a`b", "a\u02cbb")
+    assert in_language(LANGUAGES["en"], recorded) == shown
     chinese = in_language(LANGUAGES["zh"], recorded)
     assert re.search("[\u4e00-\u9fff]", chinese)
-    assert set(re.findall("lars|kw_1|Delete|a`b", recorded)) == set(re.findall("lars|kw_1|Delete|a`b", chinese))
+    assert set(re.findall(_NAMED, shown)) == set(re.findall(_NAMED, chinese))
 
 
 def test_any_other_reason_has_no_text() -> None:

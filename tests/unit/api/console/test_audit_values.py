@@ -28,7 +28,7 @@ def told(details: dict[str, Any], language: str = "en") -> list[tuple[str, str]]
         ({"userName": "emma"}, [("User", "emma")]),
         ({"roles": ["a", "b"]}, [("Roles", "a, b")]),
         ({"roles": []}, [("Roles", "")]),
-        ({"enabled": True, "force": False}, [("Enabled", "yes"), ("For everybody", "no")]),
+        ({"enabled": True, "force": False}, [("Enabled", "Yes"), ("For everybody", "No")]),
         (
             {"grant": [{"privilege": "Search", "dbName": "d", "collectionName": "c", "objectType": ""}]},
             [("Grant", "Search on d.c")],
@@ -36,10 +36,15 @@ def told(details: dict[str, Any], language: str = "en") -> list[tuple[str, str]]
         ({"grants": [{"privilege": "All", "object": "*", "role": "r"}]}, [("Grants", "All on *.*; Role: r")]),
         ({"tags": {"team": "red", "area": "eu"}}, [("Tags", "team: red; area: eu")]),
         ({"tags": [{"key": "team", "value": "red"}]}, [("Tags", "team = red")]),
-        ({"after": {"burst": 5, "limit": None}}, [("After", "Burst: 5; Limit: none")]),
+        ({"after": {"burst": 5, "limit": None}}, [("After", "Burst: 5; At most: None")]),
         ({"result": {"expiresAt": "2026-12-04T20:55:38Z"}}, [("Expires", "2026-12-04 20:55:38")]),
         ({"userName": "emma", "result": {"userName": "emma", "keyId": "k"}}, [("User", "emma"), ("API key", "k")]),
         ({"somethingNew": 5}, [("somethingNew", "5")]),
+        (
+            {"passwordPolicy": "standard", "secondFactor": "off"},
+            [("Password policy", "Standard"), ("Second factor required of", "Nobody")],
+        ),
+        ({"name": "standard"}, [("Name", "standard")]),
     ],
 )
 def test_values_are_written_for_people(details: dict[str, Any], expected: list[tuple[str, str]]) -> None:

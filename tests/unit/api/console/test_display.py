@@ -58,7 +58,7 @@ async def test_the_choice_is_kept_in_the_browser_and_pages_follow_it() -> None:
         assert '<html lang="zh-Hans" data-theme="dark">' in (await browser.open("sign-in")).text
         await browser.sign_in()
         page = (await browser.open("users")).text
-        assert "时间为 Asia/Shanghai。" in page
+        assert "时间按 Asia/Shanghai 显示。" in page
         assert '<option value="Asia/Shanghai" selected>' in page
 
 

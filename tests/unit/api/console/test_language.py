@@ -149,7 +149,7 @@ def english_in(text: str) -> set[str]:
 @pytest.mark.parametrize("name", sorted(LANGUAGES))
 def test_every_code_has_a_sentence_and_every_sentence_a_code(name: str) -> None:
     keys = {key for key in LANGUAGES[name].texts if key.startswith("reason.")}
-    assert keys == {f"reason.{code}" for code in ErrorCode} | {"reason.separator"}
+    assert keys == {f"reason.{code}" for code in ErrorCode}
 
 
 def test_chinese_sentences_are_chinese() -> None:
@@ -172,6 +172,28 @@ def test_sources_give_every_value_that_the_sentence_of_a_code_names() -> None:
     made = details_in_sources()
     assert len(made) > 90
     assert not [each for each in made if not placeholders_of(LANGUAGES["en"], each[1]) <= each[2]]
+
+
+def test_backtick_of_a_name_does_not_end_the_code_that_shows_it() -> None:
+    said = Language("en", {"named": "Drop `{name}` of `{place}.x` for {who}"})
+    assert said("named", name="a`b", place="`", who="`c`") == "Drop `a\u02cbb` of `\u02cb.x` for `c`"
+
+
+@pytest.mark.parametrize("name", sorted(LANGUAGES))
+def test_texts_that_attributes_and_plain_text_hold_have_no_backticks(name: str) -> None:
+    texts = LANGUAGES[name].texts
+    plain = [
+        key for key in texts if key.startswith(("nav.", "column.", "field.", "done.", "list.", "state.", "audit."))
+    ]
+    plain += [key for key in texts if key.endswith((".button", ".link"))]
+    assert [key for key in plain if "`" in texts[key]] == []
+
+
+@pytest.mark.parametrize("name", sorted(LANGUAGES))
+def test_names_in_titles_and_effects_are_between_backticks(name: str) -> None:
+    found = {key: text for key, text in LANGUAGES[name].texts.items() if key.endswith((".title", ".effect"))}
+    bare = [key for key, text in found.items() if placeholders(re.sub(r"`[^`]*`", "", text)) - {"browser", "began"}]
+    assert bare == []
 
 
 def test_every_code_is_used() -> None:

@@ -1,8 +1,16 @@
 """The pages about one role: a role made like another one, and grants that allow nothing."""
 
+import re
+from types import SimpleNamespace
+from typing import cast
+
 from tests.support.gateway import PASSWORD
 from tests.unit.api.console.test_app import browsing
 from tests.unit.api.console.test_identity_providers import Company
+
+from kiteward.api.console import roles
+from kiteward.api.console.language import catalogues
+from kiteward.api.console.request import ConsoleRequest
 
 
 async def test_a_role_is_made_like_another_one() -> None:
@@ -37,6 +45,48 @@ async def test_grants_that_allow_nothing_are_marked() -> None:
         await browser.sign_in()
         assert "Allows nothing" in (await browser.open("roles/keeper")).text
         assert "Allows nothing" not in (await browser.open("roles/reader")).text
+
+
+async def test_what_removes_something_names_it_in_its_title() -> None:
+    async with browsing() as browser:
+        await browser.harness.role("reader", ("Search", "default", "docs"))
+        await browser.sign_in()
+        asked = {
+            "roles/reader/revoke?privilege=Search&database=default&object=docs": (
+                "Revoke <code>Search</code> on <code>default.docs</code> from <code>reader</code>"
+            ),
+            "roles/reader/limits/delete": "Remove the limits of <code>reader</code>",
+            "users/root/tags/delete?key=team": "Delete the tag <code>team</code> of <code>root</code>",
+            "users/root/roles/reader/remove": "Remove the role <code>reader</code> from <code>root</code>",
+        }
+        for path, title in asked.items():
+            assert f"<h1>{title}</h1>" in (await browser.open(path)).text, path
+
+
+async def test_session_is_named_before_it_is_ended_and_one_that_is_not_there_is_not_found() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        (path,) = set(re.findall(r"/console/(sessions/[^/]+/end[?]user=root)", (await browser.open("users/root")).text))
+        assert "End the session of Unknown from <code>" in (await browser.open(path)).text
+        assert (await browser.open("sessions/gone/end?user=root")).status_code == 404
+
+
+async def test_privilege_group_names_the_roles_that_still_have_it_before_it_is_deleted() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        company = Company(browser.harness, browser.client)
+        await company.send("new-group", group_name="loaders", privileges="Load")
+        assert "No role has it." in (await browser.open("groups/loaders/delete")).text
+        await browser.harness.role("keeper", ("loaders", "default", "*"))
+        assert "Roles that still have it: keeper" in (await browser.open("groups/loaders/delete")).text
+        assert (await browser.open("groups/none/delete")).status_code == 404
+
+
+def test_no_single_name_is_left_out_of_a_list() -> None:
+    request = cast("ConsoleRequest", SimpleNamespace(text=catalogues()["zh"]))
+    assert roles._listed(request, [f"u{number}" for number in range(21)]).endswith("、u20")
+    assert roles._listed(request, [f"u{number}" for number in range(22)]).endswith("、u19\uff0c另有 2 个")
+    assert roles._listed(request, []) == "无"
 
 
 async def test_members_of_a_group_are_changed_in_one_step_or_not_at_all() -> None:

@@ -152,7 +152,7 @@ async def test_who_must_have_one_is_led_to_enrol_it_before_any_other_page() -> N
         assert "/console/users" not in page
         await enrol(browser)
         assert (await browser.open("users")).status_code == 200
-        assert "set up" in (await browser.open("users")).text
+        assert "Set up" in (await browser.open("users")).text
 
 
 async def test_who_must_have_one_can_sign_out_instead() -> None:

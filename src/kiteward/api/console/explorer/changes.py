@@ -12,6 +12,7 @@ from starlette.responses import Response
 from kiteward.api.console.explorer.place import Place, open_place
 from kiteward.api.console.forms import Field, Form, path_below, show
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineLacksOperation, ProtectedObject, RequestRefused
 from kiteward.milvus import messages
 from kiteward.milvus.messages import milvus_pb2
@@ -25,7 +26,7 @@ _DEFAULT_PARTITION: Final = "_default"
 class Change:
     """One change of a collection.
 
-    Its texts are `<key>.title`, `<key>.effect`, `<key>.button` and `done.<key>`.
+    Its texts are `<key>.title`, `<key>.button`, `done.<key>`, and where it changes what there is, `<key>.effect`.
 
     Attributes:
         path: the path of its page below that of the collection.
@@ -76,18 +77,22 @@ class Change:
     async def _place(self, request: ConsoleRequest) -> Place:
         place = await open_place(request, self.operation)
         if self.typed == "partition" and request.names[self.typed] == _DEFAULT_PARTITION:
-            raise ProtectedObject(f"the partition {_DEFAULT_PARTITION} cannot be dropped")
+            raise ProtectedObject(
+                f"the partition {_DEFAULT_PARTITION} cannot be dropped",
+                ErrorDetail(ErrorCode.DEFAULT_PARTITION_KEPT, {"name": _DEFAULT_PARTITION}),
+            )
         return place
 
     def _form(self, request: ConsoleRequest, place: Place) -> Form:
         text, names = request.text, request.names
-        fields = [Field(name, required=True) for name in self.fields]
+        hints = {name: text(f"field.{name}_hint") for name in self.fields if f"field.{name}_hint" in text.texts}
+        fields = [Field(name, hint=hints.get(name, ""), required=True) for name in self.fields]
         return Form(
             text(f"{self.key}.title", **names),
             text(f"{self.key}.button"),
             place.path,
             fields,
-            effects=[text(f"{self.key}.effect", **names)],
+            effects=[text(f"{self.key}.effect", **names)] if f"{self.key}.effect" in text.texts else (),
             dangerous=self.removes or bool(self.typed),
             typed=names[self.typed] if self.typed else "",
         )

@@ -181,7 +181,9 @@ async def _require_droppable(request: ConsoleRequest) -> None:
         raise _missing(name)
     await require(request, "DropDatabase", database=name)
     if name == DEFAULT_DATABASE:
-        raise ProtectedObject(f"the database {name} cannot be dropped")
+        raise ProtectedObject(
+            f"the database {name} cannot be dropped", ErrorDetail(ErrorCode.DEFAULT_DATABASE_KEPT, {"name": name})
+        )
 
 
 def _dropping(request: ConsoleRequest) -> Form:

@@ -62,7 +62,7 @@ async def delete_selected(request: ConsoleRequest) -> Response:
             return request.redirect(back, done="explorer_delete_rows")
         errors = {"": refused}
     else:
-        errors = {} if keys else {"": request.complaint("many.nothing")}
+        errors = {} if keys else {"": request.complaint("explorer_delete_rows.nothing")}
     values = {
         **place.values(),
         "keys": [(json.dumps(key), key, brief(request, key, place.shape.primary)) for key in keys],

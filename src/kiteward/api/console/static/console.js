@@ -93,7 +93,7 @@ document.addEventListener("focusin", (event) => {
 for (const select of document.querySelectorAll("select[data-zone]")) {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const option = [...select.options].find((each) => each.value === zone) ?? new Option(zone, zone);
-  option.text = `${zone} (${select.dataset.zone})`;
+  option.text = `${zone}${select.dataset.zone}`;
   if (!option.parentElement) select.add(option);
 }
 

@@ -55,9 +55,23 @@ async def test_what_is_lost_wants_its_name_typed() -> None:
             assert not browser.harness.engine.called(operation)
 
 
+async def test_name_in_a_title_is_code_its_markup_is_text_and_the_title_of_the_document_is_plain() -> None:
+    async with exploring() as browser:
+        page = (await browser.open(f"{HERE}/aliases/%3Cb%3Ex%60y%3Cb%3E%60/drop")).text
+    hostile = "&lt;b&gt;x\u02cby&lt;b&gt;\u02cb"
+    assert f"<title>Drop the alias {hostile} · Kiteward</title>" in page
+    assert f"<h1>Drop the alias <code>{hostile}</code></h1>" in page
+    assert f"<li>Programs that use the alias <code>{hostile}</code> find nothing" in page
+    assert "<b>" not in page
+
+
 async def test_the_partition_that_every_collection_has_is_not_offered_to_be_dropped() -> None:
     async with exploring() as browser:
-        assert (await browser.open(f"{HERE}/partitions/_default/drop")).status_code == 422
+        opened = await browser.open(f"{HERE}/partitions/_default/drop")
+        assert (opened.status_code, "The partition <code>_default</code> cannot be dropped." in opened.text) == (
+            422,
+            True,
+        )
         sent = await browser.send(f"{HERE}/partitions/_default/drop", typed_name="_default")
         assert (sent.status_code, browser.harness.engine.called("DropPartition")) == (422, [])
 
@@ -99,6 +113,8 @@ async def test_what_the_engine_lacks_is_shown_as_such() -> None:
 def test_every_change_has_its_texts() -> None:
     for language in catalogues().values():
         for change in CHANGES:
-            assert {f"{change.key}.{part}" for part in ("title", "effect", "button")} <= set(language.texts)
+            explained = {f"field.{name}_hint" for name in change.fields} or {f"{change.key}.effect"}
+            explained = explained if explained <= set(language.texts) else {f"{change.key}.effect"}
+            assert {f"{change.key}.title", f"{change.key}.button"} | explained <= set(language.texts)
             assert f"done.{change.key}" in language.texts
             assert {f"field.{name}" for name in change.fields} <= set(language.texts)

@@ -74,7 +74,7 @@ async def test_rows_that_are_hidden_and_rows_that_do_not_exist_are_said_alike_no
 async def test_nothing_selected_and_what_is_no_key_delete_nothing() -> None:
     async with exploring("Query", "Delete") as browser:
         answer = await browser.send(f"{HERE}/rows/delete", apply="1")
-        assert (answer.status_code, "Nothing is selected." in shown(answer.text)) == (422, True)
+        assert (answer.status_code, "No rows were selected." in shown(answer.text)) == (422, True)
         answer = await browser.send(f"{HERE}/rows/delete", selected=["1", "[2]"], apply="1")
         assert answer.status_code == 404
         assert not browser.harness.engine.called("Delete")

@@ -270,7 +270,7 @@ async def test_rows_are_inserted_as_typed() -> None:
     async with exploring("Insert") as browser:
         form = (await browser.open(f"{HERE}/insert")).text
         assert "[\n    0.5,\n" in form
-        assert "A row whose primary key is stored already is replaced" in form
+        assert "the embedded engine replaces the row; Milvus keeps both." in form
         row = '{"id": "9007199254740993", "title": null, "vector": [1, 2, 3, 4], "more": 1}'
         answer = await browser.send(f"{HERE}/insert", data=row)
         assert answer.status_code == 303

@@ -36,17 +36,17 @@ async def test_everything_that_a_schema_says_is_shown() -> None:
     async with exploring(answers=rich) as browser:
         page = shown((await browser.open(HERE)).text)
         for said in (
-            "id primary key Int64",
-            "title nullable VarChar at most 500 bytes",
-            "vector FloatVector dimension 4 HNSW fast M 16 L2",
-            "tags partition key Array<VarChar> at most 9 elements",
-            "stars clustering key Int64 5",
-            "words function output SparseFloatVector",
+            "id Primary key Int64",
+            "title Nullable VarChar At most 500 bytes",
+            "vector FloatVector Dimension 4 HNSW fast M 16 L2",
+            "tags Partition key Array<VarChar> At most 9 elements",
+            "stars Clustering key Int64 5",
+            "words Function output SparseFloatVector",
             "bm25 BM25 title words",
             "mmap.enabled true",
-            "Load state loaded",
+            "Load state Loaded",
             "Rows 1,234",
-            "Dynamic field yes",
+            "Dynamic field Yes",
             "Shards 2",
             "latest",
         ):
@@ -56,7 +56,7 @@ async def test_everything_that_a_schema_says_is_shown() -> None:
 async def test_what_the_reader_may_not_see_is_not_asked_for() -> None:
     async with exploring("Insert", answers=rich) as browser:
         page = shown((await browser.open(HERE)).text)
-        assert "Load state not shown to you Rows not shown to you" in page
+        assert "Load state Not shown to you Rows Not shown to you" in page
         assert "latest" not in page
         for operation in ("GetLoadState", "Query", "GetCollectionStatistics", "ShowPartitions"):
             assert not browser.harness.engine.called(operation), operation
