@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import grpc
+import httpx
 import pytest
 from pymilvus import MilvusClient
 from tests.compat import older_milvus
@@ -135,3 +136,34 @@ def test_the_page_says_what_the_account_needs_and_what_the_older_version_lacks(
 
 HARMFUL: Final = frozenset({"FlushAll"})
 """RPCs that do something even if their request is empty; Milvus 2.3.5 has them."""
+
+
+def test_a_repeated_creation_over_rest_that_fails_keeps_the_rows_that_were_there(
+    remote: RunningServer, root: MilvusClient
+) -> None:
+    # Milvus takes a request for an equal collection for a success, so a later step may fail on one with rows.
+    wanted = {
+        "collectionName": "kept",
+        "schema": {
+            "fields": [
+                {"fieldName": "id", "dataType": "Int64", "isPrimary": True},
+                {"fieldName": "vector", "dataType": "FloatVector", "elementTypeParams": {"dim": "4"}},
+            ]
+        },
+    }
+
+    def create(metric: str) -> int:
+        index = {"fieldName": "vector", "metricType": metric, "indexName": "one"}
+        answer = httpx.post(
+            f"{remote.uri}/v2/vectordb/collections/create",
+            json={**wanted, "indexParams": [index]},
+            headers={"Authorization": f"Bearer {ROOT_TOKEN}"},
+            timeout=60,
+        )
+        return int(answer.json()["code"])
+
+    assert create("L2") == 0
+    root.insert("kept", [{"id": 1, "vector": [0.0] * 4}])
+    assert create("JACCARD") != 0
+    assert root.has_collection("kept")
+    assert [row["id"] for row in root.query("kept", filter="id == 1", consistency_level="Strong")] == [1]

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from kiteward.domain.errors import KitewardError
+from kiteward.domain.errors import CollectionNotFound, KitewardError
 from kiteward.milvus import messages
 from kiteward.milvus.messages import milvus_pb2
 
@@ -21,7 +21,8 @@ async def create_collection(
     """Create a collection and its indexes, and load it.
 
     Milvus keeps the collection when a later step fails. It is dropped again here, so that the same request can be
-    repeated. If the caller is not allowed to drop it, it stays.
+    repeated. If the caller is not allowed to drop it, it stays. So does one that was there before: Milvus takes a
+    request for an equal collection for a success.
 
     Args:
         send: sends the requests.
@@ -32,6 +33,7 @@ async def create_collection(
     Raises:
         KitewardError: as `send`; the error is that of the step that failed.
     """
+    there_before = bool(indexes or load) and await _is_there(send, request)
     await send(request)
     try:
         for index in indexes:
@@ -41,8 +43,18 @@ async def create_collection(
                 milvus_pb2.LoadCollectionRequest(db_name=request.db_name, collection_name=request.collection_name)
             )
     except KitewardError:
-        await _drop_again(send, request)
+        if not there_before:
+            await _drop_again(send, request)
         raise
+
+
+async def _is_there(send: Send, request: messages.CreateCollectionRequest) -> bool:
+    """Return whether the caller sees a collection with the name. Whoever may drop one sees it."""
+    asked = messages.HasCollectionRequest(db_name=request.db_name, collection_name=request.collection_name)
+    try:
+        return bool((await send(asked)).value)
+    except CollectionNotFound:
+        return False
 
 
 async def _drop_again(send: Send, request: messages.CreateCollectionRequest) -> None:

@@ -447,10 +447,10 @@ async def test_a_description_leaves_out_what_a_response_reports_as_a_failure(
     assert (described["load"], described["indexes"], described["aliases"]) == ("", [], ["novels"])
 
 
-async def test_the_quick_set_up_is_three_requests(rest: Rest, engine: FakeEngine) -> None:
+async def test_the_quick_set_up_looks_for_the_name_and_is_three_requests(rest: Rest, engine: FakeEngine) -> None:
     await rest.ask("collections/create", {"collectionName": "quick", "dimension": 4, "autoID": True})
     methods = [call.method for call in engine.calls if not call.method.startswith("List")]
-    assert methods == ["CreateCollection", "CreateIndex", "LoadCollection"]
+    assert methods == ["HasCollection", "CreateCollection", "CreateIndex", "LoadCollection"]
     schema = messages.DescribeCollectionResponse().schema
     schema.ParseFromString(engine.called("CreateCollection")[0].request.schema)
     assert [(field.name, field.data_type, field.autoID) for field in schema.fields] == [
