@@ -59,7 +59,7 @@ def shown(page: str) -> str:
 
 def keys(page: str) -> list[int]:
     """Return the keys of the rows of a page."""
-    return [int(key) for key in re.findall(r'<th scope="row"[^>]*><a href="[^"]*/row\?key=(\d+)"', page)]
+    return [int(key) for key in re.findall(r'<th scope="row"[^>]*><a href="[^"]*/row\?key=(\d+)["&]', page)]
 
 
 def follow(page: str, link: str) -> str:
@@ -137,8 +137,8 @@ def test_rows_are_marked_as_another_user_sees_them(visitor: Visitor, server: Run
     ask(server, "row_policies/create", collectionName=NAME, policyName="own", **own_rows)
     page = visitor.open(f"{HERE}/rows?size=100&view_as=fay")
     assert f"fay sees {COUNT // 3} of all {COUNT} rows." in shown(page)
-    marks = re.findall(r'<span class="state (?:on|off)">(visible|hidden)<', page)
-    assert marks == ["visible" if key % 3 == 1 else "hidden" for key in range(COUNT)]
+    marks = re.findall(r'<span class="state (?:on|off)">(Visible|Hidden)<', page)
+    assert marks == ["Visible" if key % 3 == 1 else "Hidden" for key in range(COUNT)]
     ask(server, "row_policies/enable", collectionName=NAME)
     own = [key for key in range(COUNT) if key % 3 == 1]
     with closing(Visitor(server, "fay", accounts.PASSWORD)) as other:
