@@ -66,6 +66,8 @@ def test_a_key_is_made_shown_once_used_rotated_and_revoked(console: Console, scr
         expect(page.get_by_role("row", name="nightly job")).to_be_visible()
         assert first not in page.content()
         page.get_by_role("link", name="Rotate").click()
+        expect(page.get_by_label("Old secret stays valid")).to_have_value("86400")
+        page.get_by_label("Old secret stays valid").select_option("Not at all")
         page.get_by_role("button", name="Rotate").click()
         second = page.locator("#secret").inner_text()
         assert (who(console, first), who(console, second)) == (None, user)

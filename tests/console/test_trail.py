@@ -46,7 +46,7 @@ def test_what_is_done_in_the_console_is_in_the_trail_as_done_there(console: Cons
         page.goto(f"{console.address}audit?operation=DisableUser")
         row = page.get_by_role("row").filter(has_text="traced")
         expect(row).to_have_count(1)
-        for text in ("Succeeded", "boss", "Mozilla", "User traced"):
+        for text in ("Succeeded", "boss", "Chrome, Linux", "User traced"):
             expect(row).to_contain_text(text)
         row.get_by_text("Earlier records: 1").click()
         expect(row.get_by_role("listitem")).to_contain_text("DisableUser Received")
