@@ -628,7 +628,7 @@ async def test_address_of_the_console_is_what_providers_are_told(tmp_path: Path,
 
 async def test_page_says_who_may_use_a_password_and_the_server_holds_to_it(tmp_path: Path, idp: SignInProvider) -> None:
     for rule, form, told in (
-        ("everyone", True, "Or with a user name and password"),
+        ("everyone", True, "With a user name and password"),
         ("administrators", True, "Administrators can also sign in"),
         ("administrators-from-loopback", True, "from the machine that it runs on"),
         ("nobody", False, ""),
