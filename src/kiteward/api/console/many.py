@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from kiteward.api.console.group_roles import GROUPS, mapped_role
 from kiteward.api.console.group_roles import shown as group_role_shown
-from kiteward.api.console.request import ConsoleRequest, Page, Reason
+from kiteward.api.console.request import NONE_SELECTED, ConsoleRequest, Page, Reason
 from kiteward.api.console.way_back import without_notice
 from kiteward.authz.model import ADMIN_ROLE
 from kiteward.domain.errors import RequestRefused
@@ -53,7 +53,9 @@ class Selection:
         """Show what a change does to each row; with `apply`, make it."""
         change, names = request.form_text("change"), list(dict.fromkeys(request.form_values("selected")))
         back = address_before(request, self.back)
-        missing = self._missing(request, change, names)
+        if not names:
+            return request.redirect(back, done=NONE_SELECTED)
+        missing = self._missing(request, change)
         if missing:
             return self._page(request, (change, back), (), {"": request.complaint(missing)})
         errors: dict[str, Reason] = {}
@@ -69,12 +71,10 @@ class Selection:
             errors, rows = {"": request.reason(error.details)}, []
         return self._page(request, (change, back), rows, errors)
 
-    def _missing(self, request: ConsoleRequest, change: str, names: Sequence[str]) -> str:
+    def _missing(self, request: ConsoleRequest, change: str) -> str:
         """Return the key of a text about what the form lacks, or empty."""
         if change not in self.changes:
             return "many.no_change"
-        if not names:
-            return "many.nothing"
         return "many.no_role" if change in (_ADD, _REMOVE) and not request.form_text("role") else ""
 
     def _page(
@@ -90,6 +90,7 @@ class Selection:
             "change": change if change in self.changes else "",
             "dangerous": self.changes.get(change, False),
             "path_back": back,
+            "within": back,
             "here": f"/console/{self.path}",
             "rows": rows,
             "shown": {row.name: self.shown(request, row.name) for row in rows},

@@ -148,7 +148,7 @@ async def test_who_must_have_one_is_led_to_enrol_it_before_any_other_page() -> N
         for path in ("account", "users", "keys", "connect", "second-factors/recovery-codes"):
             assert (await browser.open(path)).headers["location"] == "/console/second-factors", path
         page = (await browser.open("second-factors")).text
-        assert "You must have a second factor" in page
+        assert "Your account requires a second factor" in page
         assert "/console/users" not in page
         await enrol(browser)
         assert (await browser.open("users")).status_code == 200
