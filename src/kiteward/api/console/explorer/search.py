@@ -147,26 +147,7 @@ async def _found(request: ConsoleRequest, place: Place, wanted: Wanted, indexes:
         if wanted.like:
             wanted = replace(wanted, vector=await _vector_of_row(request, place, wanted.like, field))
             values["wanted"] = wanted
-        limit, vector, parameters = together(
-            partial(_limit, request, wanted),
-            partial(_vector, request, field, wanted.vector),
-            partial(_parameters, request, wanted, index, metric),
-        )
-        message = await asyncio.to_thread(
-            builders.search,
-            collection=place.name,
-            field=field.name,
-            field_type=field.kind,
-            limit=limit,
-            vectors=[vector],
-            expression=wanted.filter,
-            output_fields=wanted.columns,
-            partitions=[wanted.partition] if wanted.partition else (),
-            parameters=parameters,
-            consistency=common_pb2.ConsistencyLevel.Strong,
-        )
-        message.db_name = place.database
-        found = await request.client.call(message, messages.SearchResults)
+        found = await _searched(request, place, wanted, field=field, index=index, metric=metric)
     except Unfit as unfit:
         return request.page_with_errors(_TEMPLATE, unfit.errors, **values)
     except CollectionNotFound:
@@ -179,6 +160,37 @@ async def _found(request: ConsoleRequest, place: Place, wanted: Wanted, indexes:
         return request.page_with_errors(_TEMPLATE, refusal(request, error, suspect), **values)
     values |= {"hits": await _hits(request, place, wanted, found), "metric": metric, "nearer": _nearer(metric)}
     return request.page(_TEMPLATE, **values)
+
+
+async def _searched(
+    request: ConsoleRequest, place: Place, wanted: Wanted, *, field: Field, index: IndexRow | None, metric: str
+) -> messages.SearchResults:
+    """Return what the engine finds.
+
+    Raises:
+        Unfit: fields of the form cannot be searched with.
+        KitewardError: as `GatewayClient.call`.
+    """
+    limit, vector, parameters = together(
+        partial(_limit, request, wanted),
+        partial(_vector, request, field, wanted.vector),
+        partial(_parameters, request, wanted, index, metric),
+    )
+    message = await asyncio.to_thread(
+        builders.search,
+        collection=place.name,
+        field=field.name,
+        field_type=field.kind,
+        limit=limit,
+        vectors=[vector],
+        expression=wanted.filter,
+        output_fields=wanted.columns,
+        partitions=[wanted.partition] if wanted.partition else (),
+        parameters=parameters,
+        consistency=common_pb2.ConsistencyLevel.Strong,
+    )
+    message.db_name = place.database
+    return await request.client.call(message, messages.SearchResults)
 
 
 def _parameters(request: ConsoleRequest, wanted: Wanted, index: IndexRow | None, metric: str) -> dict[str, Any]:
