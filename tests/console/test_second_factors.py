@@ -74,7 +74,7 @@ def test_an_app_is_enrolled_and_used_without_scripts(guarded: Console) -> None:
         expect(page.get_by_role("heading", level=1)).to_have_text("Recovery codes")
         codes = page.locator("#secret").inner_text().split()
         assert len(codes) == 10
-        page.get_by_role("link", name="I have saved it").click()
+        page.get_by_role("link", name="I have saved them").click()
         expect(page.get_by_role("rowheader")).to_have_text("Authenticator app")
         page.get_by_role("button", name="Sign out", exact=True).click()
         present_password(guarded, page, "by_app", password)

@@ -135,7 +135,7 @@ def shown(request: ConsoleRequest, value: str) -> str:
 
 
 def _label(request: ConsoleRequest, issuer: str) -> str:
-    return request.text("group_roles.scim") if issuer == SCIM else issuer
+    return request.text("group_roles.scim") if issuer == SCIM else request.provider_name(issuer)
 
 
 PAGES: Final = (

@@ -139,6 +139,10 @@ class ConsoleRequest:
         sent = self.http_request.method == "POST" or path.endswith(f"/{CALLBACK}")
         return f"{path}?{query}" if query and not sent else path
 
+    def provider_name(self, issuer: str) -> str:
+        """Return the name of the identity provider of an issuer; the issuer itself where it has no name."""
+        return self.sign_in.named(issuer) or issuer
+
     @property
     def back(self) -> str:
         """The way back that the browser has sent, unchecked; empty where there is none."""
@@ -166,6 +170,7 @@ class ConsoleRequest:
             documentation=documentation(),
             assets=self.assets,
             because=self.reason,
+            provider_name=self.provider_name,
             in_words=partial(in_language, self.text),
             error_in_words=partial(error_in_language, self.text),
             leaving=partial(leaving, here=self.here()),
