@@ -281,6 +281,8 @@ async def test_keys_show_whether_they_are_accepted_and_many_are_revoked(monkeypa
         assert made[0] not in page
         assert made[1] in await browser.text("keys?state=blocked")
         assert "No API keys match." in await browser.text("keys?ends=7")
+        _, told, _ = await selected(browser, "change-keys", [*made, "gone"], change="revoke")
+        assert all(f"{key} {name}" in told for key, name in zip(made, ("ann", "eve"), strict=True))
         assert (await selected(browser, "change-keys", made, change="revoke", apply="1"))[0] == 303
         assert "No API keys." in await browser.text("keys")
 
