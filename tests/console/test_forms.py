@@ -60,16 +60,18 @@ def test_leaving_a_changed_form_asks_and_sending_it_does_not(console: Console) -
         assert asked == ["beforeunload"] * 2
 
 
-def test_a_password_is_shown_while_its_button_is_pressed_in_and_sent_as_one(console: Console) -> None:
+def test_a_password_is_shown_until_its_button_hides_it_again_and_sent_as_one(console: Console) -> None:
     with console.visitor() as context:
         page = context.new_page()
         page.goto(console.address)
-        password, button = page.locator("#password"), page.get_by_role("button", name="Show")
+        password, button = page.locator("#password"), page.locator("[data-shows=password]")
+        expect(button).to_have_accessible_name("Show Password")
         password.fill("wrong")
         button.click()
         expect(password).to_have_attribute("type", "text")
-        expect(button).to_have_attribute("aria-pressed", "true")
+        expect(button).to_have_accessible_name("Hide Password")
         button.click()
+        expect(button).to_have_accessible_name("Show Password")
         expect(password).to_have_attribute("type", "password")
 
 
@@ -175,3 +177,27 @@ def test_theme_language_and_time_zone_are_chosen_on_any_page(console: Console, s
         expect(page.get_by_role("heading", level=1)).to_have_text("用户")
         expect(page.get_by_role("main")).to_contain_text("Asia/Shanghai" if scripts else "时间按 UTC 显示。")
         expect(page.locator("html")).to_have_css("background-color", "rgb(15, 20, 25)")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("new-user", ["user_name"]),
+        ("new-key", ["expires_in_days", "networks"]),
+        ("account", ["old_password", "new_password"]),
+        ("audit?since=yesterday", ["since"]),
+    ],
+)
+def test_fields_that_are_wrong_have_the_colour_of_errors(console: Console, path: str, fields: list[str]) -> None:
+    with console.signed_in("boss") as page:
+        page.goto(f"{console.address}{path}")
+        if path.startswith("new-"):
+            for name in fields:
+                page.locator(f"#{name}").fill("9 lives")
+        if not page.get_by_role("alert").count():
+            form = page.locator("form", has=page.locator(f"#{fields[0]}"))
+            form.evaluate("(form) => { form.noValidate = true; form.requestSubmit(); }")
+        expect(page.get_by_role("alert")).to_have_text("Please correct the marked fields.")
+        for name in fields:
+            colour = page.locator(f"#{name}-error").evaluate("(each) => getComputedStyle(each).color")
+            expect(page.locator(f"#{name}[aria-invalid=true]")).to_have_css("border-top-color", colour)

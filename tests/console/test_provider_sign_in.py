@@ -96,7 +96,7 @@ def test_provider_leads_back_to_the_page_that_was_asked_for_with_and_without_scr
         # The cookie is sent with what follows.
         page.get_by_role("link", name="My account").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("My account")
-        expect(page.get_by_role("group", name="Sessions")).to_contain_text(pages.idp.issuer.url)
+        expect(page.get_by_role("group", name="Sessions")).to_contain_text("company")
         expect(page.get_by_label("Current password")).to_have_count(0)
 
 

@@ -74,7 +74,7 @@ def test_an_app_is_enrolled_and_used_without_scripts(guarded: Console) -> None:
         expect(page.get_by_role("heading", level=1)).to_have_text("Recovery codes")
         codes = page.locator("#secret").inner_text().split()
         assert len(codes) == 10
-        page.get_by_role("link", name="I have saved it").click()
+        page.get_by_role("link", name="I have saved them").click()
         expect(page.get_by_role("rowheader")).to_have_text("Authenticator app")
         page.get_by_role("button", name="Sign out", exact=True).click()
         present_password(guarded, page, "by_app", password)
@@ -94,7 +94,7 @@ def test_a_passkey_is_enrolled_first_by_who_must_have_one_and_signs_in(guarded: 
         with with_device(context, page):
             present_password(guarded, page, "by_passkey", password)
             expect(page).to_have_url(re.compile("/console/second-factors$"))
-            expect(page.get_by_role("status")).to_contain_text("You must have a second factor")
+            expect(page.get_by_role("status")).to_contain_text("Your account requires a second factor")
             assert page.evaluate("document.querySelector('main').clientWidth") > 1000  # without the navigation
             page.get_by_role("link", name="Add a passkey").click()
             page.locator("#password").fill(password)

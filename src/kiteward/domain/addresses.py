@@ -1,6 +1,7 @@
 """How client addresses are written, for every protocol, which addresses count as one source, and networks."""
 
 import ipaddress
+from collections.abc import Iterable
 from typing import Final
 
 _MAPPED: Final = "::ffff:"
@@ -45,3 +46,12 @@ def is_covered(network: str, by: tuple[str, ...]) -> bool:
         inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.network_address in outer
         for outer in map(ipaddress.ip_network, by)
     )
+
+
+def networks_of(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return networks in CIDR form, sorted, each once.
+
+    Raises:
+        ValueError: one of the texts is no network.
+    """
+    return tuple(sorted({str(ipaddress.ip_network(text)) for text in texts}))

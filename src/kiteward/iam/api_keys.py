@@ -3,7 +3,6 @@
 A key never has more access than the credential that created it, and is removed with the key that created it.
 """
 
-import ipaddress
 import math
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import Final
 from kiteward.authn import api_keys
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE
 from kiteward.authz.policy import decide_administrator
-from kiteward.domain.addresses import is_covered
+from kiteward.domain.addresses import is_covered, networks_of
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, InvalidArgument, LimitReached, NotFound
 from kiteward.domain.identity import ROOT, KeyScope, Secret
@@ -389,7 +388,7 @@ def _networks(given: Sequence[str]) -> tuple[str, ...]:
             field="networks",
         )
     try:
-        return tuple(sorted({str(ipaddress.ip_network(text)) for text in given}))
+        return networks_of(given)
     except ValueError as error:
         raise InvalidArgument(
             f"`networks` must have networks such as 10.0.0.0/8 or 2001:db8::/32: {error}",

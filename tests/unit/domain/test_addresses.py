@@ -2,7 +2,7 @@
 
 import pytest
 
-from kiteward.domain.addresses import address_text, host_in, source_of
+from kiteward.domain.addresses import address_text, host_in, networks_of, source_of
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,12 @@ def test_host_is_read_out_of_what_was_written(host: str) -> None:
 
 def test_where_there_is_no_address_there_is_no_host() -> None:
     assert host_in("") == ""
+
+
+def test_networks_are_sorted_and_each_is_there_once() -> None:
+    assert networks_of(["2001:db8::/32", "10.0.0.0/8", "10.0.0.0/8"]) == ("10.0.0.0/8", "2001:db8::/32")
+
+
+def test_what_is_no_network_is_refused() -> None:
+    with pytest.raises(ValueError, match="wrong"):
+        networks_of(["10.0.0.0/8", "wrong"])

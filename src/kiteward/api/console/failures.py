@@ -39,6 +39,9 @@ _PAGES_OF_ERRORS: Final[tuple[tuple[type[KitewardError], HTTPStatus, str], ...]]
     (PayloadMalformed, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
 )
 
+_SAID_BY_REASON: Final = ("error.denied", "error.missing")
+"""The texts that are left out where a reason says more."""
+
 
 def refused_page(request: ConsoleRequest, error: KitewardError) -> Response:
     """Return the page that reports an error, in the language of the browser.
@@ -70,7 +73,7 @@ def failed_page(
     """
     values: dict[str, Any] = {
         "title": request.text(f"{key}.title"),
-        "what": request.text(f"{key}.what"),
+        "what": "" if detail is not None and key in _SAID_BY_REASON else request.text(f"{key}.what"),
         "detail": detail,
         "back": back,
     }

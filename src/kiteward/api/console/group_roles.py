@@ -113,8 +113,14 @@ async def _revoke(request: ConsoleRequest) -> None:
     await request.client.invoke("RevokeGroupRole", mapped_role(request.http_request.url.query), Changed)
 
 
-async def _which(request: ConsoleRequest) -> list[str]:
-    return [shown(request, request.http_request.url.query)]
+async def _which(request: ConsoleRequest) -> dict[str, str]:
+    named = mapped_role(request.http_request.url.query)
+    return {"group": named.group, "role": named.role_name}
+
+
+async def _whose(request: ConsoleRequest) -> list[str]:
+    named = mapped_role(request.http_request.url.query)
+    return [request.text("group_role_revoke.of", issuer=_label(request, named.issuer))]
 
 
 def shown(request: ConsoleRequest, value: str) -> str:
@@ -129,11 +135,18 @@ def shown(request: ConsoleRequest, value: str) -> str:
 
 
 def _label(request: ConsoleRequest, issuer: str) -> str:
-    return request.text("group_roles.scim") if issuer == SCIM else issuer
+    return request.text("group_roles.scim") if issuer == SCIM else request.provider_name(issuer)
 
 
 PAGES: Final = (
     *_LIST.pages(),
     Page("providers/groups/new", grant_form, grant),
-    Action("providers/groups/revoke", "group_role_revoke", _revoke, lambda _console_request: GROUPS, _which).page(),
+    Action(
+        "providers/groups/revoke",
+        "group_role_revoke",
+        _revoke,
+        lambda _console_request: GROUPS,
+        _whose,
+        about=_which,
+    ).page(),
 )

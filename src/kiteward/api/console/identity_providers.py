@@ -99,7 +99,7 @@ async def _invite_form(request: ConsoleRequest) -> Form:
             Field(
                 "issuer",
                 "select",
-                options=[(each.issuer, each.issuer) for each in issuers],
+                options=[(each.issuer, request.provider_name(each.issuer)) for each in issuers],
                 value=request.query_value("issuer"),
             ),
             Field("user_name", hint=_naming(request, issuers), required=True),
@@ -113,7 +113,10 @@ async def _invite_form(request: ConsoleRequest) -> Form:
 def _naming(request: ConsoleRequest, issuers: list[ShownIssuer]) -> str:
     """Return how the names of users are made, for each identity provider."""
     rules = [
-        request.text("identity_invite.naming", issuer=each.issuer, template=each.user_name_template) for each in issuers
+        request.text(
+            "identity_invite.naming", issuer=request.provider_name(each.issuer), template=each.user_name_template
+        )
+        for each in issuers
     ]
     return request.text("sentence.separator").join((request.text("identity_invite.name"), *rules))
 
@@ -215,7 +218,7 @@ async def _cut_off_form(request: ConsoleRequest) -> Form:
     if held.not_before is not None:
         effects.append(text("cut_off.now_user" if user else "cut_off.now", time=shown_time(held.not_before)))
     return Form(
-        text("cut_off.title", name=name),
+        text("cut_off.title", name=name if user else request.provider_name(name)),
         text("cut_off.button"),
         _back_to_user(request) if user else HERE,
         [Field("not_before", hint=text("cut_off.not_before"))],

@@ -11,6 +11,8 @@ from kiteward.api.console.one_time_secrets import show_once
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.api.console.way_back import as_it_was
+from kiteward.domain.addresses import networks_of
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import RequestRefused
 from kiteward.domain.identity import ROOT
 from kiteward.iam.json_api.accounts import Account, PerhapsNamed
@@ -111,15 +113,20 @@ async def create(request: ConsoleRequest) -> Response:
     """Create a key and show its secret once; with `reload`, show the form for the user that was typed."""
     if request.form_text("reload"):
         return show(request, await _create_form(request))
-    days = request.number("expires_in_days")
-    if days is None:
-        return show(request, await _create_form(request), {"expires_in_days": request.complaint("field.number")})
+    days, networks = request.number("expires_in_days"), request.form_text("networks").replace(",", " ").split()
+    errors = {} if days is not None else {"expires_in_days": request.complaint("field.number")}
+    try:
+        networks_of(networks)
+    except ValueError:
+        errors["networks"] = request.reason([ErrorDetail(ErrorCode.NETWORK_INVALID)])
+    if errors:
+        return show(request, await _create_form(request), errors)
     wanted = NewKey(
         user_name=request.form_text("user_name") or request.me.user_name,
         description=request.form_text("description"),
         expires_in=days * _DAY if days else None,
         roles=request.form_values("roles") or None,
-        networks=request.form_text("networks").replace(",", " ").split() or None,
+        networks=networks or None,
     )
     try:
         made = await request.client.invoke("CreateApiKey", wanted, MadeKey)

@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from kiteward.api.console.group_roles import GROUPS, mapped_role
 from kiteward.api.console.group_roles import shown as group_role_shown
-from kiteward.api.console.request import ConsoleRequest, Page, Reason
+from kiteward.api.console.request import NONE_SELECTED, ConsoleRequest, Page, Reason
 from kiteward.api.console.way_back import without_notice
 from kiteward.authz.model import ADMIN_ROLE
-from kiteward.domain.errors import RequestRefused
+from kiteward.domain.errors import AccessDenied, NotFound, RequestRefused
 from kiteward.iam.json_api.identities import GroupRolesRevocation, GroupRolesRevoked
+from kiteward.iam.json_api.keys import Key, KeyNamed
 from kiteward.iam.json_api.many import KeysChange, MembersChange, Row, Rows, UsersChange
 
 _ADD: Final = "add_role"
@@ -31,7 +32,7 @@ class Selection:
         back: the path of the list, and what the paths of others that select begin with.
         changes: the names of the changes; those that remove something are marked as dangerous.
         run: makes a change of what is selected, or with True only returns what would happen.
-        shown: returns how the page names what is selected.
+        shown: returns what the page says about one of what is selected, besides its name; empty for nothing.
     """
 
     path: str
@@ -39,7 +40,7 @@ class Selection:
     back: tuple[str, ...]
     changes: Mapping[str, bool]
     run: Run
-    shown: Callable[[ConsoleRequest, str], str] = lambda _request, name: name
+    shown: Callable[[ConsoleRequest, str], Awaitable[str]] | None = None
 
     def page(self) -> Page:
         """Return the page."""
@@ -53,9 +54,11 @@ class Selection:
         """Show what a change does to each row; with `apply`, make it."""
         change, names = request.form_text("change"), list(dict.fromkeys(request.form_values("selected")))
         back = address_before(request, self.back)
-        missing = self._missing(request, change, names)
+        if not names:
+            return request.redirect(back, done=NONE_SELECTED)
+        missing = self._missing(request, change)
         if missing:
-            return self._page(request, (change, back), (), {"": request.complaint(missing)})
+            return await self._page(request, (change, back), (), {"": request.complaint(missing)})
         errors: dict[str, Reason] = {}
         if request.form_text("apply"):
             try:
@@ -67,17 +70,15 @@ class Selection:
             rows = (await self.run(request, change, names, True)).rows
         except RequestRefused as error:
             errors, rows = {"": request.reason(error.details)}, []
-        return self._page(request, (change, back), rows, errors)
+        return await self._page(request, (change, back), rows, errors)
 
-    def _missing(self, request: ConsoleRequest, change: str, names: Sequence[str]) -> str:
+    def _missing(self, request: ConsoleRequest, change: str) -> str:
         """Return the key of a text about what the form lacks, or empty."""
         if change not in self.changes:
             return "many.no_change"
-        if not names:
-            return "many.nothing"
         return "many.no_role" if change in (_ADD, _REMOVE) and not request.form_text("role") else ""
 
-    def _page(
+    async def _page(
         self,
         request: ConsoleRequest,
         what: tuple[str, str],
@@ -90,9 +91,10 @@ class Selection:
             "change": change if change in self.changes else "",
             "dangerous": self.changes.get(change, False),
             "path_back": back,
+            "within": back,
             "here": f"/console/{self.path}",
             "rows": rows,
-            "shown": {row.name: self.shown(request, row.name) for row in rows},
+            "shown": {row.name: await self.shown(request, row.name) for row in rows} if self.shown else {},
             "role": request.form_text("role"),
             "makes_administrators": change == _ADD and request.form_text("role") == ADMIN_ROLE,
             "selected": [row.name for row in rows if row.changed],
@@ -131,6 +133,19 @@ async def _keys(request: ConsoleRequest, change: str, names: Sequence[str], dry_
     return await request.client.invoke("ChangeApiKeys", wanted, Rows)
 
 
+async def _key_shown(request: ConsoleRequest, name: str) -> str:
+    """Return the owner and the description of a key, whose id alone says little; empty where there is no such key."""
+    try:
+        key = await request.client.invoke("DescribeApiKey", KeyNamed(key_id=name), Key)
+    except (AccessDenied, NotFound):
+        return ""
+    return request.text("label.separator").join(filter(None, (key.user_name, key.description)))
+
+
+async def _group_role_shown(request: ConsoleRequest, name: str) -> str:
+    return group_role_shown(request, name)
+
+
 async def _group_roles(request: ConsoleRequest, _change: str, names: Sequence[str], dry_run: bool) -> Rows:
     wanted = GroupRolesRevocation(group_roles=[mapped_role(name) for name in names], dry_run=dry_run)
     found = await request.client.invoke("RevokeGroupRoles", wanted, GroupRolesRevoked)
@@ -147,9 +162,14 @@ PAGES: Final = (
         _users,
     ).page(),
     Selection(
-        "change-keys", "keys", ("/console/keys",), {"disable": False, "enable": False, "revoke": True}, _keys
+        "change-keys",
+        "keys",
+        ("/console/keys",),
+        {"disable": False, "enable": False, "revoke": True},
+        _keys,
+        _key_shown,
     ).page(),
     Selection(
-        "change-group-roles", "group_roles", (GROUPS,), {"revoke_role": True}, _group_roles, group_role_shown
+        "change-group-roles", "group_roles", (GROUPS,), {"revoke_role": True}, _group_roles, _group_role_shown
     ).page(),
 )

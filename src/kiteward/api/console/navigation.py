@@ -26,8 +26,8 @@ class Link:
         return f"/console/{self.page}"
 
     def is_current(self, path: str) -> bool:
-        """Return whether a path is that of the page, or of one that belongs to it."""
-        return path.removeprefix("/console/").partition("/")[0] in (self.page, *self.also)
+        """Return whether a path, perhaps with a query string, is that of the page, or of one that belongs to it."""
+        return path.partition("?")[0].removeprefix("/console/").partition("/")[0] in (self.page, *self.also)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ def page_of(request: ConsoleRequest, shown: OneTimeSecret) -> Response:
         what=shown.what,
         until=shown.until,
         back=shown.back,
+        within=shown.back,
     )
 
 

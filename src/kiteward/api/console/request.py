@@ -33,6 +33,9 @@ HOME: Final = "/console/account"
 START: Final = "/console/overview"
 """The page after signing in: administrators see it, others are redirected to `HOME`."""
 
+NONE_SELECTED: Final = "none_selected"
+"""What `done` has after a change of nothing: its text reports no success."""
+
 SECOND_FACTOR: Final = "/console/second-step"
 ENROLMENT: Final = "/console/second-factors"
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
@@ -136,6 +139,10 @@ class ConsoleRequest:
         sent = self.http_request.method == "POST" or path.endswith(f"/{CALLBACK}")
         return f"{path}?{query}" if query and not sent else path
 
+    def provider_name(self, issuer: str) -> str:
+        """Return the name of the identity provider of an issuer; the issuer itself where it has no name."""
+        return self.sign_in.named(issuer) or issuer
+
     @property
     def back(self) -> str:
         """The way back that the browser has sent, unchecked; empty where there is none."""
@@ -147,7 +154,8 @@ class ConsoleRequest:
         Args:
             template: the name of the template.
             status: the HTTP status.
-            values: the variables of the template.
+            values: the variables of the template; `within` is the address whose section of the navigation is that of
+                the page, if not its own.
         """
         done = self.query_value("done")
         html = self.templates.get_template(template).render(
@@ -162,6 +170,7 @@ class ConsoleRequest:
             documentation=documentation(),
             assets=self.assets,
             because=self.reason,
+            provider_name=self.provider_name,
             in_words=partial(in_language, self.text),
             error_in_words=partial(error_in_language, self.text),
             leaving=partial(leaving, here=self.here()),
@@ -170,8 +179,9 @@ class ConsoleRequest:
             way_back=self.back,
             csrf=security.form_token(self.token) if self.token is not None and self.me is not None else "",
             done=self.text(f"done.{done}") if f"done.{done}" in self.text.texts else "",
+            nothing_done=done == NONE_SELECTED,
             undo=self.undo,
-            **{"errors": {}, "form": self.form, **values},
+            **{"errors": {}, "form": self.form, "within": self.http_request.url.path, **values},
         )
         return HTMLResponse(html, status)
 

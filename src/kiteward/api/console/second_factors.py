@@ -141,7 +141,16 @@ async def _proof_form(request: ConsoleRequest, key: str, errors: _Errors) -> Res
     usable = held.passkeys and any(each.kind == "passkey" for each in held.factors)
     wanted = PasskeyWanted(new=False)
     options = (await request.client.invoke("StartPasskey", wanted, PasskeyOptions)).options if usable else ""
-    values: dict[str, Any] = {"key": key, "options": options, "fields": (_PASSWORD,)}
+    named = [each for each in held.factors if each.factor_id == request.names.get("factor")]
+    name = next((each.label or request.text(f"factor.{each.kind}") for each in named), request.text("column.factor"))
+    values: dict[str, Any] = {
+        "key": key,
+        "title": request.text(f"{key}.title", name=name),
+        "button": request.text(f"{key}.button", name=name),
+        "last": bool(named) and named == list(held.factors),
+        "options": options,
+        "fields": (_PASSWORD,),
+    }
     if errors:
         return request.page_with_errors("second_factor_proof.html", errors, **values)
     return request.page("second_factor_proof.html", **values)

@@ -395,6 +395,7 @@ async def test_denial_is_explained_in_the_language_of_the_page() -> None:
         await browser.sign_in("alice", PASSWORD)
         answer = await browser.open("users")
         assert (answer.status_code, "只有管理员可以执行此操作。" in answer.text) == (403, True)
+        assert "请联系管理员" not in answer.text.partition("<main")[2]
 
 
 ENGLISH = "what an error says in English"

@@ -299,7 +299,9 @@ async def test_roles_of_groups_are_listed_granted_and_revoked_and_those_of_the_c
         links = [html.unescape(link) for link in re.findall(r'href="/console/(providers/groups/revoke[^"]*)"', page)]
         assert len(links) == 2
         (pattern,) = (link for link in links if "match=pattern" in link)
-        assert f"reader , given by a b & c/* of {IDP}" in await browser.text(pattern)
+        told = await browser.text(pattern)
+        assert "Revoke the role reader from the group a b & c/*" in told
+        assert f"The group is of {IDP}" in told
         assert "The group no longer gives the role." in await browser.done(pattern)
         assert [each.is_pattern for each in await browser.harness.store.group_roles(None)] == [False]
         text = await browser.text(f"providers/groups?issuer={CI}")

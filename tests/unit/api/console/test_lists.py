@@ -232,7 +232,6 @@ async def test_roles_are_given_and_taken_from_many_and_admin_is_warned_of(monkey
 @pytest.mark.parametrize(
     ("names", "form", "told"),
     [
-        ([], {"change": "disable"}, "Nothing is selected."),
         (["ann"], {"change": "rename"}, "Choose what to do."),
         (["ann"], {"change": "add_role"}, "Enter the role."),
         (["ann"], {"change": "add_role", "role": "ghost"}, "There is no role ghost"),
@@ -244,6 +243,24 @@ async def test_what_the_form_lacks_is_said(
     async with listing(monkeypatch) as browser:
         _, text, _ = await selected(browser, "change-users", names, **form)
         assert told in text
+
+
+async def test_a_change_of_nothing_leads_back_to_the_list_which_reports_no_success(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with listing(monkeypatch) as browser:
+        status, _, where = await selected(browser, "change-users", [], change="disable", back="/console/users?q=n")
+        assert (status, where) == (303, "/console/users?q=n&done=none_selected")
+        page = (await browser.open("users?q=n&done=none_selected")).text
+        assert '<p class="note" role="status">Nothing was selected.</p>' in page
+
+
+async def test_a_change_of_some_is_in_the_section_of_their_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listing(monkeypatch) as browser:
+        for back, trail in (("/console/users?q=n", "Users"), ("/console/roles/reader", "Roles \u203a reader")):
+            form = {"change": "add_role", "role": "reader", "back": back}
+            _, text, _ = await selected(browser, "change-users", ["ann"], **form)
+            assert trail in text
 
 
 @pytest.mark.parametrize("back", ["https://evil.example/console/users", "//evil.example", "/console/audit", "http://["])
@@ -264,6 +281,8 @@ async def test_keys_show_whether_they_are_accepted_and_many_are_revoked(monkeypa
         assert made[0] not in page
         assert made[1] in await browser.text("keys?state=blocked")
         assert "No API keys match." in await browser.text("keys?ends=7")
+        _, told, _ = await selected(browser, "change-keys", [*made, "gone"], change="revoke")
+        assert all(f"{key} {name}" in told for key, name in zip(made, ("ann", "eve"), strict=True))
         assert (await selected(browser, "change-keys", made, change="revoke", apply="1"))[0] == 303
         assert "No API keys." in await browser.text("keys")
 

@@ -148,7 +148,7 @@ async def test_who_must_have_one_is_led_to_enrol_it_before_any_other_page() -> N
         for path in ("account", "users", "keys", "connect", "second-factors/recovery-codes"):
             assert (await browser.open(path)).headers["location"] == "/console/second-factors", path
         page = (await browser.open("second-factors")).text
-        assert "You must have a second factor" in page
+        assert "Your account requires a second factor" in page
         assert "/console/users" not in page
         await enrol(browser)
         assert (await browser.open("users")).status_code == 200
@@ -172,6 +172,10 @@ async def test_removal_and_new_recovery_codes_ask_for_the_password_and_a_code() 
         page = (await browser.open("second-factors")).text
         path = re.search(r"/console/(second-factors/[0-9a-f]+/remove)", page)
         assert path is not None
+        asks = (await browser.open(path[1])).text
+        assert "Remove <code>phone</code></h1>" in asks
+        assert ">Remove phone</button>" in asks
+        assert "It is your last second factor" in asks
         for form in ({"password": "wrong", "code": "1"}, {"password": "Milvus"}, {"password": "Milvus", "code": "1"}):
             assert (await browser.send(path[1], **form)).status_code == 422
         code = code_of(browser, secret, later=60.0)

@@ -76,7 +76,10 @@ def refusal(request: ConsoleRequest, error: RequestRefused, field: str) -> dict[
     """
     if unloaded(error):
         return {"": request.complaint("explorer.load_first")}
-    return {field: request.reason(error.details)}
+    reason = request.reason(error.details)
+    if field == "filter" and reason.quoted:
+        reason = Reason(request.text("explorer.filter_refused"), reason.quoted)
+    return {field: reason}
 
 
 def unloaded(error: RequestRefused) -> bool:

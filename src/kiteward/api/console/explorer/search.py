@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as field_of_class
+from functools import partial
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -24,6 +25,7 @@ from kiteward.api.console.explorer.search_parameters import (
     Unfit,
     offered,
     score_range,
+    together,
     tuning,
 )
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
@@ -145,23 +147,9 @@ async def _found(request: ConsoleRequest, place: Place, wanted: Wanted, indexes:
         if wanted.like:
             wanted = replace(wanted, vector=await _vector_of_row(request, place, wanted.like, field))
             values["wanted"] = wanted
-        message = await asyncio.to_thread(
-            builders.search,
-            collection=place.name,
-            field=field.name,
-            field_type=field.kind,
-            limit=_limit(request, wanted),
-            vectors=[_vector(request, field, wanted.vector)],
-            expression=wanted.filter,
-            output_fields=wanted.columns,
-            partitions=[wanted.partition] if wanted.partition else (),
-            parameters=_parameters(request, wanted, index, metric),
-            consistency=common_pb2.ConsistencyLevel.Strong,
-        )
-        message.db_name = place.database
-        found = await request.client.call(message, messages.SearchResults)
+        found = await _searched(request, place, wanted, field=field, index=index, metric=metric)
     except Unfit as unfit:
-        return request.page_with_errors(_TEMPLATE, {unfit.field: unfit.reason}, **values)
+        return request.page_with_errors(_TEMPLATE, unfit.errors, **values)
     except CollectionNotFound:
         raise
     except RequestRefused as error:
@@ -174,10 +162,43 @@ async def _found(request: ConsoleRequest, place: Place, wanted: Wanted, indexes:
     return request.page(_TEMPLATE, **values)
 
 
+async def _searched(
+    request: ConsoleRequest, place: Place, wanted: Wanted, *, field: Field, index: IndexRow | None, metric: str
+) -> messages.SearchResults:
+    """Return what the engine finds.
+
+    Raises:
+        Unfit: fields of the form cannot be searched with.
+        KitewardError: as `GatewayClient.call`.
+    """
+    limit, vector, parameters = together(
+        partial(_limit, request, wanted),
+        partial(_vector, request, field, wanted.vector),
+        partial(_parameters, request, wanted, index, metric),
+    )
+    message = await asyncio.to_thread(
+        builders.search,
+        collection=place.name,
+        field=field.name,
+        field_type=field.kind,
+        limit=limit,
+        vectors=[vector],
+        expression=wanted.filter,
+        output_fields=wanted.columns,
+        partitions=[wanted.partition] if wanted.partition else (),
+        parameters=parameters,
+        consistency=common_pb2.ConsistencyLevel.Strong,
+    )
+    message.db_name = place.database
+    return await request.client.call(message, messages.SearchResults)
+
+
 def _parameters(request: ConsoleRequest, wanted: Wanted, index: IndexRow | None, metric: str) -> dict[str, Any]:
     """Return the parameters of the request. Raises `Unfit`."""
-    told = {**tuning(request, wanted.parameters, index), **score_range(request, wanted.bounds, metric)}
-    return {**({"metric_type": wanted.metric} if wanted.metric else {}), "params": told}
+    tuned, bounded = together(
+        partial(tuning, request, wanted.parameters, index), partial(score_range, request, wanted.bounds, metric)
+    )
+    return {**({"metric_type": wanted.metric} if wanted.metric else {}), "params": {**tuned, **bounded}}
 
 
 async def _vector_of_row(request: ConsoleRequest, place: Place, key: str, field: Field) -> str:

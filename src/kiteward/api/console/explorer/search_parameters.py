@@ -2,9 +2,9 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from kiteward.api.console.explorer.schema import IndexRow
 from kiteward.api.console.request import ConsoleRequest, Reason
@@ -65,12 +65,30 @@ OF_INDEX: Final[Mapping[str, Sequence[Parameter]]] = {
 
 
 class Unfit(Exception):
-    """A field of the form has a value that cannot be searched with; it has the name of the field and the reason."""
+    """Fields of the form have values that cannot be searched with; `errors` has the reasons by the field."""
 
-    def __init__(self, field: str, reason: Reason) -> None:
+    def __init__(self, field: str, reason: Reason, others: Mapping[str, Reason] | None = None) -> None:
         super().__init__(field)
-        self.field = field
-        self.reason = reason
+        self.errors = {field: reason, **(others or {})}
+
+
+def together(*checks: Callable[[], Any]) -> list[Any]:
+    """Return what each check returns.
+
+    Raises:
+        Unfit: some of them raise it; it has the errors of all.
+    """
+    made: list[Any] = []
+    errors: dict[str, Reason] = {}
+    for check in checks:
+        try:
+            made.append(check())
+        except Unfit as unfit:
+            errors |= unfit.errors
+    if errors:
+        field = next(iter(errors))
+        raise Unfit(field, errors[field], errors)
+    return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,11 +67,13 @@ for (const counter of document.querySelectorAll("[data-counts]")) {
 // Offers to show what is typed into a field for a password.
 for (const button of document.querySelectorAll("button[data-shows]")) {
   const input = document.getElementById(button.dataset.shows);
+  const label = button.firstChild;
+  const shows = label.data;
   button.hidden = false;
   button.addEventListener("click", () => {
     const shown = input.type === "password";
     input.type = shown ? "text" : "password";
-    button.setAttribute("aria-pressed", String(shown));
+    label.data = shown ? button.dataset.hides : shows;
   });
   // Managers of passwords save what is in a field for passwords.
   input.form.addEventListener("submit", () => { input.type = "password"; });

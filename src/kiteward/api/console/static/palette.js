@@ -24,7 +24,12 @@ if (opener && navigation) {
 
   const filter = () => {
     const typed = input.value.trim().toLowerCase();
-    for (const item of list.children) item.hidden = !item.textContent.toLowerCase().includes(typed);
+    for (const item of list.children) {
+      item.hidden = !item.textContent.toLowerCase().includes(typed);
+      item.classList.remove("first");
+    }
+    // What Enter opens.
+    list.querySelector("li:not([hidden])")?.classList.add("first");
   };
   const open = () => {
     input.value = "";

@@ -72,6 +72,7 @@ async def test_a_filter_that_the_engine_refuses_is_shown_at_its_field_and_stays(
         page = await browser.open(f"{HERE}/rows?filter=price >")
         assert page.status_code == 422
         assert 'id="filter-error"' in page.text
+        assert "The filter is not valid." in page.text
         assert "cannot parse &lt;b&gt;here&lt;/b&gt;" in page.text
         assert 'value="price &gt;"' in page.text
         page = await browser.open(f"{HERE}/rows")

@@ -86,6 +86,13 @@ async def test_what_cannot_be_searched_with_is_shown_at_its_field() -> None:
         assert not browser.harness.engine.called("Search")
 
 
+async def test_all_fields_that_cannot_be_searched_with_are_shown_at_once() -> None:
+    async with exploring("Search", "Query", "IndexDetail", answers=with_fields) as browser:
+        form = {"field": "vector", "vector": "[1, 2", "limit": "many", "ef": "0", "radius": "near"}
+        page = (await browser.send(f"{HERE}/search", **form)).text
+        assert [name for name in form if f'id="{name}-error"' in page] == ["vector", "limit", "ef", "radius"]
+
+
 async def test_a_search_is_sent_as_it_was_asked() -> None:
     async with exploring("Search", answers=with_fields) as browser:
         request = await sent(browser, filter="id > 1", limit="7", metric="IP", column="title")
@@ -184,5 +191,6 @@ async def test_a_refused_filter_is_shown_at_its_field() -> None:
         form = {"field": "vector", "vector": VECTOR, "limit": "10", "filter": "nope == 1"}
         page = (await browser.send(f"{HERE}/search", **form)).text
         assert 'id="filter-error"' in page
+        assert "The filter is not valid." in page
         assert "no such field" in page
         assert VECTOR in page
