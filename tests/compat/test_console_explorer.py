@@ -137,7 +137,7 @@ def test_rows_are_marked_as_another_user_sees_them(visitor: Visitor, server: Run
     ask(server, "row_policies/create", collectionName=NAME, policyName="own", **own_rows)
     page = visitor.open(f"{HERE}/rows?size=100&view_as=fay")
     assert f"fay sees {COUNT // 3} of all {COUNT} rows." in shown(page)
-    marks = re.findall(r'<span class="state (?:on|off)">(Visible|Hidden)<', page)
+    marks = re.findall(r'<span class="state (?:on|plain)">(Visible|Hidden)<', page)
     assert marks == ["Visible" if key % 3 == 1 else "Hidden" for key in range(COUNT)]
     ask(server, "row_policies/enable", collectionName=NAME)
     own = [key for key in range(COUNT) if key % 3 == 1]
