@@ -157,7 +157,7 @@ def test_earlier_tokens_of_a_user_are_refused_after_a_warning(federated: Federat
 def test_an_invited_user_signs_in_and_is_unbound_for_the_next_subject(federated: Federated) -> None:
     with federated.signed_in("root") as page:
         page.goto(f"{federated.address}providers")
-        page.get_by_role("link", name=f"Invite a user: {federated.idp.url}").click()
+        page.get_by_role("link", name="Invite a user: ").first.click()
         page.get_by_label("User name").fill("eve")
         page.get_by_role("button", name="Invite").click()
         expect(page.locator("#user_name-error")).to_contain_text("begins with “idp_”")
