@@ -36,10 +36,10 @@ NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         "name": "docs",
         "policy": "own",
         "alias": "documents",
-        "partition": "_default",
+        "partition": "drafts",
     },
     "audit": {"seq": "1"},
-    "databases": {"database": "default", "name": "default"},
+    "databases": {"database": "archive", "name": "archive"},
     "sessions": {"session": "0123456789abcdef"},
 }
 """What pages of the scene `company` are about: the first part of a path -> placeholder -> name."""
@@ -112,6 +112,8 @@ def _fill(console: Console) -> None:
     policy: dict[str, Any] = {"actions": ["Query", "Search"], "usingExpr": "id in [1, 2]"}
     console.rest("kiteward/row_policies/create", collectionName="docs", policyName="own", **policy)
     console.rest("vectordb/aliases/create", aliasName="documents", collectionName="docs")
+    console.rest("vectordb/partitions/create", collectionName="docs", partitionName="drafts")
+    console.rest("vectordb/databases/create", dbName="archive")
     rows = [{"id": number, "vector": [0.1 * number] * 4, "title": f"title {number}"} for number in range(1, 40)]
     console.rest("vectordb/entities/insert", collectionName="docs", data=rows)
     wrong = {"Authorization": "Bearer reader:wrong"}
