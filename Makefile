@@ -45,7 +45,7 @@ uv_locked = $(uv) --quiet --require-hashes --python
 environments := $(venv) $(clients) $(milvus) $(envoy) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
-.PHONY: help serve unit test test-heavy check-deploy fuzz row-policies replicas replica-faults backup-faults crashes token-rotation audit check format settings-table request-fields pictures stubs bench bench-quick bench-bounds bench-pass-through bench-workers lock clean remake
+.PHONY: help serve unit test test-heavy check-deploy fuzz row-policies replicas replica-faults backup-faults crashes keyboard token-rotation audit check format settings-table request-fields pictures stubs bench bench-quick bench-bounds bench-pass-through bench-workers lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -100,6 +100,9 @@ BACKUPS ?= 200
 
 backup-faults: $(venv)/.dev-ready ## make 200 backups of a server under writes, and kill both at random; BACKUPS says how many
 	$(bin)/python -m tests.faults.backups --number $(BACKUPS) $(ARGS)
+
+keyboard: $(venv)/.dev-ready ## walk through all states of the console's pages by Tab, at two widths; about seven minutes
+	TESTS_EVERY_PAGE=1 $(bin)/python -m pytest --numprocesses 2 --dist load tests/console/test_keyboard.py -k tab_reaches $(ARGS)
 
 CRASHES ?= 400
 

@@ -312,7 +312,12 @@ STATES: Final = (
         "providers/groups/revoke?issuer=scim&group=staff&match=exact&role=searcher",
         scene="federated",
     ),
-    State("providers-groups-change", "providers/groups", both(chosen("revoke_role"), press("#many button")), scene="federated"),
+    State(
+        "providers-groups-change",
+        "providers/groups",
+        both(chosen("revoke_role"), press("#many button")),
+        scene="federated",
+    ),
     State("providers-user", "users/idp_ann", scene="federated"),
     State("providers-user-cut-off", "users/idp_ann/cut-off", scene="federated"),
     State("providers-user-unbind", "users/idp_ann/unbind", scene="federated"),

@@ -1,6 +1,7 @@
 """The console without a mouse: what Tab reaches on every page, and whole tasks by keys alone."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from tests.console.states import ALL, State, shown
 
 SHORT = ("users", "matrix?role=docs_reader", "overview", "new-user", "state-palette", "state-search-results")
 """The states of the short form: a list, the grid, charts, a form, a dialog, and a table that scrolls."""
+SOME = [each for each in ALL if each.name in SHORT]
+EVERY = bool(os.environ.get("TESTS_EVERY_PAGE"))
+"""Whether the walk takes every state of every page, as `make keyboard` does, and not some of them."""
 
 _FARTHEST = 50
 """More than the columns of the matrix."""
@@ -29,13 +33,8 @@ def scenes(console: Console) -> Iterator[Scenes]:
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize(
-    "states",
-    [
-        pytest.param([each for each in ALL if each.name in SHORT], id="some"),
-        pytest.param(ALL, id="all", marks=[pytest.mark.heavy, pytest.mark.timeout(3600)]),
-    ],
-)
+@pytest.mark.timeout(3600 if EVERY else 300)
+@pytest.mark.parametrize("states", [pytest.param(ALL if EVERY else SOME, id="all" if EVERY else "some")])
 def test_tab_reaches_everything_in_order_and_one_sees_where_the_focus_is(
     scenes: Scenes, states: Sequence[State], width: int
 ) -> None:

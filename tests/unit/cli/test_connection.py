@@ -151,7 +151,7 @@ def test_descriptions_of_keys_and_roles_are_set_and_cleared(run: Run, served: Si
             shown = json.loads(run(group, "describe", name, "--json", "--data-dir", served.data)[1])
             assert shown["description"] == "".join(words)
     assert run("roles", "copy", "nobody", "other", *far) == (1, "", "kiteward: role not found: nobody\n")
-    assert run("roles", "copy", "described", "alike", "--data-dir", served.data) == (0, "grants: 0\n", "")
+    assert run("roles", "copy", "described", "alike", *far) == (0, "grants: 0\n", "")
     assert run("roles", "compare", "described", "alike", *far) == (0, "both roles have the same grants: 0\n", "")
     assert run("grants", "grant", "alike", "DatabaseReadOnly", "--database", "default", *far)[0] == 0
     told = "only described: none\nonly alike:\n  DatabaseReadOnly on default.*\nin both: 0\n"

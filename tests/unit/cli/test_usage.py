@@ -98,6 +98,7 @@ REFUSED = {
     "=owner": ("nobody",),
     "keyId": ("nokey",),
     "=roleName": ("9 lives",),
+    "=otherRoleName": ("nobody",),
     "ofRole": ("nobody",),
     "=source": ("nobody",),
     "=add": ("nobody",),
