@@ -186,7 +186,7 @@ def test_backups_of_a_directory_are_listed_by_their_time_and_nothing_else_is(
     (place / "notes.txt").write_text("not a backup")
     (place / "broken").write_bytes((place / "a").read_bytes()[:600])
     broken, first, second = list_backups(place)
-    assert (first.file, second.file, first.revision) == ("z", "a", "0022")
+    assert (first.file, second.file, first.revision) == ("z", "a", "0023")
     assert (broken.file, "ends too early" in broken.fault) == ("broken", True)
     assert json.dumps(first.made) < json.dumps(second.made)
 

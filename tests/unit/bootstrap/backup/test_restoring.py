@@ -202,7 +202,7 @@ def test_backup_of_a_newer_store_is_refused_as_a_start_refuses_it(
 ) -> None:
     backed_up(settings, tmp_path / "b")
     monkeypatch.setattr("kiteward.store.revisions.known", lambda: ("0001", "0021"))
-    with pytest.raises(StoreUnavailable, match=r"at revision 0022, and this program, .* knows revisions up to 0021"):
+    with pytest.raises(StoreUnavailable, match=r"at revision 0023, and this program, .* knows revisions up to 0021"):
         restored(tmp_path / "b", tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
