@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.command_line import Run, on
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
 from kiteward.cli.access import listed
+from kiteward.domain.moments import written
 
 
 @pytest.fixture
@@ -97,6 +99,9 @@ def test_what_was_not_used(run: Run) -> None:
     _, made = run("keys", "create", "alice", "--json")
     key_id = json.loads(made)["keyId"]
     status, printed = run("access", "--unused-since", "2026-01-01")
+    assert (status, key_id in printed) == (0, False)
+    assert "left out, because they were made since then: 0 grants, 1 API keys" in printed.splitlines()
+    status, printed = run("access", "--unused-since", written(datetime.now(UTC) + timedelta(minutes=1)))
     assert status == 0
     assert f"API key {key_id} of alice" in printed.splitlines()
 
