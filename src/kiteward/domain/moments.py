@@ -8,7 +8,7 @@ def written(moment: datetime, *, timespec: str = "auto") -> str:
 
     Args:
         moment: the moment, in any time zone.
-        timespec: how precise the text is, as `datetime.isoformat` has it.
+        timespec: how precise the text is, as the method isoformat of a datetime has it.
 
     Raises:
         ValueError: it has no time zone, so that it is no moment.
