@@ -1,4 +1,7 @@
-"""Keycloak: SDKs and the console sign in with its tokens, groups there decide what they may do, and keys change."""
+"""Keycloak: SDKs and the console sign in with its tokens, groups there decide what they may do, and keys change.
+
+The short form of the same is `test_dex.py`.
+"""
 
 import time
 from collections.abc import Callable
@@ -17,6 +20,8 @@ from tests.support.oauth import OAuthClient, Tokens, claims
 from tests.support.server import RunningServer
 
 from kiteward.authn.oidc.key_sets import WINDOW
+
+pytestmark = pytest.mark.heavy
 
 
 def refusal(server: RunningServer, token: str) -> str:

@@ -61,6 +61,7 @@ def no_clients_left() -> Iterator[dict[str, Any]]:
             each.close()
 
 
+@pytest.mark.heavy
 def test_the_page_leads_from_nothing_to_the_first_search(
     by_keycloak: Keycloak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_clients_left: dict[str, Any]
 ) -> None:
