@@ -248,7 +248,7 @@ def test_collections_show_who_may_touch_them_and_health_how_the_server_is(consol
         page.get_by_role("link", name="docs", exact=True).click()
         holders = page.get_by_role("group", name="Who has access to this collection")
         expect(holders.get_by_role("row", name=re.compile("^reader"))).to_contain_text("docs_reader")
-        expect(holders.get_by_role("row", name=re.compile("^reader"))).to_contain_text("Search, Query")
+        expect(holders.get_by_role("row", name=re.compile("^reader"))).to_contain_text("Search, Query on default.docs")
         expect(holders.get_by_role("row", name=re.compile("^boss"))).to_contain_text("Everything")
         page.get_by_role("link", name="Health").click()
         expect(page.get_by_text("Unavailable")).to_have_count(0)
