@@ -143,7 +143,7 @@ async def test_users_of_providers_are_listed_and_selected_by_provider() -> None:
     async with company() as browser:
         await invited(browser, groups=12)
         text = await browser.text("providers/users")
-        for expected in ("idp_ann", "sub-ann", "ci_bob", "Not signed in yet", "2023-11-14 22:13", "group-0", "9 more"):
+        for expected in ("idp_ann", "sub-ann", "ci_bob", "Not signed in yet", "2023-11-14 22:13", "group-0", "5 more"):
             assert expected in text
         assert "alice" not in text
         text = await browser.text(f"providers/users?issuer={CI}")
