@@ -97,8 +97,10 @@ globalThis.focusWatch = (() => {
   let wanted = [];
   const plain = new Map();
   return {
-    // Puts the focus before the first element, and returns how many there are.
-    begin() {
+    // Puts the focus before the first element, and returns how many there are. A field that asks for the focus gets it
+    // when the page is first drawn, which may be later than its loading.
+    async begin() {
+      for (let drawn = 0; drawn < 2; drawn += 1) await new Promise(requestAnimationFrame);
       document.activeElement?.blur();
       wanted = expected();
       for (const element of wanted) plain.set(element, looks(element));

@@ -242,7 +242,7 @@ STATES: Final = (
     # Audit
     State("audit-errors", "audit?since=yesterday&request_id=x", status=422),
     State("audit-unfolded", "audit", opened("table.trail-lines details")),
-    State("audit-empty", "audit?user=nobody"),
+    State("audit-empty", "audit?user=absent"),
     # Everywhere
     State("not-found", "no-such-page", status=404),
     State("palette", "users", keys("Control+k")),
@@ -376,7 +376,9 @@ def _fault(page: Page, address: str, state: State) -> str:
     except PlaywrightError as error:
         return f"{state.name}: {error.message.splitlines()[0]}"
     status = answer.status if answer else 0
-    return "" if status == state.status else f"{state.name}: {status}"
+    if status != state.status:
+        return f"{state.name}: {status}"
+    return f"{state.name}: not empty" if state.name.endswith("-empty") and not page.locator("p.empty").count() else ""
 
 
 def _whose(state: State) -> tuple[str, str]:

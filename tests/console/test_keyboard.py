@@ -1,48 +1,20 @@
-"""The console without a mouse: what Tab reaches on every page, and whole tasks by keys alone."""
+"""The console without a mouse: what is found where it needs one, and whole tasks by keys alone."""
 
 import json
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from tests.console.conftest import PASSWORDS, Console
 from tests.console.keyboard import Hands, walk
-from tests.console.scenes import Scenes
-from tests.console.states import ALL, State, shown
-
-SHORT = ("users", "matrix?role=docs_reader", "overview", "new-user", "state-palette", "state-search-results")
-"""The states of the short form: a list, the grid, charts, a form, a dialog, and a table that scrolls."""
-SOME = [each for each in ALL if each.name in SHORT]
-EVERY = bool(os.environ.get("TESTS_EVERY_PAGE"))
-"""Whether the walk takes every state of every page, as `make keyboard` does, and not some of them."""
 
 _FARTHEST = 50
 """More than the columns of the matrix."""
 
 _LABEL = "document.activeElement.ariaLabel"
 _LABELS = "(grid) => [...grid.querySelectorAll('input[type=checkbox], button')].map((each) => each.ariaLabel)"
-
-
-@pytest.fixture(scope="module")
-def scenes(console: Console) -> Iterator[Scenes]:
-    with Scenes(console.browser) as started:
-        yield started
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.timeout(3600 if EVERY else 300)
-@pytest.mark.parametrize("states", [pytest.param(ALL if EVERY else SOME, id="all" if EVERY else "some")])
-def test_tab_reaches_everything_in_order_and_one_sees_where_the_focus_is(
-    scenes: Scenes, states: Sequence[State], width: int
-) -> None:
-    found = []
-    options = {"viewport": {"width": width, "height": 800}, "reduced_motion": "reduce"}
-    for state, page, fault in shown(scenes, states, **options):
-        found += [fault] if fault else [f"{state.name}: {each}" for each in walk(page)]
-    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(

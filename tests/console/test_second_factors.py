@@ -104,7 +104,12 @@ def test_a_passkey_is_enrolled_first_by_who_must_have_one_and_signs_in(guarded: 
             expect(page.get_by_role("heading", level=1)).to_have_text("Users")
             page.get_by_role("button", name="Sign out", exact=True).click()
             present_password(guarded, page, "by_passkey", password)
-            page.get_by_role("button", name="Use a passkey").click()
+            expect(page.get_by_role("button", name="Use a passkey")).to_be_focused()
+            page.locator("#code").fill("000000")
+            page.get_by_role("button", name="Sign in").click()
+            expect(page.locator("#code-error")).to_be_visible()
+            expect(page.locator("#code")).to_be_focused()
+            page.get_by_role("button", name="Use a passkey").press("Enter")
             expect(page).to_have_url(re.compile("/console/overview$"))
             # And the same, to remove it: this is refused, because there must be one.
             page.goto(local(guarded, "second-factors"))
@@ -112,6 +117,11 @@ def test_a_passkey_is_enrolled_first_by_who_must_have_one_and_signs_in(guarded: 
             page.locator("#password").fill(password)
             page.get_by_role("button", name="Use a passkey instead of a code").click()
             expect(page.get_by_role("alert").first).to_contain_text("This is your only second factor")
+    with guarded.visitor(java_script_enabled=False) as context:
+        page = context.new_page()
+        present_password(guarded, page, "by_passkey", password)
+        expect(page.get_by_role("button", name="Use a passkey")).to_be_hidden()
+        expect(page.locator("#code")).to_be_focused()
 
 
 def test_a_device_that_does_not_verify_its_user_is_refused(guarded: Console) -> None:

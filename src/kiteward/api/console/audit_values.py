@@ -14,6 +14,7 @@ _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])[A-Z]")
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$")
 _OBJECTS: Final = ("object", "object_name", "collection_name", "collection")
 _DATABASES: Final = ("database", "db_name")
+_IDENTIFIER: Final = re.compile(r"(.+_)?(id|ids|digest)|expect|made_by_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,12 @@ class Fact:
     Attributes:
         label: the label.
         values: one or several values; empty for none.
+        identifies: whether they are identifiers that programs made, such as the id of a key.
     """
 
     label: str
     values: tuple[str, ...]
+    identifies: bool = False
 
     @property
     def text(self) -> str:
@@ -41,7 +44,8 @@ def facts_of(text: Language, details: Mapping[str, Any]) -> list[Fact]:
         if name == "result" and isinstance(value, dict):
             facts += [each for each in facts_of(text, value) if each not in facts]
         else:
-            facts.append(Fact(label_of(text, name), _of_setting(text, name, value) or _values(text, value)))
+            values = _of_setting(text, name, value) or _values(text, value)
+            facts.append(Fact(label_of(text, name), values, _IDENTIFIER.fullmatch(normal(name)) is not None))
     return facts
 
 

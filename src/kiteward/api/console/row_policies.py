@@ -15,7 +15,6 @@ from kiteward.iam.json_api.row_policies import CollectionNamed, Enabling, Policy
 from kiteward.iam.json_api.row_preview import PreviewedRows, PreviewRequest
 
 _BETWEEN: Final = re.compile(r"[\s,]+")
-_YES: Final = "true"
 _ACTIONS: Final = tuple((action.value, action.value) for action in RowAction)
 
 
@@ -156,13 +155,12 @@ async def _enforcing(request: ConsoleRequest) -> Form:
     listed = text("list.separator").join(shown)
     effects = [text("row_policies_enforce.effect"), text("row_policies_enforce.without")]
     effects.append(text("row_policies_enforce.shown", names=listed) if shown else text("row_policies_enforce.nobody"))
-    options = [(_YES, text("row_policies_enforce.force"))]
     hint = text("row_policies_enforce.forced")
     return Form(
         text("row_policies_enforce.title", **request.names),
         text("row_policies_enforce.button"),
         _back(request),
-        [Field("force", "checks", hint=hint, options=options, value=_YES if found.force else "")],
+        [Field("force", "check", hint=hint, value="1" if found.force else "")],
         effects=effects,
         dangerous=True,
     )
@@ -170,7 +168,7 @@ async def _enforcing(request: ConsoleRequest) -> Form:
 
 async def enforce(request: ConsoleRequest) -> Response:
     """Enforce the policies, or change on whom they are enforced."""
-    wanted = Enabling(**_place(request), force=_YES in request.form_values("force"))
+    wanted = Enabling(**_place(request), force=bool(request.form_text("force")))
     try:
         await request.client.invoke("EnableRowPolicies", wanted, Protection)
     except RequestRefused as error:

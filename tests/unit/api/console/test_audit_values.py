@@ -56,6 +56,12 @@ def test_values_are_in_the_language_of_the_page() -> None:
     assert told(details, "zh") == [("已启用", "是"), ("授予", "d.c 上的 Search")]
 
 
+def test_identifiers_that_programs_made_are_told_from_names() -> None:
+    details = {"keyId": "k", "userName": "emma", "sessionId": "s", "keyIds": ["k"], "digest": "d", "madeByKey": "k"}
+    identified = [fact.identifies for fact in facts_of(TEXTS["en"], {**details, "result": {"factorId": "f"}})]
+    assert identified == [True, False, True, True, True, True, True]
+
+
 def names_of(recorded: Any) -> set[str]:
     below = [names_of(place.fields) for place in recorded.values() if isinstance(place, Elements)]
     return set(recorded).union(*below)

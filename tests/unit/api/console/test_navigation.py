@@ -1,5 +1,6 @@
 """Which links a user gets, and which of them is the current one."""
 
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -55,3 +56,17 @@ def test_every_entry_leads_to_a_page_and_has_its_texts() -> None:
 def test_one_entry_is_current_where_a_page_belongs_to_it(path: str, page: str | None) -> None:
     current = [link.page for group in GROUPS for link in group.links if link.is_current(path)]
     assert current == ([page] if page else [])
+
+
+ALONE = re.compile(
+    r"sign-.+|second-step|preferences|first-steps|undo|once/\{ticket\}|names/\{kind\}|change-.+|[a-z-]+\.csv"
+)
+"""Pages before there is a navigation, files, and pages that are shown in the place of another one."""
+
+
+def test_every_page_belongs_to_one_entry() -> None:
+    links = [link for group in GROUPS for link in group.links]
+    belongs = {page.path: sum(link.is_current(f"/console/{page.path}") for link in links) for page in PAGES}
+    assert {path for path, count in belongs.items() if count != 1} == {
+        path for path in belongs if ALONE.fullmatch(path)
+    }

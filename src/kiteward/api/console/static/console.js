@@ -86,9 +86,13 @@ document.addEventListener("focusin", (event) => {
   menu.hidePopover();
 });
 
-// Scrolls what gets the focus by a key wholly into view: browsers leave what a table cuts off at a side.
+// Scrolls what gets the focus by a key wholly into view: browsers leave what a table cuts off at a side, and of a field
+// of several lines all but the first one.
+let byKey = false;
+addEventListener("keydown", () => { byKey = true; }, true);
+addEventListener("pointerdown", () => { byKey = false; }, true);
 document.addEventListener("focusin", (event) => {
-  if (event.target.matches(".wide :focus-visible")) event.target.scrollIntoView({ block: "nearest", inline: "nearest" });
+  if (byKey && event.target.matches("textarea, .wide *")) event.target.scrollIntoView({ block: "nearest", inline: "nearest" });
 });
 
 // Offers the time zone of the browser.

@@ -47,6 +47,8 @@ for (const button of document.querySelectorAll("button[data-passkey]")) {
   if (!window.PublicKeyCredential) continue;
   const form = button.form;
   button.hidden = false;
+  // Enter asks for the passkey where that is the first way on. A field with an error keeps the focus.
+  if ("first" in button.dataset && !form.querySelector("[aria-invalid=true]")) button.focus();
   for (const note of document.querySelectorAll("[data-without-script]")) note.hidden = true;
   button.addEventListener("click", async () => {
     const failure = document.getElementById(button.dataset.failure);

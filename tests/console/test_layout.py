@@ -1,0 +1,78 @@
+"""How pages are laid out: what the measurement finds, and what it cannot see."""
+
+import pytest
+from playwright.sync_api import expect
+from tests.console.conftest import Console
+from tests.console.looks import laid_out_wrong
+
+_STYLES = "const style = document.createElement('style'); document.head.append(style); style.textContent ="
+"""A style sheet that the page itself could not have: the test goes round its policy."""
+
+_CONTRAST = """() => {
+    const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const luminance = (element) => {
+        pen.fillStyle = getComputedStyle(element).backgroundColor;
+        pen.fillRect(0, 0, 1, 1);
+        const parts = [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3).map((each) => each / 255);
+        const linear = (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        const [red, green, blue] = parts.map(linear);
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    const hit = document.querySelector("dialog a:focus") ?? document.querySelector("dialog .first a");
+    const both = [luminance(hit), luminance(hit.closest("dialog"))].sort((one, other) => one - other);
+    return (both[1] + 0.05) / (both[0] + 0.05);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("path", "styles", "what"),
+    [
+        ("new-collection", "label:has(> input) { display: block !important; width: 9rem }", "goes on below its box"),
+        ("new-collection", "label > input[type=checkbox] { margin-top: 3rem !important }", "the line of its box"),
+        ("account", "td.actions { padding-top: 1rem }", "px below the line of its row"),
+        ("users", ".list-many button { margin-bottom: 5px }", "px below <select #change>"),
+        ("users", ".heading .button.main { margin-top: 8px }", "<a> New user stands 4 px below"),
+        ("audit", ".pair > select { width: 5rem; min-width: 0 }", "px off “Did it or was affected”"),
+        ("unused?days=none", "[aria-invalid] { width: 20rem }", "px wide with an error"),
+        ("users", ".list-many .pair { gap: 2px }", "is 2 px from its field"),
+        ("audit", "td.fixed details > summary { width: 5rem; white-space: normal }", "is broken into lines"),
+        ("users", ".wide > table { width: calc(100% + 6px) }", "hides"),
+    ],
+)
+def test_what_is_laid_out_wrong_is_found(console: Console, path: str, styles: str, what: str) -> None:
+    with console.signed_in("root", bypass_csp=True) as page:
+        page.goto(f"{console.address}{path}")
+        assert laid_out_wrong(page, [1280]) == []
+        page.evaluate(f"() => {{ {_STYLES} `{styles}`; }}")
+        found = laid_out_wrong(page, [1280])
+    assert any(what in each for each in found), found
+
+
+@pytest.mark.parametrize(
+    ("path", "spoils", "what"),
+    [
+        ("overview", "document.querySelector('.periods [aria-current]').ariaCurrent = null", "one current tab"),
+        ("collections/default/docs", "document.querySelector('main [aria-current]').ariaCurrent = null", "one current"),
+        ("users", "document.querySelector('thead th:last-child').innerText = 'State'", "two columns “State”"),
+        ("users", "document.querySelector('nav.side a').ariaCurrent = 'page'", "several current links"),
+    ],
+)
+def test_what_cannot_be_told_apart_is_found(console: Console, path: str, spoils: str, what: str) -> None:
+    with console.signed_in("root") as page:
+        page.goto(f"{console.address}{path}")
+        assert laid_out_wrong(page, [1280]) == []
+        page.evaluate(f"() => {{ {spoils}; }}")
+        assert any(what in each for each in laid_out_wrong(page, [1280]))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_page_that_enter_opens_stands_out_in_the_list_of_pages(console: Console, theme: str) -> None:
+    with console.signed_in("root", color_scheme=theme) as page:
+        page.goto(f"{console.address}users")
+        page.keyboard.press("Control+k")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert page.evaluate(_CONTRAST) >= 3
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        expect(page.locator("dialog a").nth(1)).to_be_focused()
+        assert page.evaluate(_CONTRAST) >= 3
