@@ -172,7 +172,7 @@ FIXED: dict[str, set[str]] = {
 """Details that sources record as texts of a fixed set, by their names in the catalogues."""
 
 CHOSEN: Final = (
-    "add added by_user_name check check_expr collection collection_name contains database db_name description digest "
+    "add added by_user_name check check_expr collection collection_name collection_names contains database db_name description digest "
     "display_name expect factor_id file files filter granted granted_to grants group group_id host id issuer issuers "
     "kept_roles key_id key_ids keys label made_by_key name networks object object_name objects other_role_name path "
     "policies policy policy_name prefix primary_keys privilege privilege_group_name privilege_groups privileges "
