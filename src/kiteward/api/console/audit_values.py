@@ -143,7 +143,7 @@ class _Words:
         """Return a part of a value; one that has parts itself is between brackets."""
         said = self._one(name, value)
         held = value if isinstance(value, dict) and not self._phrase(value) else ()
-        return self.text("audit.within", value=said) if len(held) > 1 else said
+        return self.text("brackets", value=said) if len(held) > 1 else said
 
     def _mapping(self, name: str, value: Mapping[str, Any]) -> str:
         phrase = self._phrase(value)

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -15,6 +16,7 @@ from tests.unit.api.console.recorded_details import (
     texts_of_own_operations,
 )
 
+import kiteward
 from kiteward.api.console.audit_values import facts_of, normal
 from kiteward.api.console.language import Language, catalogues
 from kiteward.audit.events import AuditEvent
@@ -246,3 +248,11 @@ def test_everything_that_is_recorded_has_a_label(language: Language) -> None:
 def test_every_field_of_a_line_has_a_label() -> None:
     names = {*AuditEvent._fields, "kind", "code", "duration_ms"} - OF_THE_LINE
     assert [name for name in sorted(names) if f"audit.field.{name}" not in TEXTS["en"].texts] == []
+
+
+@pytest.mark.parametrize("language", TEXTS.values(), ids=TEXTS)
+def test_every_transport_of_a_line_has_a_name(language: Language) -> None:
+    sources = "".join(path.read_text("utf-8") for path in Path(kiteward.__file__).parent.rglob("*.py"))
+    named = {*re.findall(r'transport="(\w+)"', sources), "rest", "scim"}
+    assert named >= {"grpc", "console", "local"}
+    assert [name for name in named if f"audit.transport.{name}" not in language.texts] == []
