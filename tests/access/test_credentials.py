@@ -46,7 +46,7 @@ _OWN_ROWS: Final = {
         DescribeLimits
     """,
     # Asked as the user.
-    "+++--": "DescribeUserAccount EndOldPassword ListSessions EndSession EndSessions ListFactors",
+    "+++--": "DescribeUserAccount EndOldPassword ListSessions EndSession EndSessions ListFactors ListCollectionSizes",
     # About another key of the user, which does not exist for a limited one.
     "+++xx": "DescribeApiKey AlterApiKey RotateApiKey DisableApiKey EnableApiKey RevokeApiKey ChangeApiKeys",
     "+----": "BeginSession",
@@ -56,7 +56,7 @@ _OWN_ROWS: Final = {
         ListUserAccounts CreateUserAccount DeleteUserAccount ResetPassword DisableUser EnableUser UnlockUser
         ListCollectionAccess ListMissingAccess ListUnusedAccess SearchAudit ExplainAuditLine ChangeGrants DescribeServer
         ListServers ViewAsUser ExportPolicy PlanPolicy ApplyPolicy DescribeRole CopyRole DeleteRole ListGrants
-        DescribeActivity ReviewCredentials ListCollectionSizes
+        DescribeActivity ReviewCredentials
         MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
         SetTags DeleteTags ListTaggedUsers PreviewRows
         SetLimits DeleteLimits ListLimits ExchangeToken

@@ -63,10 +63,10 @@ class Decision:
         """Return if the decision is to allow.
 
         Raises:
-            AccessDenied: the decision is a refusal; the error has the message for the client.
+            AccessDenied: the decision is a refusal; the error has the message for the client, and the rule.
         """
         if not self.allowed:
-            raise AccessDenied(self.message, *(() if self.detail is None else (self.detail,)))
+            raise AccessDenied(self.message, *(() if self.detail is None else (self.detail,)), reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,9 +122,16 @@ class SessionEnded(AuthenticationError):
 
 
 class AccessDenied(KitewardError):
-    """The caller is authenticated and lacks the privilege. The message names privilege, user and database."""
+    """The caller is authenticated and lacks the privilege. The message names privilege, user and database.
+
+    `reason` is the rule in full, for operators; empty where the message says it all.
+    """
 
     default_code = ErrorCode.ACCESS_DENIED
+
+    def __init__(self, message: str = "", *details: ErrorDetail, field: str = "", reason: str = "") -> None:
+        super().__init__(message, *details, field=field)
+        self.reason = reason
 
 
 class OperationRefused(KitewardError):

@@ -84,7 +84,8 @@ _CONFIDENTIAL: Final = re.compile(
 )
 """Names of properties and parameters whose values are not recorded."""
 
-_HIDDEN: Final = "(not recorded)"
+NOT_RECORDED: Final = "(not recorded)"
+"""What is recorded in the place of a value that may be confidential."""
 _SCHEMA: Final = type(messages.DescribeCollectionResponse().schema)
 
 
@@ -113,7 +114,7 @@ def _plain_message(message: messages.ProtocolMessage) -> Json:
 
 
 def _recorded_value(name: str, value: object) -> Json:
-    return _HIDDEN if _CONFIDENTIAL.search(name) else _plain(value)
+    return NOT_RECORDED if _CONFIDENTIAL.search(name) else _plain(value)
 
 
 def decoded_schema(encoded: bytes) -> Json:
@@ -129,7 +130,7 @@ def uri_without_secrets(given: str) -> str:
     try:
         parts = urlsplit(given)
     except ValueError:
-        return _HIDDEN
+        return NOT_RECORDED
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 

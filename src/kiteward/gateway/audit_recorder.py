@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiteward.audit.events import (
     DETAILS_LIMIT,
-    HIDDEN,
     MOST_VALUES,
     NO_DETAILS,
     AuditEvent,
@@ -33,16 +32,15 @@ from kiteward.domain.errors import (
     AccessDenied,
     AuditUnavailable,
     AuthenticationError,
-    FactorRejected,
     KitewardError,
     LimitReached,
-    OldPasswordWrong,
     OperationRefused,
     OperationUnknown,
     RequestsLimited,
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal, TokenCredential
 from kiteward.gateway.audit_details import AT_ONCE
+from kiteward.gateway.audit_outcomes import decision_of, name_of, outcome_of, refusal_of
 from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.limited_callers import LimitedCallers
 from kiteward.gateway.operations import Operation
@@ -142,7 +140,7 @@ class Recorder:
         Raises:
             AuditUnavailable: the change was executed and its beginning is recorded, but its end is not.
         """
-        outcome, name = _outcome(recording, None)
+        outcome, name = outcome_of(recording, None)
         try:
             whole = self._event(recording, None, Outcome.SUCCEEDED, ended=False)
             await record_parts(self._sink, whole, recording.parts)
@@ -166,8 +164,8 @@ class Recorder:
 
     def give_up(self, recording: Recording, error: BaseException) -> None:
         """Record that a change that had begun was not executed."""
-        outcome, name = _outcome(recording, error)
-        self._sink.record(self._event(recording, _kind(recording), outcome, error=name))
+        outcome, name = outcome_of(recording, error)
+        self._sink.record(self._event(recording, _kind(recording), outcome, error=name, reason=refusal_of(error)))
 
     def note(self, recording: Recording, error: BaseException | None) -> None:
         """Record the end of a request that did not begin a change."""
@@ -178,9 +176,9 @@ class Recorder:
         elif isinstance(error, RequestsLimited) and recording.principal is not None:
             self._limited.add(recording.principal, recording.call.operation, error)
         elif isinstance(error, OperationRefused):
-            self._record_refusal(self._event(recording, Event.CLOSED_OPERATION, Outcome.REFUSED, error=_name(error)))
+            self._record_refusal(self._event(recording, Event.CLOSED_OPERATION, Outcome.REFUSED, error=name_of(error)))
         elif isinstance(error, AccessDenied) or (recording.decision is not None and not recording.decision.allowed):
-            self._record_refusal(self._event(recording, Event.REFUSAL, Outcome.REFUSED, reason=str(error or "")))
+            self._record_refusal(self._event(recording, Event.REFUSAL, Outcome.REFUSED, reason=refusal_of(error)))
         else:
             self._note_execution(recording, error)
 
@@ -192,8 +190,8 @@ class Recorder:
     def _note_execution(self, recording: Recording, error: BaseException | None) -> None:
         kind = _kind(recording)
         if kind is not None and (self._data_operations or kind not in _DATA):
-            outcome, name = _outcome(recording, error)
-            self._sink.record(self._event(recording, kind, outcome, error=name))
+            outcome, name = outcome_of(recording, error)
+            self._sink.record(self._event(recording, kind, outcome, error=name, reason=refusal_of(error)))
 
     def note_system_event(self, event: Event, operation: str, **details: Any) -> None:
         """Record something that the server does on its own."""
@@ -247,7 +245,7 @@ class Recorder:
                 recording,
                 Event.AUTHENTICATION if known else Event.UNKNOWN_OPERATION,
                 Outcome.REFUSED,
-                error=_name(error),
+                error=name_of(error),
                 reason=getattr(error, "reason", "") or str(error),
             )
         )
@@ -284,7 +282,7 @@ class Recorder:
             call.operation if row is not None else "unknown",
             resolved.database if resolved is not None and operation is not None and operation.database else "",
             _resources(operation, resolved) if operation is not None and resolved is not None else (),
-            *_privilege_and_decision(recording, reason),
+            *decision_of(recording, reason),
             error,
             time.perf_counter() - recording.started if ended else None,
             details,
@@ -300,16 +298,6 @@ def _system_event(event: Event, outcome: Outcome, operation: str, details: Mappi
 def _issuer_and_subject(principal: Principal | None) -> tuple[str, str]:
     identity = None if principal is None else principal.identity
     return ("", "") if identity is None else (identity.issuer, identity.subject)
-
-
-def _privilege_and_decision(recording: Recording, reason: str) -> tuple[str, str, str]:
-    """Return the privilege, the decision and its reason; the given reason where nothing was decided."""
-    row, decision = recording.row, recording.decision
-    privilege = "" if row is None or row.privilege is None else row.privilege.name
-    if decision is None:
-        return privilege, "", reason
-    decided = "allowed" if decision.allowed else "refused"
-    return privilege, decided, f"{decision.reason}{HIDDEN if recording.hidden else ''}"
 
 
 def _roles(principal: Principal) -> tuple[str, ...]:
@@ -381,19 +369,3 @@ def _presented(call: AnyCall) -> tuple[str, str]:
 
 def _kind(recording: Recording) -> Event | None:
     return None if recording.row is None else recording.row.event
-
-
-def _outcome(recording: Recording, error: BaseException | None) -> tuple[Outcome, str]:
-    """Return the outcome of a request and the class of its error, but not its text, which may quote data."""
-    if error is None:
-        # Handlers of Kiteward raise; the engine reports a failure in its response.
-        return (Outcome.FAILED, f"status {recording.status}") if recording.status else (Outcome.SUCCEEDED, "")
-    if isinstance(error, AccessDenied | AuthenticationError):
-        return Outcome.REFUSED, _name(error)
-    if isinstance(error, OldPasswordWrong | FactorRejected):
-        return Outcome.REFUSED, f"{_name(error)}: {error.reason}"
-    return Outcome.FAILED, _name(error)
-
-
-def _name(error: BaseException) -> str:
-    return type(error).__name__

@@ -85,7 +85,9 @@ class CollectionSizes:
         stats = messages.read_response(milvus_pb2.GetCollectionStatisticsResponse, counted).stats
         rows = next((int(each.value) for each in stats if each.key == _ROW_COUNT and each.value.isdecimal()), None)
         schema = messages.read_response(messages.DescribeCollectionResponse, described).schema
-        return None if rows is None else CollectionSize(rows, rows * sum(map(_bits, schema.fields)) // 8)
+        if rows is None:
+            return None
+        return CollectionSize(rows, rows * sum(map(_bits, schema.fields)) // 8, schema.description)
 
     async def _call(self, method: str, request: messages.ProtocolMessage, database: str, within: float) -> bytes | None:
         answer = await self._engine.call(

@@ -160,10 +160,12 @@ class CollectionSize:
     Attributes:
         rows: how many rows it has, as the engine counts them.
         vector_bytes: what the dense vectors of these rows take, by their types and dimensions; indexes are not counted.
+        description: what it was created with.
     """
 
     rows: int
     vector_bytes: int
+    description: str = ""
 
 
 class Sizes(Protocol):

@@ -127,7 +127,7 @@ def line_of(text: Language, entry: Entry) -> Line:
     details = entry.get("details", {})
     named = {*entry.get("resources", ()), entry.get("database")}
     told = {name: value for name, value in details.items() if name not in _NAMES or str(value) not in named}
-    return Line(entry["seq"], entry, facts_of(text, told))
+    return Line(entry["seq"], entry, facts_of(text, told, of_tags=entry["kind"] == Event.TAG_CHANGE.kind))
 
 
 def folded(text: Language, entries: Iterable[Entry], hidden: Iterable[int] = ()) -> list[Row]:

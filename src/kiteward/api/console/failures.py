@@ -1,7 +1,9 @@
 """Pages that say why a request was not answered as asked."""
 
+import contextlib
+from collections.abc import Awaitable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from starlette.responses import Response
 
@@ -22,6 +24,8 @@ from kiteward.domain.errors import (
     RequestRefused,
     StoreError,
 )
+
+_T = TypeVar("_T")
 
 _PAGES_OF_ERRORS: Final[tuple[tuple[type[KitewardError], HTTPStatus, str], ...]] = (
     (AccessDenied, HTTPStatus.FORBIDDEN, "error.denied"),
@@ -78,3 +82,10 @@ def failed_page(
         "back": back,
     }
     return request.page("error.html", status=status, **values)
+
+
+async def if_ready(asked: Awaitable[_T]) -> _T | None:
+    """Return what was asked for, or None while the part of the server that it needs is not ready."""
+    with contextlib.suppress(StoreError, EngineError, NotReady, AuditUnavailable):
+        return await asked
+    return None

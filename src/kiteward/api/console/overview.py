@@ -1,15 +1,13 @@
 """The first page of administrators: what the server does, who should be looked at, and what it holds."""
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from kiteward.api.console.charts import Chart, Series, lined, stacked
+from kiteward.api.console.failures import if_ready
 from kiteward.api.console.request import HOME, ConsoleRequest, Page
-from kiteward.domain.errors import AuditUnavailable, EngineError, NotReady, StoreError
 from kiteward.iam.json_api.base import Arguments
 from kiteward.iam.json_api.overview import (
     ActivitySpan,
@@ -28,8 +26,6 @@ _SLOTS: Final = {_HOUR: 60, _DAY: 96}
 _LISTED: Final = 5
 _COLLECTIONS: Final = 20
 
-_T = TypeVar("_T")
-
 
 async def overview(request: ConsoleRequest) -> Response:
     """Show the overview to administrators, and the account page to others."""
@@ -38,10 +34,10 @@ async def overview(request: ConsoleRequest) -> Response:
     period = _DAY if request.query_value("period") == _DAY else _HOUR
     invoke = request.client.invoke
     state, activity, review, sizes = await asyncio.gather(
-        _or_none(invoke("DescribeServer", Arguments(), ServerState)),
-        _or_none(invoke("DescribeActivity", ActivityWanted(limit=_LISTED), ServerActivity)),
-        _or_none(invoke("ReviewCredentials", ReviewWanted(limit=_LISTED), ReviewedCredentials)),
-        _or_none(invoke("ListCollectionSizes", SizesWanted(limit=_COLLECTIONS), SizedCollections)),
+        if_ready(invoke("DescribeServer", Arguments(), ServerState)),
+        if_ready(invoke("DescribeActivity", ActivityWanted(limit=_LISTED), ServerActivity)),
+        if_ready(invoke("ReviewCredentials", ReviewWanted(limit=_LISTED), ReviewedCredentials)),
+        if_ready(invoke("ListCollectionSizes", SizesWanted(limit=_COLLECTIONS), SizedCollections)),
     )
     values: dict[str, Any] = {"period": period, "periods": (_HOUR, _DAY), "server": state, "activity": activity}
     if activity is not None:
@@ -66,13 +62,6 @@ def charts_of(spans: list[ActivitySpan], *, slots: int) -> list[Chart]:
         stacked("refusals", moments, [refused, failed], slots=slots),
         stacked("sign_ins", moments, [signed_in, rejected], slots=slots),
     ]
-
-
-async def _or_none(asked: Awaitable[_T]) -> _T | None:
-    """Return what was asked for, or None while the part of the server that it needs is not ready."""
-    with contextlib.suppress(StoreError, EngineError, NotReady, AuditUnavailable):
-        return await asked
-    return None
 
 
 PAGES: Final = (Page("overview", overview),)

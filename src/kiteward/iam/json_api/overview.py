@@ -1,8 +1,10 @@
-"""What the server does and who should be looked at, for administrators."""
+"""What the server does and who should be looked at, for administrators, and the collections with their sizes."""
 
 import time
 from datetime import UTC, datetime
 from typing import Final, Self
+
+import msgspec
 
 from kiteward.iam.collection_sizes import size_collections
 from kiteward.iam.credential_review import Some, review_credentials
@@ -179,16 +181,19 @@ class ReviewedCredentials(Outcome):
 
 
 class SizesWanted(Arguments):
-    """How many collections to return."""
+    """Which collections, and how many, to return: those of one database, or with these names; of all by default."""
 
+    db_name: str = ""
+    collection_names: list[str] = msgspec.field(default_factory=list)
     limit: int = 100
 
 
 class SizedCollection(Outcome):
     """A collection with the number of its rows, as the engine counts them, and the bytes of their dense vectors.
 
-    Both are null where the engine has not reported them in time, or where row policies that apply to everybody keep
-    them from the caller (`hidden`).
+    Both are null where the engine has not reported them in time, or where privileges or row policies keep them from the
+    caller (`hidden`). `protected` says whether its row policies are enforced, null for callers who may not view them;
+    `description` is null where the engine has not reported it in time.
     """
 
     db_name: str
@@ -196,10 +201,12 @@ class SizedCollection(Outcome):
     rows: int | None
     vector_bytes: int | None
     hidden: bool
+    protected: bool | None
+    description: str | None
 
 
 class SizedCollections(Outcome):
-    """Collections by database and name, and how many there are; null while the engine does not respond."""
+    """Collections that the caller may see, and how many there are; null while the engine does not respond."""
 
     collections: list[SizedCollection]
     count: int | None
@@ -251,7 +258,13 @@ async def reviewed(services: Services, _request: Request, arguments: ReviewWante
 
 async def sized(services: Services, request: Request, arguments: SizesWanted) -> SizedCollections:
     """Return collections with their sizes."""
-    found = await size_collections(services, request, most=page(arguments.limit))
+    found = await size_collections(
+        services,
+        request,
+        most=page(arguments.limit),
+        database=arguments.db_name,
+        names=frozenset(arguments.collection_names),
+    )
     return SizedCollections(
         collections=[
             SizedCollection(
@@ -260,6 +273,8 @@ async def sized(services: Services, request: Request, arguments: SizesWanted) ->
                 rows=None if each.size is None else each.size.rows,
                 vector_bytes=None if each.size is None else each.size.vector_bytes,
                 hidden=each.hidden,
+                protected=each.protected,
+                description=each.description,
             )
             for each in found.collections
         ],
@@ -297,6 +312,7 @@ ADMIN_OPERATIONS: Final = (
         SizedCollections,
         sized,
         "List collections with the number of their rows and the size of their vectors.",
+        administrators=False,
         changes=False,
     ),
 )

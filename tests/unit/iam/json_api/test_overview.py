@@ -120,8 +120,29 @@ async def test_rows_that_policies_keep_from_everybody_are_kept_from_administrato
         await transaction.row_policies.protect("default", "docs", enabled=True, force=True)
     docs, logs = (await busy("ListCollectionSizes"))["collections"]
     assert (docs["hidden"], docs["rows"], logs["hidden"], logs["rows"]) == (True, None, False, 7)
-    asked = [call.request.collection_name for call in busy.harness.engine.called("GetCollectionStatistics")]
-    assert asked == ["logs"]
+    assert (docs["protected"], logs["protected"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("privilege", "rows", "protected"),
+    [("IndexDetail", None, None), ("Query", 7, None), ("GetStatistics", 7, None), ("ViewRLS", None, False)],
+)
+async def test_users_get_the_collections_that_they_see_with_what_their_privileges_tell(
+    busy: Own, privilege: str, rows: int | None, protected: bool | None
+) -> None:
+    await busy.harness.role("reader", (privilege, "default", "logs"))
+    await busy.harness.user("alice", "reader")
+    for asked in ({}, {"dbName": "default"}, {"collectionNames": ["logs", "docs", "gone"]}):
+        found = await busy("ListCollectionSizes", by="alice", **asked)
+        (logs,) = found["collections"]
+        assert (found["count"], logs["collectionName"], logs["description"]) == (1, "logs", "")
+        assert (logs["rows"], logs["hidden"], logs["protected"]) == (rows, rows is None, protected)
+    assert (await busy("ListCollectionSizes", by="alice", dbName="other"))["collections"] == []
+    async with busy.harness.policy_cache.change() as transaction:
+        await transaction.row_policies.protect("default", "logs", enabled=True, force=False)
+    (logs,) = (await busy("ListCollectionSizes", by="alice"))["collections"]
+    assert (logs["rows"], logs["vectorBytes"], logs["hidden"]) == (None, None, True)
+    assert logs["protected"] is (None if protected is None else True)
 
 
 @pytest.mark.parametrize("field", ["expiringWithinDays", "unusedForDays"])

@@ -190,8 +190,9 @@ def _unfit(request: ConsoleRequest, position: int, field: FieldGiven) -> dict[st
     searched = offer_of(embedded=request.embedded_engine).vectors.get(field.type)
     if not field.name or searched is None:
         return {}
+    separator = request.text("list.separator")
     return {
-        f"{part}_{position}": Reason(request.text("explorer.unfit", type=field.type, fitting=", ".join(fitting)))
+        f"{part}_{position}": Reason(request.text("explorer.unfit", type=field.type, fitting=separator.join(fitting)))
         for part, chosen, fitting in (
             ("index", field.index, searched.indexes),
             ("metric", field.metric, searched.metrics),

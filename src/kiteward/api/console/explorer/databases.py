@@ -1,34 +1,35 @@
 """The collections of one database at a time, and creating and dropping databases."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.responses import Response
 
+from kiteward.api.console.explorer.load_states import load_states
 from kiteward.api.console.explorer.place import require, rights_of
+from kiteward.api.console.failures import if_ready
 from kiteward.api.console.forms import Field, Form, path_below, show
 from kiteward.api.console.lists import Asked, Found, ListPage, in_memory
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import AccessDenied, EngineLacksOperation, NotFound, ProtectedObject, RequestRefused
+from kiteward.domain.errors import AccessDenied, NotFound, ProtectedObject, RequestRefused
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.iam.json_api.overview import SizedCollection, SizedCollections, SizesWanted
 from kiteward.milvus import messages
-from kiteward.milvus.messages import milvus_pb2
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
-_WHOLE: Final = 100
-"""The percentage of a collection that is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """A collection in the list; what the engine does not tell is None."""
+    """A collection in the list; what the engine does not tell, or not to the reader, is None."""
 
     name: str
     created_at: datetime | None
-    loaded: bool | None
+    state: str = ""
+    sized: SizedCollection | None = None
 
 
 async def database_names(request: ConsoleRequest) -> list[str]:
@@ -46,8 +47,8 @@ async def collection_names(request: ConsoleRequest, database: str) -> list[str]:
     return [each.name for each in await _listed(request, database)]
 
 
-async def _listed(request: ConsoleRequest, database: str, *, with_state: bool = False) -> list[_Listed]:
-    """Return the collections of a database, by name; whether they are loaded costs a further request."""
+async def _listed(request: ConsoleRequest, database: str) -> list[_Listed]:
+    """Return the collections of a database, by name, without what costs further requests."""
     try:
         asked = messages.ShowCollectionsRequest(db_name=database)
         found = await request.client.call(asked, messages.ShowCollectionsResponse)
@@ -55,9 +56,18 @@ async def _listed(request: ConsoleRequest, database: str, *, with_state: bool = 
         return []
     names, times = list(found.collection_names), list(found.created_utc_timestamps)
     created = [_moment(time) for time in times] if len(times) == len(names) else [None] * len(names)
-    loaded = await _loaded(request, database) if with_state else None
-    states = [None if loaded is None else name in loaded for name in names]
-    return sorted(map(_Listed, names, created, states), key=lambda each: each.name)
+    return sorted(map(_Listed, names, created), key=lambda each: each.name)
+
+
+async def _detailed(request: ConsoleRequest, database: str, entries: Sequence[_Listed]) -> list[_Listed]:
+    """Return the entries of a page with their states and sizes: three requests, however many there are."""
+    rights = await rights_of(request)
+    names = [each.name for each in entries]
+    states = await load_states(request, rights, database, names)
+    wanted = SizesWanted(db_name=database, collection_names=names, limit=max(1, len(names)))
+    found = await if_ready(request.client.invoke("ListCollectionSizes", wanted, SizedCollections)) if names else None
+    sizes = {each.collection_name: each for each in found.collections} if found is not None else {}
+    return [replace(each, state=states.get(each.name, ""), sized=sizes.get(each.name)) for each in entries]
 
 
 def _moment(milliseconds: int) -> datetime | None:
@@ -65,19 +75,6 @@ def _moment(milliseconds: int) -> datetime | None:
         return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
     except (OverflowError, ValueError, OSError):
         return None
-
-
-async def _loaded(request: ConsoleRequest, database: str) -> set[str] | None:
-    """Return which collections of a database are loaded; None where the engine does not tell."""
-    asked = messages.ShowCollectionsRequest(db_name=database, type=milvus_pb2.ShowType.InMemory)
-    try:
-        found = await request.client.call(asked, messages.ShowCollectionsResponse)
-    except (AccessDenied, RequestRefused, EngineLacksOperation):
-        return None
-    names, percentages = list(found.collection_names), list(found.inMemory_percentages)
-    if len(percentages) != len(names):
-        return set(names)
-    return {name for name, percentage in zip(names, percentages, strict=True) if percentage == _WHOLE}
 
 
 async def _chosen(request: ConsoleRequest, databases: Sequence[str]) -> str:
@@ -96,7 +93,8 @@ async def _chosen(request: ConsoleRequest, databases: Sequence[str]) -> str:
 
 async def _read(request: ConsoleRequest, _asked: Asked, arguments: Mapping[str, Any]) -> Found:
     database = await _chosen(request, await database_names(request))
-    return in_memory(await _listed(request, database, with_state=True), arguments, _COLUMNS)
+    found = in_memory(await _listed(request, database), arguments, _COLUMNS)
+    return Found(await _detailed(request, database, found.entries), found.total)
 
 
 async def _values(request: ConsoleRequest) -> Mapping[str, Any]:
@@ -117,7 +115,10 @@ _COLUMNS: Final[Mapping[str, Callable[[_Listed], Any]]] = {
 }
 _CELLS: Final[Mapping[str, Callable[[_Listed], object]]] = {
     "collectionName": lambda each: each.name,
-    "loaded": lambda each: each.loaded,
+    "description": lambda each: each.sized and each.sized.description,
+    "loadState": lambda each: each.state,
+    "rows": lambda each: each.sized and each.sized.rows,
+    "protected": lambda each: each.sized and each.sized.protected,
     "createdAt": lambda each: each.created_at,
 }
 

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from starlette.responses import Response
 
+from kiteward.api.console.explorer.load_states import load_state
 from kiteward.api.console.explorer.place import Place, open_place
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.row_policies import protection
@@ -18,7 +19,6 @@ from kiteward.milvus.messages import milvus_pb2, schema_pb2
 
 _M = TypeVar("_M", bound=messages.ProtocolMessage)
 _SIZES: Final = ("dim", "max_length", "max_capacity")
-_STATES: Final = {"LoadStateLoaded": "loaded", "LoadStateLoading": "loading", "LoadStateNotLoad": "not_loaded"}
 _COUNT: Final = "count(*)"
 
 
@@ -62,7 +62,7 @@ async def collection(request: ConsoleRequest) -> Response:
     place = await open_place(request)
     described, schema = place.described, place.described.schema
     indexes = await indexes_of(request, place)
-    state = await _load_state(request, place)
+    state = await load_state(request, place)
     holders = None
     if request.me.administrator:
         named = OfCollection(db_name=place.database, collection_name=place.name, after=request.query_value("after"))
@@ -154,15 +154,6 @@ def _field(field: schema_pb2.FieldSchema, name: str, index: IndexRow | None, *, 
         field.description,
         index,
     )
-
-
-async def _load_state(request: ConsoleRequest, place: Place) -> str:
-    """Return `loaded`, `loading`, `not_loaded`, or empty where it is not known to the reader."""
-    if not place.may("GetLoadState"):
-        return ""
-    asked = milvus_pb2.GetLoadStateRequest(db_name=place.database, collection_name=place.name)
-    found = await _if_any(request, asked, milvus_pb2.GetLoadStateResponse)
-    return _STATES.get(messages.enum_name(found, "state"), "") if found else ""
 
 
 async def _row_count(request: ConsoleRequest, place: Place) -> int | None:

@@ -1,11 +1,52 @@
 """The collections of one database at a time, and databases: switching, searching, creating, dropping."""
 
 import re
+from typing import Final
 
-from tests.unit.api.console.explorer.exploring import exploring, shown
+import pytest
+from tests.unit.api.console.explorer.exploring import HERE, exploring, shown
 from tests.unit.api.console.test_app import Browser
+from tests.unit.gateway.row_access.protected import policy, protect
 
 from kiteward.api.console.lists import PAGE_SIZE
+from kiteward.milvus import messages
+from kiteward.milvus.messages import common_pb2, milvus_pb2
+
+HIDDEN: Final = "Not shown to you"
+
+
+def counted(rows: str) -> bytes:
+    """Return the answer to GetCollectionStatistics."""
+    found = milvus_pb2.GetCollectionStatisticsResponse(status=messages.Status())
+    found.stats.add(key="row_count", value=rows)
+    return bytes(found.SerializeToString())
+
+
+def loaded() -> bytes:
+    """Return the answer to GetLoadState: loaded."""
+    state = common_pb2.LoadState.LoadStateLoaded
+    return bytes(milvus_pb2.GetLoadStateResponse(status=messages.Status(), state=state).SerializeToString())
+
+
+def found(rows: int) -> bytes:
+    """Return the answer to a query that counts."""
+    answer = messages.QueryResults(status=messages.Status(), output_fields=["count(*)"])
+    answer.fields_data.add(field_name="count(*)").scalars.long_data.data.append(rows)
+    return bytes(answer.SerializeToString())
+
+
+def cells(page: str, name: str) -> dict[str, str]:
+    """Return what the list shows of a collection."""
+    row = next(each for each in re.findall(r"<tr>.*?</tr>", page, re.DOTALL) if f"/{name}?" in each)
+    texts = [re.sub(r"<[^>]+>", "", each).strip() for each in re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)]
+    return dict(zip(("state", "rows", "policies"), texts, strict=False))
+
+
+def fact(page: str, label: str) -> str:
+    """Return a fact of the page of a collection."""
+    value = re.search(rf"<dt>{label}</dt><dd>(.*?)</dd>", page, re.DOTALL)
+    assert value is not None
+    return re.sub(r"<[^>]+>", "", value[1]).strip()
 
 
 async def research(browser: Browser, *names: str) -> None:
@@ -35,9 +76,59 @@ async def test_collections_are_listed_by_database_and_found_by_a_part_of_their_n
 
 async def test_collections_are_listed_with_their_state_and_when_they_were_created() -> None:
     async with exploring() as browser:
+        browser.harness.engine.answers["GetCollectionStatistics"] = counted("1234")
         page = shown((await browser.open("collections")).text)
-        assert re.search(r"docs\s+Loaded\s+1970-01-01 00:00", page)
-        assert "docs,true,1970-01-01T00:00:00.1" in (await browser.open("collections.csv")).text
+        assert re.search(r"docs\s+<script>alert\(\"x\"\)</script>\s+Loaded\s+1,234\s+None\s+1970-01-01 00:00", page)
+        exported = (await browser.open("collections.csv")).text
+        assert ",loaded,1234,false,1970-01-01T00:00:00.1" in exported
+
+
+FACTS = {
+    "IndexDetail": {},
+    "GetLoadState": {"state": "Loaded"},
+    "GetStatistics": {"rows": "1,234"},
+    "Query": {"rows": "1,234"},
+    "ViewRLS": {"policies": "None"},
+}
+"""A privilege on the collection -> what it shows in the list besides name, description and creation."""
+
+
+@pytest.mark.parametrize("privilege", FACTS)
+async def test_the_list_shows_of_a_collection_what_its_page_shows(privilege: str) -> None:
+    async with exploring(privilege) as browser:
+        engine = browser.harness.engine
+        engine.answers |= {"GetCollectionStatistics": counted("1234"), "GetLoadState": loaded(), "Query": found(1234)}
+        listed = cells((await browser.open("collections")).text, "docs")
+        page = (await browser.open(HERE)).text
+        shown_there = {
+            "state": fact(page, "Load state"),
+            "rows": fact(page, "Rows"),
+            "policies": "None" if "This collection has no row policies." in page else HIDDEN,
+        }
+        assert listed == {"state": HIDDEN, "rows": HIDDEN, "policies": HIDDEN, **FACTS[privilege]}
+        assert listed == shown_there
+
+
+async def test_rows_that_row_policies_keep_from_the_reader_are_not_counted_in_the_list() -> None:
+    async with exploring("Query", "GetStatistics", "ViewRLS") as browser:
+        browser.harness.engine.answers["GetCollectionStatistics"] = counted("1234")
+        await protect(browser.harness, policy("own", 'title == "x"'))
+        assert cells((await browser.open("collections")).text, "docs") == {
+            "state": HIDDEN,
+            "rows": HIDDEN,
+            "policies": "Enforced",
+        }
+
+
+async def test_a_long_list_asks_the_engine_about_the_collections_of_the_page_only() -> None:
+    async with exploring() as browser:
+        for number in range(PAGE_SIZE + 5):
+            browser.harness.engine.create(f"c{number:03}")
+        await browser.harness.catalog.ensure("default", "c000", caller="root")
+        await browser.open("collections?page=2")
+        asked = browser.harness.engine.called("GetCollectionStatistics")
+        assert len(asked) == 6
+        assert len(browser.harness.engine.called("ShowCollections")) < 6
 
 
 async def test_the_database_that_is_always_there_is_not_offered_to_be_dropped() -> None:
