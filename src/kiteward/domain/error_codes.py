@@ -346,6 +346,7 @@ class ErrorCode(StrEnum):
     PRIVILEGE_ADDED_AND_REMOVED = auto()
     UNDO_CHANGED_SINCE = auto()
     UNDO_INEXACT = auto()
+    UNDO_OTHERS_CHANGED = auto()
 
     # Explanations and the audit trail.
     DID_YOU_MEAN = auto()
