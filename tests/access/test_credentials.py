@@ -60,7 +60,7 @@ _OWN_ROWS: Final = {
         MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
         SetTags DeleteTags ListTaggedUsers PreviewRows
         SetLimits DeleteLimits ListLimits ExchangeToken
-        ListRoles ChangeUsers ChangeRoleMembers ChangePrivilegeGroup CompareRoles
+        ListRoles ChangeUsers ChangeRoleMembers MakePrivilegeGroup ChangePrivilegeGroup CompareRoles
         EndSessionsByProvider ResetFactors DescribeSignIn FinishSignIn
         ListScimUsers GetScimUser CreateScimUser ReplaceScimUser PatchScimUser DeleteScimUser HandOverToScim
         ListScimGroups GetScimGroup CreateScimGroup ReplaceScimGroup PatchScimGroup DeleteScimGroup TakeBackFromScim

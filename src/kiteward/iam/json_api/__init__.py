@@ -45,6 +45,7 @@ CONTENTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "grants": {
             "ChangeGrants": "roles/change_grants",
+            "MakePrivilegeGroup": "privilege_groups/create",
             "ChangePrivilegeGroup": "privilege_groups/change",
         },
         "identities": {
