@@ -30,6 +30,7 @@ class ErrorCode(StrEnum):
     FACTOR_REJECTED = auto()
     PROTECTED_OBJECT = auto()
     COLLECTION_NOT_FOUND = auto()
+    COLLECTION_KEPT = auto()
     ROW_NOT_FOUND = auto()
     ENGINE_UNAVAILABLE = auto()
     ENGINE_DEADLINE_EXCEEDED = auto()
