@@ -60,12 +60,12 @@ _OWN_ROWS: Final = {
         MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
         SetTags DeleteTags ListTaggedUsers PreviewRows
         SetLimits DeleteLimits ListLimits ExchangeToken
-        ListRoles ChangeUsers ChangeRoleMembers ChangePrivilegeGroup CompareRoles
+        ListRoles ChangeUsers ChangeRoleMembers MakePrivilegeGroup ChangePrivilegeGroup CompareRoles
         EndSessionsByProvider ResetFactors DescribeSignIn FinishSignIn
         ListScimUsers GetScimUser CreateScimUser ReplaceScimUser PatchScimUser DeleteScimUser HandOverToScim
         ListScimGroups GetScimGroup CreateScimGroup ReplaceScimGroup PatchScimGroup DeleteScimGroup TakeBackFromScim
         ListIssuers ListIdentities InviteUser UnbindIdentity CutOffTokens ListGroupRoles GrantGroupRole RevokeGroupRole
-        RevokeGroupRoles
+        ChangeGroupRoles
     """,
 }
 OWN: Final = {operation: marks for marks, operations in _OWN_ROWS.items() for operation in operations.split()}

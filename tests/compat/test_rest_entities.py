@@ -335,16 +335,14 @@ def test_a_missing_collection_is_reported_as_such(clients: ProtocolClients) -> N
         assert (code, "absent" in message) == (100, True), path
 
 
-def test_a_collection_whose_index_fails_does_not_stay(clients: ProtocolClients) -> None:
-    body: dict[str, Any] = {
-        "collectionName": "half",
-        "schema": {"fields": FIELDS[:2]},
-        "indexParams": [{"fieldName": "vector", "indexType": "HNSW", "metricType": "NO_SUCH_METRIC"}],
-    }
-    clients.refused("collections/create", **body)
-    assert clients.ask("collections/has", collectionName="half") == {"has": False}
-    body["indexParams"] = [{"fieldName": "vector", "indexType": "HNSW", "metricType": "L2"}]
-    clients.ask("collections/create", **body)
+def test_a_collection_whose_index_fails_is_kept_and_can_be_finished(clients: ProtocolClients) -> None:
+    index = {"fieldName": "vector", "indexType": "HNSW", "metricType": "NO_SUCH_METRIC"}
+    body: dict[str, Any] = {"collectionName": "half", "schema": {"fields": FIELDS[:2]}, "indexParams": [index]}
+    _, message = clients.refused("collections/create", **body)
+    assert "the collection half is kept: add what is missing, or drop it" in message
+    assert clients.ask("collections/has", collectionName="half") == {"has": True}
+    clients.ask("indexes/create", collectionName="half", indexParams=[{**index, "metricType": "L2"}])
+    clients.ask("collections/load", collectionName="half")
     assert clients.ask("collections/get_load_state", collectionName="half")["loadState"] == "LoadStateLoaded"
 
 

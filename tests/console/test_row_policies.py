@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from pymilvus import DataType, MilvusClient
 from tests.console.conftest import Console
-from tests.console.looks import looks_wrong, some_and_all
+from tests.console.looks import looks_wrong, some_and_all, violations
 from tests.console.test_administrators import said
 from tests.support.server import ROOT_TOKEN
 
@@ -130,6 +130,29 @@ def test_policies_are_enforced_after_a_warning_and_stopped_again(console: Consol
         page.get_by_role("button", name="Stop enforcing").click()
         said(page, "The row policies are no longer enforced.")
         expect(page.get_by_role("heading", name="Row policies")).to_contain_text("Not enforced")
+
+
+def test_what_was_dropped_or_enforced_by_mistake_is_undone(console: Console) -> None:
+    with console.signed_in("root") as page:
+        open_(console, page, f"{HERE}/policies/own/drop")
+        page.get_by_role("button", name="Drop").click()
+        said(page, "The row policy was dropped.")
+        row = page.get_by_role("row").filter(has=page.get_by_role("link", name="Drop own"))
+        expect(row).to_have_count(0)
+        page.get_by_role("button", name="Undo").press("Enter")
+        said(page, "The change was undone.")
+        expect(row).to_contain_text("owner == $current_principal")
+        expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+        page.get_by_role("link", name="Enforce").click()
+        page.get_by_role("button", name="Enforce").click()
+        said(page, "The row policies are enforced.")
+        console.rest("kiteward/row_policies/create", **{**POLICY, "policyName": "another"})
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("This change was not undone")
+        expect(page.get_by_role("main")).to_contain_text("What one of them allows depends on the others.")
+        assert violations(page) == []
+        console.rest("kiteward/row_policies/drop", collectionName=NAME, policyName="another")
+        console.rest("kiteward/row_policies/disable", collectionName=NAME)
 
 
 def test_without_a_policy_the_warning_says_that_nobody_will_see_a_row(console: Console) -> None:

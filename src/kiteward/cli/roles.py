@@ -5,12 +5,11 @@ from typing import Any, Final
 from kiteward.cli.commands import Command, add_group, every_page, of_existing
 from kiteward.cli.connection import Connection
 from kiteward.cli.output import note, table
-from kiteward.domain.errors import InvalidArgument, KitewardError, NotFound
+from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 
 _ADD: Final = "vectordb/privilege_groups/add_privileges_to_group"
 _REMOVE: Final = "vectordb/privilege_groups/remove_privileges_from_group"
-_CREATE: Final = "vectordb/privilege_groups/create"
 _DROP: Final = "vectordb/privilege_groups/drop"
 _GROUPS: Final = "vectordb/privilege_groups/list"
 _CHANGE: Final = "kiteward/roles/change_grants"
@@ -148,18 +147,6 @@ async def _change_group(connection: Connection, path: str, request: dict[str, An
     return answer
 
 
-async def _create_group(connection: Connection, request: dict[str, Any]) -> Any:
-    named = {"privilegeGroupName": request["privilegeGroupName"]}
-    answer = await connection.ask(_CREATE, named)
-    if request.get("privileges"):
-        try:
-            await connection.ask(_ADD, request)
-        except KitewardError as error:
-            await connection.ask(_DROP, named)
-            raise InvalidArgument(f"{error}; the group was not created", field=error.field) from None
-    return answer
-
-
 async def _delete_group(connection: Connection, request: dict[str, Any]) -> Any:
     # Milvus answers success for a group that does not exist, and for one that is built in.
     group = await _describe_group(connection, request)
@@ -276,12 +263,10 @@ PRIVILEGE_GROUPS: Final = (
     Command("describe", _GROUPS, "describe a privilege group", names=_NAMED, work=_describe_group),
     Command(
         "create",
-        _CREATE,
+        "kiteward/privilege_groups/create",
         "create a privilege group",
         names=_NAMED,
         options=("privileges",),
-        work=_create_group,
-        also=(_ADD, _DROP),
     ),
     Command(
         "delete",

@@ -30,6 +30,7 @@ class ErrorCode(StrEnum):
     FACTOR_REJECTED = auto()
     PROTECTED_OBJECT = auto()
     COLLECTION_NOT_FOUND = auto()
+    COLLECTION_KEPT = auto()
     ROW_NOT_FOUND = auto()
     ENGINE_UNAVAILABLE = auto()
     ENGINE_DEADLINE_EXCEEDED = auto()
@@ -346,6 +347,7 @@ class ErrorCode(StrEnum):
     PRIVILEGE_ADDED_AND_REMOVED = auto()
     UNDO_CHANGED_SINCE = auto()
     UNDO_INEXACT = auto()
+    UNDO_OTHERS_CHANGED = auto()
 
     # Explanations and the audit trail.
     DID_YOU_MEAN = auto()

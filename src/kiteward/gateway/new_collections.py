@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from kiteward.domain.errors import CollectionNotFound, KitewardError
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import KitewardError
 from kiteward.milvus import messages
 from kiteward.milvus.messages import milvus_pb2
 
@@ -20,9 +21,8 @@ async def create_collection(
 ) -> None:
     """Create a collection and its indexes, and load it.
 
-    Milvus keeps the collection when a later step fails. It is dropped again here, so that the same request can be
-    repeated. If the caller is not allowed to drop it, it stays. So does one that was there before: Milvus takes a
-    request for an equal collection for a success.
+    The collection stays when a later step fails, as in Milvus, and the error says so. It is never dropped here: Milvus
+    takes a request for an equal collection for a success, so that somebody else may use it already (decision 0085).
 
     Args:
         send: sends the requests.
@@ -33,7 +33,6 @@ async def create_collection(
     Raises:
         KitewardError: as `send`; the error is that of the step that failed.
     """
-    there_before = bool(indexes or load) and await _is_there(send, request)
     await send(request)
     try:
         for index in indexes:
@@ -42,24 +41,10 @@ async def create_collection(
             await send(
                 milvus_pb2.LoadCollectionRequest(db_name=request.db_name, collection_name=request.collection_name)
             )
-    except KitewardError:
-        if not there_before:
-            await _drop_again(send, request)
+    except KitewardError as error:
+        name = request.collection_name
+        error.add(
+            f"the collection {name} is kept: add what is missing, or drop it",
+            ErrorDetail(ErrorCode.COLLECTION_KEPT, {"name": name}),
+        )
         raise
-
-
-async def _is_there(send: Send, request: messages.CreateCollectionRequest) -> bool:
-    """Return whether the caller sees a collection with the name. Whoever may drop one sees it."""
-    asked = messages.HasCollectionRequest(db_name=request.db_name, collection_name=request.collection_name)
-    try:
-        return bool((await send(asked)).value)
-    except CollectionNotFound:
-        return False
-
-
-async def _drop_again(send: Send, request: messages.CreateCollectionRequest) -> None:
-    """Drop the new collection. A failure is ignored: the caller gets the error of the step that failed."""
-    try:
-        await send(messages.DropCollectionRequest(db_name=request.db_name, collection_name=request.collection_name))
-    except KitewardError:
-        return

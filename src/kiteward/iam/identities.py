@@ -16,6 +16,7 @@ from kiteward.iam.users import NewUser, add_user
 from kiteward.store.identity_records import GroupRole, IdentityRecord
 from kiteward.store.records import NO_PASSWORD, UserRecord
 from kiteward.store.scim_records import SCIM_ISSUER
+from kiteward.store.transaction import Transaction
 
 SCIM: Final = SCIM_ISSUER
 """Stands for an issuer where roles are given to groups that SCIM provisions."""
@@ -47,6 +48,14 @@ class Invitation:
     subject: str = ""
     description: str = ""
     roles: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedGroupRoles:
+    """What a change of roles of groups did, in the order given: which are given that were not, and no longer given."""
+
+    granted: Sequence[bool]
+    revoked: Sequence[bool]
 
 
 async def invite(services: Services, caller: Caller, invitation: Invitation) -> None:
@@ -144,22 +153,9 @@ async def grant_group_role(services: Services, caller: Caller, mapping: GroupRol
         RoleNotFound: there is no such role.
         LimitReached: there are too many of them.
     """
-    if mapping.issuer != SCIM:
-        configured(services, mapping.issuer)
-    if not 1 <= len(mapping.group) <= LONGEST_GROUP or (mapping.is_pattern and "*" not in mapping.group):
-        raise InvalidArgument(
-            f"`group` must have from 1 to {LONGEST_GROUP} characters; a pattern needs a `*` in it",
-            ErrorDetail(ErrorCode.GROUP_PATTERN_INVALID, {"limit": LONGEST_GROUP}),
-            field="group",
-        )
+    _check_mapping(services, mapping)
     async with caller.change() as transaction:
-        await require_role(transaction, mapping.role)
-        if await transaction.identities.count_group_roles() >= MOST_GROUP_ROLES:
-            raise LimitReached(
-                f"groups give at most {MOST_GROUP_ROLES} roles: use patterns",
-                ErrorDetail(ErrorCode.LIMIT_REACHED),
-                field="group",
-            )
+        await _require_place(transaction, mapping)
         await transaction.identities.grant_role(mapping)
 
 
@@ -172,29 +168,64 @@ async def revoke_group_role(caller: Caller, mapping: GroupRole) -> bool:
         return await transaction.identities.revoke_role(mapping)
 
 
-async def revoke_group_roles(
-    services: Services, caller: Caller, mappings: Sequence[GroupRole], *, dry_run: bool
-) -> Sequence[bool]:
-    """Revoke several roles of groups in one step, all of them or none.
+async def change_group_roles(
+    services: Services, caller: Caller, *, grant: Sequence[GroupRole], revoke: Sequence[GroupRole], dry_run: bool
+) -> ChangedGroupRoles:
+    """Let groups no longer give some roles, and then give others, all of it or nothing.
 
     Args:
         services: what services work with.
         caller: an administrator.
-        mappings: the roles, with the groups that give them; what the configuration maps stays.
+        grant: the roles to give, with their groups.
+        revoke: the roles to give no longer; what the configuration maps stays.
         dry_run: only return what would happen.
 
-    Returns:
-        Whether each was given, in the order given.
-
     Raises:
-        LimitReached: more than `MOST_AT_ONCE`.
+        LimitReached: more than `MOST_AT_ONCE`, or as of `grant_group_role`.
+        InvalidArgument, NotFound, RoleNotFound: as of `grant_group_role`.
     """
-    require_not_too_many(len(mappings))
-    if dry_run:
-        held = set(await services.store.group_roles(None))
-        return [each in held for each in mappings]
+    require_not_too_many(len(grant) + len(revoke))
+    for each in grant:
+        _check_mapping(services, each)
     async with caller.change() as transaction:
-        return [await transaction.identities.revoke_role(each) for each in mappings]
+        given = transaction.identities
+        if dry_run:
+            revoked = [await given.gives_role(each) for each in revoke]
+            for each in grant:
+                await require_role(transaction, each.role)
+            return ChangedGroupRoles(
+                [each in revoke or not await given.gives_role(each) for each in grant],
+                revoked,
+            )
+        revoked = [await given.revoke_role(each) for each in revoke]
+        granted = []
+        for each in grant:
+            await _require_place(transaction, each)
+            granted.append(await given.grant_role(each))
+        return ChangedGroupRoles(granted, revoked)
+
+
+def _check_mapping(services: Services, mapping: GroupRole) -> None:
+    """Check what can be checked of a role of a group by itself."""
+    if mapping.issuer != SCIM:
+        configured(services, mapping.issuer)
+    if not 1 <= len(mapping.group) <= LONGEST_GROUP or (mapping.is_pattern and "*" not in mapping.group):
+        raise InvalidArgument(
+            f"`group` must have from 1 to {LONGEST_GROUP} characters; a pattern needs a `*` in it",
+            ErrorDetail(ErrorCode.GROUP_PATTERN_INVALID, {"limit": LONGEST_GROUP}),
+            field="group",
+        )
+
+
+async def _require_place(transaction: Transaction, mapping: GroupRole) -> None:
+    """Require that the role exists, and that groups may give one more."""
+    await require_role(transaction, mapping.role)
+    if await transaction.identities.count_group_roles() >= MOST_GROUP_ROLES:
+        raise LimitReached(
+            f"groups give at most {MOST_GROUP_ROLES} roles: use patterns",
+            ErrorDetail(ErrorCode.LIMIT_REACHED),
+            field="group",
+        )
 
 
 def configured(services: Services, name: str) -> Issuer:

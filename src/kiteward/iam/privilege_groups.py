@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kiteward.authz.model import PrivilegeGroup
+from kiteward.authz.policy import Condition, decide
 from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, Level, group_level
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InUse, InvalidArgument, InvalidGrant
@@ -35,14 +36,17 @@ async def is_group_member(transaction: Transaction, name: str) -> bool:
     return name in PRIVILEGES or name in BUILT_IN_GROUPS or await transaction.groups.get(name) is not None
 
 
-async def create_group(services: Services, caller: Caller, name: str) -> None:
-    """Create an empty group.
+async def create_group(services: Services, caller: Caller, name: str, privileges: Sequence[str] = ()) -> None:
+    """Create a group, empty or with its privileges.
 
     Raises:
-        InvalidGroupName, InvalidArgument: the name breaks a rule.
-        InvalidGrant: there is a privilege or group of this name.
+        InvalidGroupName, InvalidArgument: a name breaks a rule.
+        InvalidGrant: there is a privilege or group of this name; or of the privileges, as of `add_privileges`.
+        AccessDenied: privileges are given, and the caller lacks OperatePrivilegeGroup.
     """
-    services.naming.check_group_name(name)
+    check_names(services, name, privileges)
+    if privileges:
+        _require_operator(caller)
     if is_reserved_group_name(name):
         raise InvalidGrant(
             f"{_CREATABLE}: privilege group name [{name}] is defined by "
@@ -57,7 +61,11 @@ async def create_group(services: Services, caller: Caller, name: str) -> None:
                 ErrorDetail(ErrorCode.GROUP_EXISTS, {"name": name}),
                 field="privilegeGroupName",
             )
-        await transaction.groups.put(PrivilegeGroup(name))
+        if privileges:
+            _require_operator(caller)
+            await _require_members(transaction, privileges)
+            _require_one_level(privileges)
+        await transaction.groups.put(PrivilegeGroup(name, tuple(sorted({*privileges}))))
 
 
 async def drop_group(services: Services, caller: Caller, name: str) -> None:
@@ -180,6 +188,16 @@ async def _require_alterable(transaction: Transaction, name: str, privileges: Se
             ErrorDetail(ErrorCode.GROUP_EMPTY),
             field="privileges",
         )
+    await _require_members(transaction, privileges)
+    return group
+
+
+def _require_operator(caller: Caller) -> None:
+    condition = Condition(PRIVILEGES["OperatePrivilegeGroup"])
+    decide(caller.principal, (condition,), caller.snapshot).require_allowed()
+
+
+async def _require_members(transaction: Transaction, privileges: Iterable[str]) -> None:
     for each in privileges:
         if not await is_group_member(transaction, each):
             raise InvalidGrant(
@@ -188,7 +206,6 @@ async def _require_alterable(transaction: Transaction, name: str, privileges: Se
                 ErrorDetail(ErrorCode.PRIVILEGE_UNKNOWN, {"name": each}),
                 field="privileges",
             )
-    return group
 
 
 def _require_one_level(members: Iterable[str]) -> None:

@@ -3,10 +3,13 @@
 A scope is what a change may touch: the grants of a role, the bindings of some users to it, the tags of a user. It is
 read when the transaction begins and when it ends. What differs is what the change has really changed. An undo is
 another change, which is refused where the store holds anything else now, or would hold anything else afterwards.
+What row policies allow depends on all those of a collection, so that there the whole collection is compared (0084).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import astuple, dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias
@@ -16,6 +19,8 @@ from kiteward.authz.privileges import ObjectType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import RequestRefused
 from kiteward.domain.request_limits import RequestLimits
+from kiteward.iam.row_policies import ENABLED, FORCE, recorded
+from kiteward.store.identity_records import GroupRole
 from kiteward.store.records import Subject
 from kiteward.store.tags import Tags
 from kiteward.store.transaction import Transaction
@@ -43,6 +48,12 @@ class Kind(StrEnum):
     USER_LIMITS = "user_limits"
     KEY_LIMITS = "key_limits"
     ROLE_LIMITS = "role_limits"
+    ROW_POLICIES = "row_policies"
+    GROUP_ROLES = "group_roles"
+
+
+_COMBINED: Final = frozenset({Kind.ROW_POLICIES})
+"""The kinds of which one thing means something together with the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +62,15 @@ class Scope:
 
     Attributes:
         kind: what kind it is.
-        name: the role, group, user or API key; empty where `among` says all.
-        among: the users or API keys, where there may be several.
+        name: the role, privilege group, user, API key or collection; empty where `among` says all.
+        among: the users, API keys or roles of groups, where there may be several.
+        database: that of a collection.
     """
 
     kind: Kind
     name: str = ""
     among: tuple[str, ...] = ()
+    database: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +81,17 @@ class Held:
         owners: who has it -> when it was created, or 0 for what has no such time. Whoever is created again under the
             same name is somebody else.
         values: thing -> what is held of it. A thing that there is not is left out.
+        created: thing -> when it was created, of things that are not the same when they are created again.
     """
 
     owners: Mapping[str, float]
     values: Mapping[str, Value]
+    created: Mapping[str, float] = field(default_factory=dict, compare=False)
+
+    def digest(self, changed: Collection[str]) -> str:
+        """Return a digest of all that is held, but for the values of what was changed."""
+        rest = {thing: value for thing, value in self.values.items() if thing not in changed}
+        return hashlib.sha256(json.dumps([rest, dict(self.created)], sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +111,17 @@ class Change:
         scope: what it may have touched.
         owners: as of `Held`.
         differences: what it has changed, at least one thing.
+        others: the digest of what else is held, if that is needed to say what the differences mean, else empty.
     """
 
     scope: Scope
     owners: Mapping[str, float]
     differences: tuple[Difference, ...]
+    others: str = ""
+
+    def others_in(self, now: Held) -> str:
+        """Return what `others` would be by what is held now."""
+        return now.digest([each.thing for each in self.differences]) if self.scope.kind in _COMBINED else ""
 
     def held_before(self, value: Value = True) -> list[str]:
         """Return the things of which a value was held before, in their order."""
@@ -143,7 +169,9 @@ class Noting:
         things = sorted({*before.values, *after.values})
         pairs = ((thing, before.values.get(thing), after.values.get(thing)) for thing in things)
         found = tuple(Difference(*each) for each in pairs if each[1] != each[2])
-        self.change = Change(self._scope, after.owners, found) if found else None
+        if found:
+            change = Change(self._scope, after.owners, found)
+            self.change = replace(change, others=change.others_in(after))
 
 
 class Undoing:
@@ -173,6 +201,11 @@ class Undoing:
                 "what was changed has been changed again since then, so that it cannot be undone: nothing is changed",
                 ErrorDetail(ErrorCode.UNDO_CHANGED_SINCE),
             )
+        if self._undone.others_in(now) != self._undone.others:
+            raise RequestRefused(
+                "something else has been changed since then that decides what it means: nothing is changed",
+                ErrorDetail(ErrorCode.UNDO_OTHERS_CHANGED),
+            )
         undone = {each.thing: each.before for each in self._undone.differences}
         wanted = {thing: value for thing, value in {**now.values, **undone}.items() if value is not None}
         self._wanted = Held(now.owners, wanted)
@@ -199,6 +232,16 @@ def grant_of(thing: str) -> GrantKey:
     """Return the grant that a thing of `Kind.GRANTS` stands for."""
     kind, db_name, object_name, privilege = thing.split(_SEPARATOR)
     return GrantKey(ObjectType(kind), db_name, object_name, privilege)
+
+
+def group_role_thing(mapping: GroupRole) -> str:
+    """Return the thing of `Kind.GROUP_ROLES` that stands for a role of a group."""
+    return json.dumps(astuple(mapping))
+
+
+def group_role_of(thing: str) -> GroupRole:
+    """Return the role of a group that a thing of `Kind.GROUP_ROLES` stands for."""
+    return GroupRole(*json.loads(thing))
 
 
 async def _grants(transaction: Transaction, scope: Scope) -> Held:
@@ -279,6 +322,29 @@ def _limits(owner: Owner, subject: Subject) -> "Reader":
     return read
 
 
+async def _row_policies(transaction: Transaction, scope: Scope) -> Held:
+    """Read the policies of a collection, and whether they are enforced; without either, there is nothing."""
+    collection = await transaction.row_policies.get(scope.database, scope.name)
+    if collection is None:
+        return Held({}, {})
+    values: dict[str, Value] = {policy.name: json.dumps(recorded(policy)) for policy in collection.policies}
+    values |= {name: True for name, on in ((ENABLED, collection.enabled), (FORCE, collection.force)) if on}
+    # That there is an entry at all goes with the collection: one that is created again has none.
+    created = {"": 0.0, **{policy.name: policy.created_at for policy in collection.policies}}
+    return Held({}, values, created)
+
+
+async def _group_roles(transaction: Transaction, scope: Scope) -> Held:
+    owners, values = {}, {}
+    for thing in scope.among:
+        mapping = group_role_of(thing)
+        if await transaction.roles.get(mapping.role) is not None:
+            owners[mapping.role] = 0.0
+            if await transaction.identities.gives_role(mapping):
+                values[thing] = True
+    return Held(owners, values)
+
+
 Reader = Callable[[Transaction, Scope], Awaitable[Held]]
 
 _READERS: Final[Mapping[Kind, Reader]] = {
@@ -295,4 +361,6 @@ _READERS: Final[Mapping[Kind, Reader]] = {
     Kind.USER_LIMITS: _limits(_user, Subject.USER),
     Kind.KEY_LIMITS: _limits(_key, Subject.KEY),
     Kind.ROLE_LIMITS: _limits(_role, Subject.ROLE),
+    Kind.ROW_POLICIES: _row_policies,
+    Kind.GROUP_ROLES: _group_roles,
 }

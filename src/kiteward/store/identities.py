@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, insert, or_, select, update
 
 from kiteward.store import schema
 from kiteward.store.change_feed import Changes
@@ -173,6 +173,11 @@ class Identities:
         """Return how many roles groups give, of all issuers."""
         return int((await self._write_transaction.rows(select(func.count()).select_from(schema.group_roles)))[0][0])
 
+    async def gives_role(self, mapping: GroupRole) -> bool:
+        """Return whether membership in a group gives a role."""
+        given = select(_group_roles.role_name).where(_is(mapping))
+        return bool(await self._write_transaction.rows(given))
+
     async def grant_role(self, mapping: GroupRole) -> bool:
         """Let membership in a group give an existing role. Return whether that is new."""
         new = bool(
@@ -186,8 +191,7 @@ class Identities:
 
     async def revoke_role(self, mapping: GroupRole) -> bool:
         """Let membership in a group no longer give a role. Return whether it did."""
-        named = and_(*(schema.group_roles.c[name] == value for name, value in _columns_of(mapping).items()))
-        there = bool(await self._write_transaction.run(delete(schema.group_roles).where(named)))
+        there = bool(await self._write_transaction.run(delete(schema.group_roles).where(_is(mapping))))
         if there:
             self._changes.add(Subject.ISSUER, mapping.issuer)
         return there
@@ -197,6 +201,10 @@ class Identities:
         issuers = select(_group_roles.issuer).distinct().where(_group_roles.role_name == role)
         names = await self._write_transaction.rows(issuers.order_by(_group_roles.issuer))
         self._changes.add(Subject.ISSUER, *(name for (name,) in names))
+
+
+def _is(mapping: GroupRole) -> ColumnElement[bool]:
+    return and_(*(_group_roles[name] == value for name, value in _columns_of(mapping).items()))
 
 
 def _columns_of(mapping: GroupRole) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 from pymilvus.grpc_gen import schema_pb2
@@ -119,18 +118,10 @@ def _creation(name: str, *, indexed: bool) -> RpcCalls:
     schema.fields.add(name="vector", data_type=schema_pb2.FloatVector)
 
     async def call_rpcs(client: GrpcClient) -> dict[str, Any]:
-        there_before = indexed and (await client.call("HasCollection", collection_name=name)).value
         await client.call("CreateCollection", collection_name=name, schema=schema.SerializeToString())
-        try:
-            if indexed:
-                await client.call("CreateIndex", collection_name=name, field_name="vector", index_name="vector")
-                await client.call("LoadCollection", collection_name=name)
-        except Failed:
-            if not there_before:
-                # The outcome of this is not reported.
-                with suppress(Failed):
-                    await client.call("DropCollection", collection_name=name)
-            raise
+        if indexed:
+            await client.call("CreateIndex", collection_name=name, field_name="vector", index_name="vector")
+            await client.call("LoadCollection", collection_name=name)
         return answer_with({})
 
     return call_rpcs

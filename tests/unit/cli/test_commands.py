@@ -36,7 +36,7 @@ ELSEWHERE = {"audit/search", "policy/export", "policy/plan", "policy/apply"}
 OVERVIEW = {"access/credentials", "collections/sizes", "server/activity"}
 """Endpoints for the charts and lists of the console's first page."""
 
-MANY_IN_ONE_STEP = {"users/change", "api_keys/change", "group_roles/revoke_many"}
+MANY_IN_ONE_STEP = {"users/change", "api_keys/change", "group_roles/change"}
 """Endpoints for lists with boxes to tick: commands change one at a time."""
 
 

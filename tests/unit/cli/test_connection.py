@@ -280,5 +280,5 @@ def test_roles_and_groups_are_managed_on_a_server(run: Run, served: SimpleNamesp
 
 def test_a_group_whose_members_are_refused_is_not_created(run: Run, served: SimpleNamespace) -> None:
     status, _, told = run("groups", "create", "odd", "--privilege", "Serch", "--data-dir", served.data)
-    assert (status, "the group was not created" in told) == (1, True)
+    assert (status, "Serch" in told) == (1, True)
     assert "odd" not in run("groups", "list", "--data-dir", served.data)[1]

@@ -7,15 +7,29 @@ import pytest
 
 from kiteward.authz.model import Grant, GrantKey, Role
 from kiteward.authz.privileges import ObjectType
+from kiteward.authz.row_policies import PolicyType, RowAction, RowPolicy
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import RequestRefused
-from kiteward.iam.undoing import Change, Difference, Kind, Noting, Scope, Undoing, grant_of, held
+from kiteward.iam.undoing import (
+    Change,
+    Difference,
+    Kind,
+    Noting,
+    Scope,
+    Undoing,
+    grant_of,
+    group_role_of,
+    group_role_thing,
+    held,
+)
+from kiteward.store.identity_records import GroupRole
 from kiteward.store.sql import SqlStore
 from kiteward.store.transaction import Transaction
 
 SEARCH = GrantKey(ObjectType.COLLECTION, "default", "docs", "Search")
 INSERT = GrantKey(ObjectType.COLLECTION, "default", "docs", "Insert")
 GRANTS = Scope(Kind.GRANTS, "reader")
+POLICY = RowPolicy("own", PolicyType.PERMISSIVE, frozenset({RowAction.QUERY}), using_expr="level == 1")
 
 Work = Callable[[Transaction], Awaitable[object]]
 
@@ -97,7 +111,8 @@ async def test_an_undo_is_refused_before_it_begins_where_something_else_is_held(
 
 @pytest.mark.parametrize("kind", Kind)
 async def test_of_what_there_is_not_nothing_is_held_and_nothing_is_undone(store: SqlStore, kind: Kind) -> None:
-    scope = Scope(kind, "nobody", ("nobody",))
+    named = group_role_thing(GroupRole("nobody", "nobody", False, "nobody")) if kind is Kind.GROUP_ROLES else "nobody"
+    scope = Scope(kind, "nobody", (named,), "default")
     async with store.transaction() as transaction:
         found = await held(transaction, scope)
     assert not found.owners
@@ -105,6 +120,38 @@ async def test_of_what_there_is_not_nothing_is_held_and_nothing_is_undone(store:
     change = Change(scope, {"nobody": 0.0}, (Difference("", None, None),))
     with pytest.raises(RequestRefused):
         await undone(store, change, remove)
+
+
+async def test_a_policy_of_the_same_name_that_was_created_again_is_another_one(store: SqlStore) -> None:
+    scope, policy = Scope(Kind.ROW_POLICIES, "docs", database="default"), POLICY
+
+    async def put(transaction: Transaction) -> None:
+        await transaction.row_policies.put("default", "docs", policy)
+
+    async def removed(transaction: Transaction) -> None:
+        await transaction.row_policies.remove("default", "docs", policy.name)
+
+    change = await noted(store, scope, put)
+    assert change is not None
+    assert change.held_after(change.differences[0].after) == ["own"]
+    assert change.others != ""
+    await noted(store, scope, removed)
+    assert await noted(store, scope, put) is not None
+    with pytest.raises(RequestRefused) as refused:
+        await undone(store, change, removed)
+    assert refused.value.code is ErrorCode.UNDO_OTHERS_CHANGED
+
+
+async def test_a_role_of_a_group_is_read_as_it_was_written(store: SqlStore) -> None:
+    mapping = GroupRole("https://idp.example", 'a "b"\n*', True, "reader")
+    scope = Scope(Kind.GROUP_ROLES, among=(group_role_thing(mapping),))
+    change = await noted(store, scope, lambda transaction: transaction.identities.grant_role(mapping))
+    assert change is not None
+    assert [group_role_of(thing) for thing in change.held_after()] == [mapping]
+    await undone(store, change, lambda transaction: transaction.identities.revoke_role(mapping))
+    assert await store.group_roles(None) == []
+    with pytest.raises(RequestRefused):
+        await undone(store, change, lambda transaction: transaction.identities.revoke_role(mapping))
 
 
 async def test_whoever_was_created_again_is_somebody_else(store: SqlStore) -> None:

@@ -3,6 +3,7 @@
 Any other operation offers no undo: what it deletes, ends or reveals does not come back.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias, cast
 
@@ -10,12 +11,16 @@ from kiteward.iam.grants import fitting_type
 from kiteward.iam.json_api.accounts import Named
 from kiteward.iam.json_api.base import Arguments
 from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GroupChange
+from kiteward.iam.json_api.identities import GroupRolesChange, MappedRole, group_role
 from kiteward.iam.json_api.keys import AlteredKey
 from kiteward.iam.json_api.limits import LimitedNamed, LimitsGiven
 from kiteward.iam.json_api.many import KeysChange, MembersChange, UsersChange
+from kiteward.iam.json_api.row_policies import CollectionNamed, Enabling, PolicyGiven, PolicyNamed
 from kiteward.iam.json_api.tags import TagsGiven, TagsNamed
-from kiteward.iam.undoing import Change, Kind, Noting, Scope, grant_of
+from kiteward.iam.row_policies import ENABLED, FORCE
+from kiteward.iam.undoing import Change, Difference, Kind, Noting, Scope, grant_of, group_role_of, group_role_thing
 from kiteward.milvus import messages
+from kiteward.store.identity_records import GroupRole
 
 Inverse: TypeAlias = messages.ProtocolMessage | tuple[str, Arguments]
 """A request of the protocol, or an operation of our own with its arguments."""
@@ -47,6 +52,14 @@ def _limits(request: Any) -> Scope | None:
     return _held_by(request, Kind.USER_LIMITS, Kind.KEY_LIMITS, Kind.ROLE_LIMITS)
 
 
+def _on_collection(request: PolicyNamed | PolicyGiven | CollectionNamed | Enabling) -> Scope:
+    return Scope(Kind.ROW_POLICIES, request.collection_name, database=request.db_name)
+
+
+def _group_roles(mapped: Iterable[MappedRole]) -> Scope:
+    return Scope(Kind.GROUP_ROLES, among=tuple(group_role_thing(group_role(each)) for each in mapped))
+
+
 def _described(request: messages.UpdateCredentialRequest) -> Scope | None:
     return None if request.newPassword else Scope(Kind.USER_DESCRIPTION, request.username)
 
@@ -65,6 +78,14 @@ _SCOPES: Final[Mapping[str, Callable[[Any], Scope | None]]] = {
     "AlterRole": lambda request: Scope(Kind.ROLE_DESCRIPTION, request.role_name),
     "AlterApiKey": lambda request: Scope(Kind.KEY_DESCRIPTION, request.key_id),
     "UpdateCredential": _described,
+    "MakeRowPolicy": _on_collection,
+    "ChangeRowPolicy": _on_collection,
+    "RemoveRowPolicy": _on_collection,
+    "EnableRowPolicies": _on_collection,
+    "DisableRowPolicies": _on_collection,
+    "GrantGroupRole": lambda request: _group_roles([request]),
+    "RevokeGroupRole": lambda request: _group_roles([request]),
+    "ChangeGroupRoles": lambda request: None if request.dry_run else _group_roles([*request.grant, *request.revoke]),
     "SetTags": _tags,
     "DeleteTags": _tags,
     "SetLimits": _limits,
@@ -166,6 +187,39 @@ def _whole(number: float | None) -> int | None:
     return None if number is None else int(number)
 
 
+def _row_policies_back(change: Change) -> Inverse:
+    """Return what restores one policy, or whether policies are enforced."""
+    place: Any = {"db_name": change.scope.database, "collection_name": change.scope.name}
+    before = {each.thing: each.before for each in change.differences}
+    if not before.keys() <= {ENABLED, FORCE}:
+        return _policy_back(place, change.differences[0])
+    if before.get(ENABLED, True):
+        return "EnableRowPolicies", Enabling(**place, force=bool(before.get(FORCE)))
+    return "DisableRowPolicies", CollectionNamed(**place)
+
+
+def _policy_back(place: Any, changed: Difference) -> Inverse:
+    if changed.before is None:
+        return "RemoveRowPolicy", PolicyNamed(**place, policy_name=changed.thing)
+    held = json.loads(str(changed.before))
+    policy = PolicyGiven(
+        **place,
+        policy_name=changed.thing,
+        policy_type=held["type"],
+        **{name: held[name] for name in ("actions", "roles", "using_expr", "check_expr", "description")},
+    )
+    return "MakeRowPolicy" if changed.after is None else "ChangeRowPolicy", policy
+
+
+def _group_roles_back(change: Change) -> Inverse:
+    lost, gained = map(group_role_of, change.held_before()), map(group_role_of, change.held_after())
+    return "ChangeGroupRoles", GroupRolesChange(grant=list(map(_mapped, lost)), revoke=list(map(_mapped, gained)))
+
+
+def _mapped(role: GroupRole) -> MappedRole:
+    return MappedRole(issuer=role.issuer, group=role.group, role_name=role.role, pattern=role.is_pattern)
+
+
 def _description_before(change: Change) -> str:
     return str(change.differences[0].before)
 
@@ -194,5 +248,7 @@ _INVERSES: Final[Mapping[Kind, Callable[[Change], Inverse]]] = {
     Kind.USER_LIMITS: _limits_back("user_name"),
     Kind.KEY_LIMITS: _limits_back("key_id"),
     Kind.ROLE_LIMITS: _limits_back("role_name"),
+    Kind.ROW_POLICIES: _row_policies_back,
+    Kind.GROUP_ROLES: _group_roles_back,
 }
 """What was changed -> the request that takes it back."""

@@ -12,7 +12,7 @@ from kiteward.api.console.request import NONE_SELECTED, ConsoleRequest, Page, Re
 from kiteward.api.console.way_back import without_notice
 from kiteward.authz.model import ADMIN_ROLE
 from kiteward.domain.errors import AccessDenied, NotFound, RequestRefused
-from kiteward.iam.json_api.identities import GroupRolesRevocation, GroupRolesRevoked
+from kiteward.iam.json_api.identities import GroupRolesChange, GroupRolesChanged
 from kiteward.iam.json_api.keys import Key, KeyNamed
 from kiteward.iam.json_api.many import KeysChange, MembersChange, Row, Rows, UsersChange
 
@@ -147,9 +147,9 @@ async def _group_role_shown(request: ConsoleRequest, name: str) -> str:
 
 
 async def _group_roles(request: ConsoleRequest, _change: str, names: Sequence[str], dry_run: bool) -> Rows:
-    wanted = GroupRolesRevocation(group_roles=[mapped_role(name) for name in names], dry_run=dry_run)
-    found = await request.client.invoke("RevokeGroupRoles", wanted, GroupRolesRevoked)
-    pairs = zip(names, found.changed, strict=True)
+    wanted = GroupRolesChange(revoke=[mapped_role(name) for name in names], dry_run=dry_run)
+    found = await request.client.invoke("ChangeGroupRoles", wanted, GroupRolesChanged)
+    pairs = zip(names, found.revoked, strict=True)
     return Rows(rows=[Row(name=name, changed=changed, refused="", details=[]) for name, changed in pairs])
 
 

@@ -15,13 +15,13 @@ from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, ObjectType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, NotFound, ProtectedObject, RequestRefused
 from kiteward.iam.json_api.accounts import Accounts, Listing
-from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged, GroupChange, GroupChanged
+from kiteward.iam.json_api.base import Done
+from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged, GroupChange, GroupChanged, NewGroup
 from kiteward.iam.json_api.many import MembersChange, Rows
 from kiteward.iam.json_api.role_details import CopiedRole, GrantList, GrantListing, RoleCopy
 from kiteward.iam.json_api.roles import RoleList, RoleListing
 from kiteward.milvus import messages
 
-_ADD: Final = messages.OperatePrivilegeGroupType.AddPrivilegesToGroup
 _EVERYWHERE: Final = "*"
 _EVERYBODY: Final = "all users"
 """The members of `public` in a file, whose texts are those of the API in every language."""
@@ -259,26 +259,16 @@ _GROUPS: Final = ListPage(
 
 
 async def create_group(request: ConsoleRequest) -> Response:
-    """Create a group with its first members."""
-    name = request.form_text("group_name")
+    """Create a group with its first members, all of it or nothing."""
+    name, form = request.form_text("group_name"), _group_form(request)
     if not name:
-        return show(request, _group_form(request), {"group_name": request.complaint("field.needed")})
+        return show(request, form, {"group_name": request.complaint("field.needed")})
+    wanted = NewGroup(privilege_group_name=name, privileges=request.form_values("privileges"))
     try:
-        await request.client.call(messages.CreatePrivilegeGroupRequest(group_name=name))
+        await request.client.invoke("MakePrivilegeGroup", wanted, Done)
     except RequestRefused as error:
-        return show(request, _group_form(request), {"group_name": request.reason(error.details)})
-    try:
-        await _add_to_group(request, name, request.form_values("privileges"))
-    except RequestRefused as error:
-        await request.client.call(messages.DropPrivilegeGroupRequest(group_name=name))
-        return show(request, _group_form(request), {"privileges": request.reason(error.details)})
+        return show(request, form, reason_at_field(request, error, form.fields, privilegeGroupName="group_name"))
     return request.finish("/console/groups", done="group_new")
-
-
-async def _add_to_group(request: ConsoleRequest, name: str, privileges: list[str]) -> None:
-    if privileges:
-        members = [messages.PrivilegeEntity(name=privilege) for privilege in privileges]
-        await request.client.call(messages.OperatePrivilegeGroupRequest(group_name=name, privileges=members, type=_ADD))
 
 
 def _group_form(request: ConsoleRequest) -> Form:

@@ -51,9 +51,10 @@ class _Offer:
         change, scope = held["change"], held["change"]["scope"]
         return cls(
             Change(
-                Scope(Kind(scope["kind"]), scope["name"], tuple(scope["among"])),
+                Scope(**{**scope, "kind": Kind(scope["kind"]), "among": tuple(scope["among"])}),
                 change["owners"],
                 tuple(Difference(**each) for each in change["differences"]),
+                change["others"],
             ),
             held["request_id"],
             held["back"],

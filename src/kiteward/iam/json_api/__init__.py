@@ -45,6 +45,7 @@ CONTENTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "grants": {
             "ChangeGrants": "roles/change_grants",
+            "MakePrivilegeGroup": "privilege_groups/create",
             "ChangePrivilegeGroup": "privilege_groups/change",
         },
         "identities": {
@@ -55,7 +56,7 @@ CONTENTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "ListGroupRoles": "group_roles/list",
             "GrantGroupRole": "group_roles/grant",
             "RevokeGroupRole": "group_roles/revoke",
-            "RevokeGroupRoles": "group_roles/revoke_many",
+            "ChangeGroupRoles": "group_roles/change",
         },
         "issuers": {
             "ListIssuers": "issuers/list",

@@ -1,4 +1,4 @@
-"""Grants: several of a role changed in one step, which can be previewed."""
+"""Grants and privilege groups, changed in one step each; what changes grants can be previewed."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -13,8 +13,8 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, InvalidGrant
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.iam.grants import PrivilegeScope, change_grants
-from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
-from kiteward.iam.privilege_groups import change_privileges
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
+from kiteward.iam.privilege_groups import change_privileges, create_group
 from kiteward.iam.services import Services
 
 _OBJECT_TYPES: Final = frozenset(ObjectType)
@@ -70,6 +70,13 @@ class GrantsChanged(Outcome):
     users: list[str]
 
 
+class NewGroup(Arguments):
+    """A privilege group with its privileges, which may be none."""
+
+    privilege_group_name: str
+    privileges: list[str] = msgspec.field(default_factory=list)
+
+
 class GroupChange(Arguments):
     """The privileges that a privilege group gets, and those that it loses."""
 
@@ -83,6 +90,12 @@ class GroupChanged(Outcome):
 
     added: list[str]
     removed: list[str]
+
+
+async def group_created(services: Services, request: Request, arguments: NewGroup) -> Done:
+    """Create a privilege group with its privileges, all of it or nothing."""
+    await create_group(services, request, arguments.privilege_group_name, arguments.privileges)
+    return Done()
 
 
 async def group_changed(services: Services, request: Request, arguments: GroupChange) -> GroupChanged:
@@ -146,6 +159,17 @@ ADMIN_OPERATIONS: Final = (
         details_limit=2 * 1024 * 1024,
         # The recorded request says what changed; the users concerned follow from the roles that they hold.
         unrecorded_results=frozenset({"users"}),
+    ),
+    AdminOperation(
+        "MakePrivilegeGroup",
+        "privilege_groups/create",
+        NewGroup,
+        Done,
+        group_created,
+        "Create a privilege group with its privileges in one step.",
+        administrators=False,
+        event=Event.GROUP_CHANGE,
+        privilege=PRIVILEGES["CreatePrivilegeGroup"],
     ),
     AdminOperation(
         "ChangePrivilegeGroup",

@@ -103,17 +103,19 @@ class MappedRole(Arguments):
     pattern: bool = False
 
 
-class GroupRolesRevocation(Arguments):
-    """The roles that groups no longer give. With `dryRun` nothing is changed."""
+class GroupRolesChange(Arguments):
+    """The roles that groups no longer give, and those that they give then. With `dryRun` nothing is changed."""
 
-    group_roles: list[MappedRole]
+    grant: list[MappedRole] = msgspec.field(default_factory=list)
+    revoke: list[MappedRole] = msgspec.field(default_factory=list)
     dry_run: bool = False
 
 
-class GroupRolesRevoked(Outcome):
-    """Whether each of the roles was given, in the order given."""
+class GroupRolesChanged(Outcome):
+    """Whether each of the roles is new, and whether each was given, in the order given."""
 
-    changed: list[bool]
+    granted: list[bool]
+    revoked: list[bool]
 
 
 class GroupRoleShown(Outcome):
@@ -236,23 +238,29 @@ async def mapped(services: Services, _request: Request, arguments: IssuerNamed) 
 
 async def granted(services: Services, request: Request, arguments: MappedRole) -> Done:
     """Let a group give a role."""
-    await identities.grant_group_role(services, request, _mapping(arguments))
+    await identities.grant_group_role(services, request, group_role(arguments))
     return Done()
 
 
 async def revoked(_services: Services, request: Request, arguments: MappedRole) -> Changed:
     """Let a group no longer give a role."""
-    return Changed(changed=await identities.revoke_group_role(request, _mapping(arguments)))
+    return Changed(changed=await identities.revoke_group_role(request, group_role(arguments)))
 
 
-async def many_revoked(services: Services, request: Request, arguments: GroupRolesRevocation) -> GroupRolesRevoked:
-    """Let groups no longer give several roles, all of it or nothing."""
-    mappings = [_mapping(each) for each in arguments.group_roles]
-    changed = await identities.revoke_group_roles(services, request, mappings, dry_run=arguments.dry_run)
-    return GroupRolesRevoked(changed=list(changed))
+async def many_changed(services: Services, request: Request, arguments: GroupRolesChange) -> GroupRolesChanged:
+    """Let groups give several roles, and no longer give others, all of it or nothing."""
+    result = await identities.change_group_roles(
+        services,
+        request,
+        grant=[group_role(each) for each in arguments.grant],
+        revoke=[group_role(each) for each in arguments.revoke],
+        dry_run=arguments.dry_run,
+    )
+    return GroupRolesChanged(granted=list(result.granted), revoked=list(result.revoked))
 
 
-def _mapping(arguments: MappedRole) -> GroupRole:
+def group_role(arguments: MappedRole) -> GroupRole:
+    """Return the role of a group that a request names."""
     return GroupRole(arguments.issuer, arguments.group, arguments.pattern, arguments.role_name)
 
 
@@ -321,12 +329,13 @@ ADMIN_OPERATIONS: Final = (
         event=Event.GRANT_CHANGE,
     ),
     AdminOperation(
-        "RevokeGroupRoles",
-        "group_roles/revoke_many",
-        GroupRolesRevocation,
-        GroupRolesRevoked,
-        many_revoked,
-        "Let groups of identity providers no longer give several roles, or return what that would do.",
+        "ChangeGroupRoles",
+        "group_roles/change",
+        GroupRolesChange,
+        GroupRolesChanged,
+        many_changed,
+        "Let groups of identity providers give several roles and no longer give others in one step, or return what "
+        "that would change.",
         event=Event.GRANT_CHANGE,
         details_limit=2 * 1024 * 1024,
     ),

@@ -89,6 +89,26 @@ def test_no_single_name_is_left_out_of_a_list() -> None:
     assert roles._listed(request, []) == "无"
 
 
+async def test_a_group_is_created_in_one_step_or_not_at_all() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        before = len(browser.harness.trail.events)
+        for name, privileges, field in (
+            ("readers", ["Query", "CreateDatabase"], "privileges"),
+            ("Search", ["Query"], "group_name"),
+            ("9x", ["Query"], "group_name"),
+            ("", ["Query"], "group_name"),
+        ):
+            answer = await browser.send("new-group", group_name=name, privileges=privileges)
+            assert answer.status_code == 422
+            assert f'id="{field}-error"' in answer.text
+        assert (await browser.open("groups/readers")).status_code == 404
+        answer = await browser.send("new-group", group_name="readers", privileges=["Query", "Search"])
+        assert answer.headers["location"] == "/console/groups?done=group_new"
+        made = browser.harness.trail.events[before:]
+        assert {each.operation for each in made if each.event.kind == "privilege_group"} == {"MakePrivilegeGroup"}
+
+
 async def test_members_of_a_group_are_changed_in_one_step_or_not_at_all() -> None:
     async with browsing() as browser:
         await browser.sign_in()

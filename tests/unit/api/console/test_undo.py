@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.described import described
 from tests.support.gateway import PASSWORD, GatewayHarness
 from tests.unit.api.console.test_app import browsing
 from tests.unit.api.console.test_identity_providers import Company, shown
@@ -17,7 +18,22 @@ from kiteward.audit.events import Outcome
 from kiteward.authn.stored_sessions import StoredSessions
 from kiteward.domain.errors import StoreUnavailable
 
-KEYS = ("key of ann", "key of ben")
+HERE = "collections/default/docs"
+POLICY: dict[str, str | list[str]] = {
+    "policy_type": "PERMISSIVE",
+    "actions": ["Query", "Search"],
+    "using_expr": "owner == $current_principal",
+    "roles": "reader",
+    "description": "of one's own",
+}
+RESTRICTIVE: dict[str, Any] = {
+    "collectionName": "docs",
+    "policyName": "public_ones",
+    "policyType": "RESTRICTIVE",
+    "actions": ["Query"],
+    "usingExpr": "level == 1",
+}
+GROUP_ROLE = "issuer=scim&group=all&match=exact&role=reader"
 
 
 class Clock:
@@ -70,6 +86,7 @@ async def undoing(
     async with browsing(prepare=prepare) as browser:
         harness = browser.harness
         harness.engine.create("docs", "logs")
+        harness.engine.answers["DescribeCollection"] = described(owner="VarChar", level="Int8")
         await harness.role("reader", ("Load", "default", "docs"), ("Search", "default", "*"))
         await harness.role("writer")
         for name in ("ann", "ben", "cleo"):
@@ -88,6 +105,10 @@ async def undoing(
         await undoer.own("SetLimits", userName="ann", concurrentRequests=3)
         await harness.succeed("CreatePrivilegeGroup", group_name="finders")
         await undoer.own("ChangePrivilegeGroup", privilegeGroupName="finders", add=["Query", "Search"])
+        await undoer.own("MakeRowPolicy", **RESTRICTIVE)
+        await undoer.own("EnableRowPolicies", collectionName="docs", force=True)
+        await undoer.own("GrantGroupRole", issuer="scim", group="all", roleName="reader")
+        await undoer.own("GrantGroupRole", issuer="scim", group="t-*", pattern=True, roleName="reader")
         await undoer.sign_in("boss", PASSWORD)
         yield undoer
 
@@ -133,6 +154,26 @@ CHANGES: dict[str, tuple[str, dict[str, str | list[str]]]] = {
     "limits of a role": ("roles/reader/limits", {"concurrent_requests": "2"}),
     "limits of a key": ("keys/{0}/limits", {"requests_per_second": "1"}),
     "no limits of a user": ("users/ann/limits/delete", {}),
+    "a policy": (f"{HERE}/new-policy", {"policy_name": "own", **POLICY}),
+    "the first policy of a collection": ("collections/default/logs/new-policy", {"policy_name": "own", **POLICY}),
+    "another policy": (f"{HERE}/policies/public_ones", {**POLICY, "policy_type": "RESTRICTIVE"}),
+    "no policy": (f"{HERE}/policies/public_ones/drop", {}),
+    "policies are not enforced": (f"{HERE}/stop-enforcing", {}),
+    "policies are enforced on fewer": (f"{HERE}/enforce", {}),
+    "policies are enforced": ("collections/default/logs/enforce", {}),
+    "a role of a group": (
+        "providers/groups/new",
+        {"issuer": "scim", "group": 'a "b" & c/*', "match": "pattern", "role": "writer"},
+    ),
+    "no role of a group": (f"providers/groups/revoke?{GROUP_ROLE}", {}),
+    "no roles of groups": (
+        "change-group-roles",
+        {
+            "apply": "1",
+            "change": "revoke_role",
+            "selected": [GROUP_ROLE, "issuer=scim&group=t-%2A&match=pattern&role=reader"],
+        },
+    ),
 }
 
 
@@ -151,13 +192,19 @@ async def changed(undoer: Undoer, what: str) -> str:
     )
 
 
+def made_since(undoer: Undoer, recorded: int) -> list[Any]:
+    """Return what was begun after the first events: a form makes one change, so that nothing is left half-made."""
+    return [each for each in undoer.harness.trail.events[recorded:] if each.outcome is Outcome.RECEIVED]
+
+
+@pytest.mark.slow
 async def test_what_was_changed_is_exactly_as_before_and_the_trail_says_what_was_undone() -> None:
     async with undoing() as undoer:
         for what in CHANGES:
             before = await undoer.policy()
             recorded = len(undoer.harness.trail.events)
             page = await changed(undoer, what)
-            made = next(each for each in undoer.harness.trail.events[recorded:] if each.outcome is Outcome.RECEIVED)
+            (made,) = made_since(undoer, recorded)
             assert await undoer.policy() != before, what
             answer = await undoer.undo(page)
             assert answer.status_code == 303, (what, shown(answer.text))
@@ -187,9 +234,19 @@ MEANWHILE: dict[str, tuple[str, dict[str, Any]]] = {
     "a privilege group": ("ChangePrivilegeGroup", {"privilegeGroupName": "finders", "remove": ["Insert"]}),
     "limits of a role": ("SetLimits", {"roleName": "reader", "requestsPerSecond": 1.0}),
     "no limits of a user": ("SetLimits", {"userName": "ann", "concurrentRequests": 4}),
+    "a policy": ("RemoveRowPolicy", {"collectionName": "docs", "policyName": "own"}),
+    "another policy": ("ChangeRowPolicy", RESTRICTIVE),
+    "no policy": ("MakeRowPolicy", RESTRICTIVE),
+    "policies are enforced": ("DisableRowPolicies", {"collectionName": "logs"}),
+    "a role of a group": (
+        "RevokeGroupRole",
+        {"issuer": "scim", "group": 'a "b" & c/*', "pattern": True, "roleName": "writer"},
+    ),
+    "no roles of groups": ("GrantGroupRole", {"issuer": "scim", "group": "all", "roleName": "reader"}),
 }
 
 
+@pytest.mark.slow
 async def test_what_somebody_else_has_changed_since_then_is_not_undone() -> None:
     async with undoing() as undoer:
         for what, (operation, arguments) in MEANWHILE.items():
@@ -203,6 +260,92 @@ async def test_what_somebody_else_has_changed_since_then_is_not_undone() -> None
             assert await undoer.harness.state() == before, what
             refused = undoer.harness.trail.events[-1]
             assert (refused.outcome, refused.details["result"]["undoes"] != "") == (Outcome.FAILED, True)
+
+
+OTHERS: dict[str, tuple[str, tuple[str, dict[str, Any]]]] = {
+    "another policy is changed": ("a policy", ("ChangeRowPolicy", {**RESTRICTIVE, "usingExpr": "level == 2"})),
+    "another policy is created": ("no policy", ("MakeRowPolicy", {**RESTRICTIVE, "policyName": "other"})),
+    "another policy is created again": ("a policy", ("MakeRowPolicy", RESTRICTIVE)),
+    "they are enforced otherwise": ("no policy", ("DisableRowPolicies", {"collectionName": "docs"})),
+    "they are enforced on more": (
+        "policies are enforced",
+        ("EnableRowPolicies", {"collectionName": "logs", "force": True}),
+    ),
+    "a policy is created": ("policies are not enforced", ("MakeRowPolicy", {**RESTRICTIVE, "policyName": "other"})),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+async def test_what_row_policies_mean_together_is_not_undone_in_parts(what: str) -> None:
+    made, (operation, arguments) = OTHERS[what]
+    async with undoing() as undoer:
+        page = await changed(undoer, made)
+        if what == "another policy is created again":
+            await undoer.own("RemoveRowPolicy", collectionName="docs", policyName="public_ones")
+        await undoer.own(operation, **arguments)
+        before = await undoer.harness.state()
+        answer = await undoer.undo(page)
+        assert answer.status_code == 409
+        assert "depends on the others" in shown(answer.text)
+        assert await undoer.harness.state() == before
+
+
+async def test_row_policies_of_another_collection_are_something_else() -> None:
+    async with undoing() as undoer:
+        page = await changed(undoer, "no policy")
+        await undoer.own("MakeRowPolicy", **{**RESTRICTIVE, "collectionName": "logs"})
+        assert (await undoer.undo(page)).status_code == 303
+        found = await undoer.own("DescribeRowPolicies", collectionName="docs")
+        assert [each["policyName"] for each in found["policies"]] == ["public_ones"]
+
+
+@pytest.mark.parametrize("what", ["no policy", "policies are not enforced", "policies are enforced on fewer"])
+async def test_a_collection_that_was_created_again_gets_no_policies_of_the_one_before(what: str) -> None:
+    async with undoing() as undoer:
+        if what == "no policy":
+            await undoer.own("DisableRowPolicies", collectionName="docs")
+        page = await changed(undoer, what)
+        await undoer.harness.succeed("DropCollection", collection_name="docs")
+        undoer.harness.engine.create("docs")
+        before = await undoer.harness.state()
+        assert (await undoer.undo(page)).status_code == 409
+        assert await undoer.harness.state() == before
+
+
+@pytest.mark.parametrize("what", ["a role that was for some", "a role that was one of two"])
+async def test_a_policy_of_a_role_that_is_gone_does_not_come_back_for_everybody(what: str) -> None:
+    roles = "writer" if what == "a role that was for some" else "reader, writer"
+    async with undoing() as undoer:
+        form = {**POLICY, "policy_type": "RESTRICTIVE", "roles": roles}
+        await undoer.change(f"{HERE}/policies/public_ones", **form)
+        page = await undoer.change(f"{HERE}/policies/public_ones/drop")
+        await undoer.own("DeleteRole", roleName="writer")
+        before = await undoer.harness.state()
+        answer = await undoer.undo(page)
+        assert answer.status_code == 409
+        assert "writer" in shown(answer.text)
+        assert await undoer.harness.state() == before
+
+
+async def test_the_undo_of_a_new_policy_needs_what_its_deletion_needs() -> None:
+    async with undoing() as undoer:
+        await undoer.harness.role("warden", ("ManageRLS", "default", "docs"), ("ViewRLS", "default", "docs"))
+        await undoer.harness.role("seer", ("ViewRLS", "default", "docs"), ("DescribeCollection", "default", "docs"))
+        await undoer.harness.user("wanda", "warden", "seer")
+        undoer.client.cookies.clear()
+        await undoer.sign_in("wanda", PASSWORD)
+        page = await changed(undoer, "a policy")
+        await undoer.own("ChangeRoleMembers", roleName="warden", remove=["wanda"])
+        token = page.partition('name="csrf" value="')[2].partition('"')[0]
+        before = await undoer.harness.state()
+        assert (await undoer.post("undo", csrf=token, undo=ticket_in(page))).status_code == 403
+        assert await undoer.harness.state() == before
+        await undoer.own("ChangeRoleMembers", roleName="warden", add=["wanda"])
+        await undoer.own("RemoveRowPolicy", collectionName="docs", policyName="own")
+        page = await changed(undoer, "a policy")
+        assert (await undoer.undo(page)).status_code == 303
+        found = await undoer.own("DescribeRowPolicies", collectionName="docs")
+        assert [each["policyName"] for each in found["policies"]] == ["public_ones"]
 
 
 async def test_what_else_has_changed_meanwhile_stays() -> None:
@@ -346,6 +489,7 @@ async def test_an_undo_is_a_form_of_the_console_alone() -> None:
 FINAL: dict[str, tuple[str, dict[str, str | list[str]]]] = {
     "a user is created": ("new-user", {"user_name": "new", "new_password": PASSWORD}),
     "a role is created": ("new-role", {"role_name": "new"}),
+    "a group is created": ("new-group", {"group_name": "new", "privileges": ["Search"]}),
     "a password is reset": ("users/cleo/reset", {"new_password": PASSWORD + "!"}),
     "a user is unlocked": ("users/cleo/unlock", {}),
     "second factors are reset": ("users/cleo/reset-factors", {}),
@@ -363,7 +507,9 @@ async def test_what_does_not_come_back_offers_no_undo() -> None:
     async with undoing() as undoer:
         for what, (path, form) in FINAL.items():
             given = {name: filled(each, undoer.keys) for name, each in form.items()}
+            recorded = len(undoer.harness.trail.events)
             page = await undoer.change(filled(path, undoer.keys), **given)
+            assert len(made_since(undoer, recorded)) == 1, what
             assert 'class="done"' in page, what
             assert ticket_in(page) == "", what
 

@@ -1,13 +1,15 @@
 """Endpoints of the data plane in front of an engine that only tells what it was asked."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.engine import FakeEngine
+from tests.support.engine import EngineCall, FakeEngine
 from tests.support.gateway import GatewayHarness
+from tests.support.listeners import until
 from tests.support.rest import Rest
 
 from kiteward.api.rest import (
@@ -447,10 +449,10 @@ async def test_a_description_leaves_out_what_a_response_reports_as_a_failure(
     assert (described["load"], described["indexes"], described["aliases"]) == ("", [], ["novels"])
 
 
-async def test_the_quick_set_up_looks_for_the_name_and_is_three_requests(rest: Rest, engine: FakeEngine) -> None:
+async def test_the_quick_set_up_is_three_requests(rest: Rest, engine: FakeEngine) -> None:
     await rest.ask("collections/create", {"collectionName": "quick", "dimension": 4, "autoID": True})
     methods = [call.method for call in engine.calls if not call.method.startswith("List")]
-    assert methods == ["HasCollection", "CreateCollection", "CreateIndex", "LoadCollection"]
+    assert methods == ["CreateCollection", "CreateIndex", "LoadCollection"]
     schema = messages.DescribeCollectionResponse().schema
     schema.ParseFromString(engine.called("CreateCollection")[0].request.schema)
     assert [(field.name, field.data_type, field.autoID) for field in schema.fields] == [
@@ -495,12 +497,50 @@ async def test_a_collection_has_the_consistency_level_that_is_asked_for(
 
 
 @pytest.mark.parametrize("step", ["CreateIndex", "LoadCollection"])
-async def test_a_collection_does_not_stay_half_made(rest: Rest, engine: FakeEngine, step: str) -> None:
+async def test_a_collection_of_which_a_step_fails_is_kept_and_the_message_says_so(
+    rest: Rest, engine: FakeEngine, step: str
+) -> None:
     engine.answers[step] = messages.failure(
         step, code=1234, legacy_code=messages.ErrorCode.UnexpectedError, reason="no room"
     )
-    assert await rest.code("collections/create", {"collectionName": "quick", "dimension": 4}) == 1234
-    assert engine.databases["default"].collections == []
+    answer = await rest.whole("collections/create", {"collectionName": "quick", "dimension": 4})
+    assert (answer["code"], answer["message"]) == (
+        1234,
+        "no room; the collection quick is kept: add what is missing, or drop it",
+    )
+    assert engine.databases["default"].collections == ["quick"]
+
+
+@pytest.mark.parametrize("fails", ["first", "second"])
+async def test_of_two_creations_of_one_name_at_once_neither_drops_the_collection_of_the_other(
+    rest: Rest, engine: FakeEngine, fails: str
+) -> None:
+    """The engine takes an equal collection for the one asked for, as Milvus does, and refuses the index of one."""
+    made, refused = engine.databases["default"].collections, messages.ErrorCode.UnexpectedError
+
+    def create(call: EngineCall) -> bytes:
+        if call.request.collection_name not in made:
+            made.append(call.request.collection_name)
+        return messages.success("CreateCollection")
+
+    def index(call: EngineCall) -> bytes:
+        wrong = any(each.value == "WRONG" for each in call.request.extra_params)
+        if not wrong:
+            return messages.success("CreateIndex")
+        return messages.failure("CreateIndex", code=1100, legacy_code=refused, reason="no such metric")
+
+    engine.acts |= {"CreateCollection": create, "CreateIndex": index}
+    created = engine.hold("CreateCollection")
+    metrics = ("WRONG", "COSINE") if fails == "first" else ("COSINE", "WRONG")
+    bodies = ({"collectionName": "quick", "dimension": 4, "metricType": metric} for metric in metrics)
+    both = [asyncio.create_task(rest.whole("collections/create", body)) for body in bodies]
+    await engine.reached("CreateCollection")
+    # Both have looked for the name, if they do that at all: nothing was there.
+    await until(lambda: len(engine.called("HasCollection")) in (0, 2))
+    created.set()
+    assert sorted(answer["code"] for answer in await asyncio.gather(*both)) == [0, 1100]
+    assert made == ["quick"]
+    assert engine.called("DropCollection") == []
 
 
 async def test_a_collection_that_was_there_before_is_not_dropped(rest: Rest, engine: FakeEngine) -> None:

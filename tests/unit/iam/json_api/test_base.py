@@ -71,7 +71,7 @@ FOR_EVERYBODY = {
     "ListTaggedUsers",
 }
 
-FOR_CLUSTER_ADMINS = {"ChangePrivilegeGroup"}
+FOR_CLUSTER_ADMINS = {"MakePrivilegeGroup", "ChangePrivilegeGroup"}
 """Those that need a privilege which `ClusterAdmin` contains."""
 
 

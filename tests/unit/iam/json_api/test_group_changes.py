@@ -1,11 +1,11 @@
-"""Changing the members of a privilege group: all of it or nothing, and by whom."""
+"""Creating a privilege group with members, and changing these: all of it or nothing, and by whom."""
 
 from typing import Any
 
 import pytest
 from tests.unit.iam.json_api.conftest import Own
 
-from kiteward.domain.errors import AccessDenied, InvalidArgument, InvalidGrant, InvalidGroupName
+from kiteward.domain.errors import AccessDenied, InvalidArgument, InvalidGrant, InvalidGroupName, RequestRefused
 
 GROUP = "readers"
 
@@ -20,6 +20,56 @@ async def grouped(own: Own) -> Own:
 
 def held(own: Own) -> list[str]:
     return list(own.harness.policy_cache.current().groups[GROUP].privileges)
+
+
+async def test_a_group_is_created_with_its_privileges_or_empty(own: Own) -> None:
+    assert await own("MakePrivilegeGroup", privilegeGroupName=GROUP, privileges=["Search", "Query", "Search"]) == {}
+    assert held(own) == ["Query", "Search"]
+    last = own.harness.trail.events[-1]
+    assert (last.operation, last.event.kind, last.outcome) == ("MakePrivilegeGroup", "privilege_group", "succeeded")
+    assert last.details["privileges"] == ["Search", "Query", "Search"]
+    await own("MakePrivilegeGroup", privilegeGroupName="empty")
+    assert own.harness.policy_cache.current().groups["empty"].privileges == ()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "error", "field"),
+    [
+        ({"privileges": ["Query", "Nope"]}, InvalidGrant, "privileges"),
+        ({"privileges": ["Query", "CreateDatabase"]}, InvalidGrant, "privileges"),
+        ({"privileges": ["a b"]}, InvalidArgument, ""),
+        ({"privileges": ["new"]}, InvalidGrant, "privileges"),
+        ({"privilegeGroupName": GROUP, "privileges": ["Insert"]}, InvalidGrant, "privilegeGroupName"),
+        ({"privilegeGroupName": "Search", "privileges": ["Insert"]}, InvalidGrant, "privilegeGroupName"),
+        ({"privilegeGroupName": "9x"}, InvalidGroupName, "privilegeGroupName"),
+        ({"privilegeGroupName": ""}, InvalidArgument, "privilegeGroupName"),
+    ],
+)
+async def test_a_group_that_cannot_be_created_with_all_of_its_privileges_is_not_created(
+    grouped: Own, wanted: dict[str, Any], error: type[RequestRefused], field: str
+) -> None:
+    before = await grouped.harness.state()
+    with pytest.raises(error) as refused:
+        await grouped("MakePrivilegeGroup", **{"privilegeGroupName": "new", **wanted})
+    assert refused.value.field == field or not field
+    assert await grouped.harness.state() == before
+
+
+async def test_a_group_with_privileges_needs_both_privileges_that_its_two_steps_need(own: Own) -> None:
+    await own.harness.role("maker", ("CreatePrivilegeGroup", "*", "*"))
+    await own.harness.role("keeper", ("OperatePrivilegeGroup", "*", "*"))
+    for name, roles in (("alice", ["maker"]), ("emma", ["keeper"]), ("both", ["maker", "keeper"])):
+        await own.harness.user(name, *roles)
+    wanted: dict[str, Any] = {"privilegeGroupName": GROUP, "privileges": ["Search"]}
+    for name, missing in (("alice", "PrivilegeOperatePrivilegeGroup"), ("emma", "PrivilegeCreatePrivilegeGroup")):
+        with pytest.raises(AccessDenied, match=missing):
+            await own("MakePrivilegeGroup", by=name, **wanted)
+    with pytest.raises(AccessDenied):
+        await own("MakePrivilegeGroup", by="emma", privilegeGroupName=GROUP)
+    assert GROUP not in own.harness.policy_cache.current().groups
+    await own("MakePrivilegeGroup", by="alice", privilegeGroupName="empty")
+    await own("MakePrivilegeGroup", by="both", **wanted)
+    assert held(own) == ["Search"]
 
 
 async def test_privileges_are_added_and_removed_in_one_step(grouped: Own) -> None:

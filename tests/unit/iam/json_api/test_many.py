@@ -13,8 +13,10 @@ from kiteward.domain.errors import (
     LimitReached,
     NotFound,
     ProtectedObject,
+    RoleNotFound,
 )
 from kiteward.domain.identity import LocalCredential
+from kiteward.iam import identities
 from kiteward.store.identity_records import GroupRole
 
 NAMES = ["ann", "bob"]
@@ -148,23 +150,63 @@ async def test_a_change_of_many_holds_on_the_next_request(own: Own) -> None:
         await own("WhoAmI", by=presented("ann"))
 
 
-async def test_roles_of_groups_are_revoked_together_and_each_is_said(own: Own) -> None:
+async def test_roles_of_groups_are_changed_together_and_each_is_said(own: Own) -> None:
     await own.harness.role("reader")
-    given = [GroupRole("scim", name, is_pattern, "reader") for name in ("a", "b") for is_pattern in (False, True)]
+    given = [GroupRole("scim", name, is_pattern, "reader") for name in ("a", "b*") for is_pattern in (False, True)]
     async with own.harness.policy_cache.change() as transaction:
         for each in given:
             await transaction.identities.grant_role(each)
-    named = [
+    named: list[dict[str, Any]] = [
         {"issuer": "scim", "group": "a", "roleName": "reader", "pattern": True},
         {"issuer": "scim", "group": "c", "roleName": "reader"},
-        {"issuer": "scim", "group": "b", "roleName": "reader"},
+        {"issuer": "scim", "group": "b*", "roleName": "reader"},
     ]
-    assert await own("RevokeGroupRoles", groupRoles=named, dryRun=True) == {"changed": [True, False, True]}
+    wanted: dict[str, Any] = {"grant": [named[2], named[1], {**named[2], "pattern": True}], "revoke": named}
+    done = {"granted": [True, True, False], "revoked": [True, False, True]}
+    assert await own("ChangeGroupRoles", **wanted, dryRun=True) == done
     assert await own.harness.store.group_roles(None) == given
-    assert await own("RevokeGroupRoles", groupRoles=named) == {"changed": [True, False, True]}
-    assert await own.harness.store.group_roles(None) == [given[0], given[3]]
+    assert await own("ChangeGroupRoles", **wanted) == done
+    left = [given[0], given[2], given[3], GroupRole("scim", "c", False, "reader")]
+    assert await own.harness.store.group_roles(None) == left
     with pytest.raises(LimitReached):
-        await own("RevokeGroupRoles", groupRoles=named[:1] * 1_001)
+        await own("ChangeGroupRoles", grant=named[:1], revoke=named[:1] * 1_000)
     await own.harness.user("ann")
     with pytest.raises(AccessDenied):
-        await own("RevokeGroupRoles", by="ann", groupRoles=named)
+        await own("ChangeGroupRoles", by="ann", revoke=named)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"roleName": "ghost"}, RoleNotFound),
+        ({"issuer": "https://idp.example"}, NotFound),
+        ({"group": "without a star", "pattern": True}, InvalidArgument),
+        ({"group": "x" * 1_025}, InvalidArgument),
+    ],
+)
+async def test_a_role_of_a_group_that_cannot_be_given_changes_no_other(
+    own: Own, wrong: dict[str, Any], error: type[Exception]
+) -> None:
+    await own.harness.role("reader")
+    named = {"issuer": "scim", "group": "a", "roleName": "reader"}
+    await own("GrantGroupRole", **named)
+    before = await own.harness.state()
+    for dry_run in (True, False):
+        wanted: dict[str, Any] = {
+            "grant": [{**named, "group": "b"}, {**named, "group": "c", **wrong}],
+            "revoke": [named],
+        }
+        with pytest.raises(error):
+            await own("ChangeGroupRoles", **wanted, dryRun=dry_run)
+        assert await own.harness.state() == before
+
+
+async def test_groups_give_no_more_roles_than_the_limit(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "MOST_GROUP_ROLES", 2)
+    await own.harness.role("reader")
+    named = [{"issuer": "scim", "group": group, "roleName": "reader"} for group in ("a", "b", "c")]
+    with pytest.raises(LimitReached):
+        await own("ChangeGroupRoles", grant=named)
+    assert await own.harness.store.group_roles(None) == []
+    await own("ChangeGroupRoles", grant=named[:2])
+    assert await own("ChangeGroupRoles", grant=named[2:], revoke=named[:1]) == {"granted": [True], "revoked": [True]}

@@ -110,8 +110,7 @@ async def create(request: ConsoleRequest) -> Response:
         try:
             await create_collection(send, message, indexes, load=load and bool(indexes))
         except RequestRefused as error:
-            failed = next(each for each in reversed(sent) if not isinstance(each, messages.DropCollectionRequest))
-            errors = {_field_at_fault(given, error, failed): request.reason(error.details)}
+            errors = {_field_at_fault(given, error, sent[-1]): request.reason(error.details)}
         else:
             return request.redirect(path_below("collections", database, name), done="explorer_create")
     return await _show(request, given, database, errors, dynamic=dynamic, load=load)

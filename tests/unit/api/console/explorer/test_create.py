@@ -106,7 +106,7 @@ async def test_fields_are_added_by_a_button_and_what_was_typed_stays() -> None:
         assert 'name="more"' not in answer.text
 
 
-async def test_a_collection_whose_index_is_refused_is_not_left_behind() -> None:
+async def test_a_collection_whose_index_is_refused_is_kept_and_the_page_says_so() -> None:
     async with exploring() as browser:
         engine = browser.harness.engine
         engine.answers["CreateIndex"] = messages.failure(
@@ -116,8 +116,10 @@ async def test_a_collection_whose_index_is_refused_is_not_left_behind() -> None:
         assert answer.status_code == 422
         assert "no such &lt;i&gt;index&lt;/i&gt;" in answer.text
         assert 'id="index_1-error"' in answer.text
-        assert [call.request.collection_name for call in engine.called("DropCollection")] == ["made"]
-        assert engine.databases["default"].collections == ["docs"]
+        assert "The collection made is kept. Add what is missing, or drop it" in shown(answer.text)
+        assert not engine.called("DropCollection")
+        assert engine.databases["default"].collections == ["docs", "made"]
+        assert "A collection of this name exists already." in (await browser.send("new-collection", **FORM)).text
 
 
 async def test_what_the_engine_says_about_one_field_is_shown_there_and_else_above_the_form() -> None:
