@@ -48,7 +48,7 @@ for (const bar of document.querySelectorAll("form.list-many")) {
   const counter = bar.querySelector("[data-selected]");
   const count = () => {
     const selected = boxes.filter((box) => box.checked).length;
-    counter.textContent = selected ? `${selected} ${counter.dataset.selected}` : "";
+    counter.textContent = selected ? counter.dataset.selected.replace("{count}", selected) : "";
     bar.querySelector("button").disabled = !selected;
     if (!every) return;
     every.checked = selected > 0 && selected === boxes.length;
@@ -91,7 +91,7 @@ for (const filter of document.querySelectorAll("[data-filters]")) {
       label.hidden = !box.checked && !box.value.toLowerCase().includes(text);
       if (!label.hidden) shown += 1;
     }
-    const counts = [text ? `${shown} ${status.dataset.shown}` : "", selected ? `${selected} ${status.dataset.selected}` : ""];
+    const counts = [text ? status.dataset.shown.replace("{count}", shown) : "", selected ? status.dataset.selected.replace("{count}", selected) : ""];
     status.textContent = counts.filter((each) => each).join(" · ");
   };
   input.addEventListener("input", show);
