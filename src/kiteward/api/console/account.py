@@ -49,7 +49,7 @@ async def _first_password(request: ConsoleRequest) -> Form:
         text("account.password"),
         "/console/account",
         _PASSWORD_FIELDS,
-        effects=[text("first_password.effect")],
+        intro=text("first_password.why"),
         policy=await request.client.invoke("DescribePasswordPolicy", Arguments(), Policy),
     )
 

@@ -59,6 +59,7 @@ class Form:
         dangerous: whether the action removes something.
         policy: the password policy to show, if the form asks for a new password.
         typed: the name that has to be typed to confirm the action; empty for none.
+        intro: why the page is shown; empty where its heading says that.
     """
 
     title: str
@@ -69,6 +70,7 @@ class Form:
     dangerous: bool = False
     policy: Any = None
     typed: str = ""
+    intro: str = ""
 
 
 def show(request: ConsoleRequest, form: Form, errors: Mapping[str, Reason] | None = None) -> Response:
