@@ -94,6 +94,11 @@ for (const filter of document.querySelectorAll("[data-filters]")) {
       label.hidden = !box.checked && !box.value.toLowerCase().includes(text);
       if (!label.hidden) shown += 1;
     }
+    for (const heading of place.querySelectorAll(".section")) {
+      let each = heading.nextElementSibling;
+      while (each?.hidden) each = each.nextElementSibling;
+      heading.hidden = !each || each.matches(".section");
+    }
     const counts = [text ? `${shown} ${status.dataset.shown}` : "", selected ? `${selected} ${status.dataset.selected}` : ""];
     status.textContent = counts.filter((each) => each).join(" · ");
   };
