@@ -203,8 +203,24 @@ def test_the_form_for_a_collection_is_filled_in_on_a_telephone(console: Console)
             assert box["x"] >= 0
             assert box["width"] > 150, name
             assert box["x"] + box["width"] <= 390, name
-        label = "getComputedStyle(document.querySelector('[name=metric_1]').parentElement, '::before').content"
+        label = "getComputedStyle(document.querySelector('[name=metric_1]').closest('td'), '::before').content"
         assert page.evaluate(label) == '"Metric"'
+
+
+def test_a_new_field_shows_what_its_type_has_and_sends_nothing_else(console: Console) -> None:
+    with console.signed_in("root", viewport={"width": 390, "height": 844}) as page:
+        open_(console, page, "new-collection")
+        for kind, seen in {
+            "Int64": (),
+            "SparseFloatVector": ("index_1", "metric_1"),
+            "FloatVector": ("size_1", "index_1", "metric_1"),
+            "VarChar": ("size_1",),
+        }.items():
+            page.locator("[name=type_1]").select_option(kind)
+            for name in ("size_1", "index_1", "metric_1"):
+                part = page.locator(f"[name={name}]")
+                assert (part.is_visible(), part.is_enabled()) == (name in seen, name in seen), (kind, name)
+                assert part.locator("xpath=ancestor::td").is_visible() is (name in seen), (kind, name)
 
 
 def test_what_can_be_done_with_a_hit_is_in_sight_however_wide_the_table_is(console: Console) -> None:

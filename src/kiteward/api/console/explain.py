@@ -6,9 +6,9 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from kiteward.api.console.audit_lines import line_of
+from kiteward.api.console.privilege_choices import privileges_by_level
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.audit.reader import Scope
-from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.iam.json_api.access import Explained, ExplainRequest
 from kiteward.iam.json_api.audit import ExplainedLine, LineNamed
@@ -23,7 +23,8 @@ async def explain(request: ConsoleRequest) -> Response:
     }
     if not asked["user"]:
         asked["user"] = request.me.user_name
-    values: dict[str, Any] = {"asked": asked, "privileges": sorted(PRIVILEGES), "answer": None, "then": None}
+    values: dict[str, Any] = {"asked": asked, "privileges": privileges_by_level(request.text)}
+    values |= {"answer": None, "then": None}
     line = request.query_value("line")
     if line:
         return await _explain_line(request, line, values)

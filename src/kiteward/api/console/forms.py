@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -23,6 +23,7 @@ class Field:
         kind: `text`, `number`, `password`, `textarea`, `select`, `check` or `checks`.
         hint: the text below the label, or empty.
         options: values and labels of a choice.
+        sections: the value of an option -> the heading of the section that begins with it, of `checks`.
         value: its initial value.
         required: whether it must be filled in.
         autocomplete: the HTML attribute for browsers and password managers.
@@ -37,6 +38,7 @@ class Field:
     kind: str = "text"
     hint: str = ""
     options: Sequence[tuple[str, str]] = ()
+    sections: Mapping[str, str] = field(default_factory=dict)
     value: str = ""
     required: bool = False
     autocomplete: str = "off"

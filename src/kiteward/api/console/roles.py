@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from kiteward.api.console.forms import Action, Field, Form, form_for_description, path_below, reason_at_field, show
 from kiteward.api.console.lists import Asked, Found, ListPage, Shown, in_memory
+from kiteward.api.console.privilege_choices import privileges_field
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.authz.granted_masks import allows_nothing
 from kiteward.authz.model import PUBLIC_ROLE, GrantKey
-from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, ObjectType
+from kiteward.authz.privileges import BUILT_IN_GROUPS, ObjectType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, NotFound, ProtectedObject, RequestRefused
 from kiteward.iam.json_api.accounts import Accounts, Listing
@@ -273,15 +274,8 @@ async def create_group(request: ConsoleRequest) -> Response:
 
 def _group_form(request: ConsoleRequest) -> Form:
     text = request.text
-    fields = [Field("group_name", hint=text("group_new.name"), required=True), _privileges(request)]
+    fields = [Field("group_name", hint=text("group_new.name"), required=True), privileges_field(request)]
     return Form(text("group_new.title"), text("group_new.button"), "/console/groups", fields)
-
-
-def _privileges(request: ConsoleRequest, held: tuple[str, ...] = ()) -> Field:
-    options = [(name, name) for name in sorted(PRIVILEGES)]
-    return Field(
-        "privileges", "checks", hint=request.text("group_new.privileges"), options=options, value=" ".join(held)
-    )
 
 
 async def group_form(request: ConsoleRequest) -> Response:
@@ -312,7 +306,7 @@ async def edit_group(request: ConsoleRequest) -> Response:
 def _edit_form(request: ConsoleRequest, held: tuple[str, ...]) -> Form:
     text, name = request.text, request.names["name"]
     effects = [text("group_edit.effect", name=name)]
-    fields = [_privileges(request, held)]
+    fields = [privileges_field(request, held)]
     return Form(text("group_edit.title", name=name), text("group_edit.button"), "/console/groups", fields, effects)
 
 

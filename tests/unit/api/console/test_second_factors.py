@@ -173,8 +173,8 @@ async def test_removal_and_new_recovery_codes_ask_for_the_password_and_a_code() 
         path = re.search(r"/console/(second-factors/[0-9a-f]+/remove)", page)
         assert path is not None
         asks = (await browser.open(path[1])).text
-        assert "Remove <code>phone</code></h1>" in asks
-        assert ">Remove phone</button>" in asks
+        assert "Remove “phone”</h1>" in asks
+        assert ">Remove “phone”</button>" in asks
         assert "It is your last second factor" in asks
         for form in ({"password": "wrong", "code": "1"}, {"password": "Milvus"}, {"password": "Milvus", "code": "1"}):
             assert (await browser.send(path[1], **form)).status_code == 422

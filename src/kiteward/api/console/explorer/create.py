@@ -135,6 +135,8 @@ async def _show(
         "load": load,
         "key_types": _KEY_TYPES,
         "types": _types(offer),
+        "vectors": tuple(offer.vectors),
+        "sized": tuple(kind for kind in _types(offer) if _size_name(FieldGiven("", kind))),
         "index_types": offer.indexes,
         "metrics": offer.metrics,
         "more": len(given) < _MOST_ROWS,
@@ -178,10 +180,22 @@ def _errors(request: ConsoleRequest, given: tuple[FieldGiven, ...]) -> dict[str,
             errors[f"name_{position}"] = request.complaint("explorer.name_twice")
         if field.name and _size_name(field) and not _is_count(field.size):
             errors[f"size_{position}"] = request.complaint("explorer.size_needed")
-        errors |= _unfit(request, position, field)
+        errors |= _needless(request, position, field) | _unfit(request, position, field)
     if not any(field.name and field.kind in VECTORS for field in given):
         errors[""] = request.complaint("explorer.vector_needed")
     return errors
+
+
+def _needless(request: ConsoleRequest, position: int, field: FieldGiven) -> dict[str, Reason]:
+    """Return what a row says that its type does not have."""
+    vector = field.kind in VECTORS
+    given = {
+        "size": bool(field.size) and not _size_name(field),
+        "index": field.index != AUTOINDEX and not vector,
+        "metric": bool(field.metric) and not vector,
+    }
+    reason = Reason(request.text("explorer.none_of_type", type=field.type))
+    return {f"{part}_{position}": reason for part, needless in given.items() if field.name and needless}
 
 
 def _unfit(request: ConsoleRequest, position: int, field: FieldGiven) -> dict[str, Reason]:

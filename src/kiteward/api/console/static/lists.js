@@ -65,10 +65,13 @@ for (const bar of document.querySelectorAll("form.list-many")) {
   addEventListener("pageshow", count);
 }
 
-// Shows a field only with the changes that need it.
+// Shows a field only with the choices that need it; one that is not shown is not sent.
 for (const part of document.querySelectorAll("[data-with]")) {
-  const choice = part.closest("form").querySelector('select[name="change"]');
-  const show = () => { part.hidden = !part.dataset.with.split(" ").includes(choice.value); };
+  const choice = part.closest("form").elements[part.dataset.of];
+  const show = () => {
+    part.hidden = !part.dataset.with.split("|").includes(choice.value);
+    for (const each of part.querySelectorAll("input, select")) each.disabled = part.hidden;
+  };
   choice.addEventListener("change", show);
   addEventListener("pageshow", show);
 }
@@ -90,6 +93,11 @@ for (const filter of document.querySelectorAll("[data-filters]")) {
       const label = box.closest("label");
       label.hidden = !box.checked && !box.value.toLowerCase().includes(text);
       if (!label.hidden) shown += 1;
+    }
+    for (const heading of place.querySelectorAll(".section")) {
+      let each = heading.nextElementSibling;
+      while (each?.hidden) each = each.nextElementSibling;
+      heading.hidden = !each || each.matches(".section");
     }
     const counts = [text ? status.dataset.shown.replace("{count}", shown) : "", selected ? status.dataset.selected.replace("{count}", selected) : ""];
     status.textContent = counts.filter((each) => each).join(" · ");

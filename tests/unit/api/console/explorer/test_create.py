@@ -41,6 +41,25 @@ def parameters(given: Any) -> dict[str, str]:
     return {pair.key: pair.value for pair in given}
 
 
+async def test_what_the_type_of_a_field_does_not_have_is_said_at_its_place() -> None:
+    async with exploring() as browser:
+        given = {**FORM, "size_3": "8", "index_3": "HNSW", "metric_3": "L2", "type_4": "SparseFloatVector"}
+        answer = await browser.send("new-collection", **given)
+        assert answer.status_code == 422
+        assert re.findall(r'id="(\w+)-error"', answer.text) == ["size_3", "index_3", "metric_3", "size_4"]
+        assert "A field of the type Int64 has none" in answer.text
+        assert not browser.harness.engine.called("CreateCollection")
+
+
+async def test_each_part_of_a_field_names_the_types_that_have_it() -> None:
+    async with exploring(embedded_engine=True) as browser:
+        page = (await browser.open("new-collection")).text
+        parts = {name: kinds.split("|") for kinds, name in re.findall(r'data-with="([^"]*)">.*?name="(\w+_1)"', page)}
+        assert parts["index_1"] == parts["metric_1"] == ["FloatVector", "SparseFloatVector"]
+        assert {"FloatVector", "VarChar", "Array of Int64"} < {*parts["size_1"]}
+        assert not {"SparseFloatVector", "Int64", "JSON"} & {*parts["size_1"]}
+
+
 async def test_a_collection_is_created_as_typed_with_indexes_and_loaded() -> None:
     async with exploring() as browser:
         answer = await browser.send("new-collection", **FORM)
