@@ -82,11 +82,6 @@ class KitewardError(Exception):
         """The code of the first detail."""
         return self.details[0].code
 
-    def add(self, message: str, detail: ErrorDetail) -> None:
-        """Add something to the message and to the details; class and code stay."""
-        self.args = (f"{self}; {message}",)
-        self.details = (*self.details, detail)
-
 
 class AuthenticationError(KitewardError):
     """The caller is not authenticated. `reason` says why, to operators; the message, for clients, reveals less."""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
+from kiteward.domain.pem_files import no_passphrase, why_unusable
 
 DEFAULT_PORT: Final = 19530
 """The port where the address names none: Milvus' own."""
@@ -89,19 +90,19 @@ class UpstreamTls:
             context = ssl.create_default_context(cafile=self.ca)
         except (OSError, ValueError) as error:
             raise ConfigurationError(
-                f"kiteward.engine.tls.ca ({self.ca}) cannot be used: {_reason(error)}. "
+                f"kiteward.engine.tls.ca ({self.ca}) cannot be used: {why_unusable(error)}. "
                 "It must be a readable PEM file with CA certificates"
             ) from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["h2"])
         if self.certificate is not None:
             try:
-                context.load_cert_chain(self.certificate, self.key, password=_no_passphrase)
+                context.load_cert_chain(self.certificate, self.key, password=no_passphrase)
             except (OSError, ValueError) as error:
                 raise ConfigurationError(
                     f"kiteward.engine.tls.certificate ({self.certificate}) and kiteward.engine.tls.key ({self.key}) "
-                    f"cannot be used: {_reason(error)}. They must be readable PEM files: a key without a passphrase, "
-                    "and its certificate"
+                    f"cannot be used: {why_unusable(error)}. "
+                    "They must be readable PEM files: a key without a passphrase, and its certificate"
                 ) from error
         return context
 
@@ -149,13 +150,3 @@ class RemoteEngineSettings:
         if not self.user:
             return None
         return Secret(base64.b64encode(f"{self.user}:{self.password.reveal()}".encode()).decode())
-
-
-def _no_passphrase() -> str:
-    raise ValueError("the key is encrypted")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or "not PEM").lower().replace("_", " ")
-    return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__

@@ -43,8 +43,6 @@ async def create_collection(
             )
     except KitewardError as error:
         name = request.collection_name
-        error.add(
-            f"the collection {name} is kept: add what is missing, or drop it",
-            ErrorDetail(ErrorCode.COLLECTION_KEPT, {"name": name}),
-        )
+        error.args = (f"{error}; the collection {name} is kept: add what is missing, or drop it",)
+        error.details = (*error.details, ErrorDetail(ErrorCode.COLLECTION_KEPT, {"name": name}))
         raise

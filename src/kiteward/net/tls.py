@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.pem_files import no_passphrase, why_unusable
 from kiteward.net.plain_http import answered_in_plain
 
 _log = logging.getLogger("kiteward.tls")
@@ -91,32 +92,22 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(ALPN)
     try:
-        context.load_cert_chain(settings.certificate, settings.key, password=_no_password)
+        context.load_cert_chain(settings.certificate, settings.key, password=no_passphrase)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"tls.serverPemPath ({settings.certificate}) and tls.serverKeyPath ({settings.key}) cannot be used: "
-            f"{_reason(error)}. They must be readable PEM files: a key without a passphrase, and its certificate"
+            f"{why_unusable(error)}. They must be readable PEM files: a key without a passphrase, and its certificate"
         ) from error
     if settings.client_ca is not None:
         try:
             context.load_verify_locations(settings.client_ca)
         except (OSError, ValueError) as error:
             raise ConfigurationError(
-                f"tls.caPemPath ({settings.client_ca}) cannot be used: {_reason(error)}. "
+                f"tls.caPemPath ({settings.client_ca}) cannot be used: {why_unusable(error)}. "
                 "It must be a readable PEM file with the CA certificates for clients"
             ) from error
         context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def _no_password() -> str:
-    raise ValueError("the key is encrypted")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or "not PEM").lower().replace("_", " ")
-    return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
 
 
 class TlsAcceptor:

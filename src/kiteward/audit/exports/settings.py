@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
+from kiteward.domain.pem_files import no_passphrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class ExportTls:
             context = ssl.create_default_context(cafile=self.ca)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             if self.certificate is not None:
-                context.load_cert_chain(self.certificate, self.key, password=_no_passphrase)
+                context.load_cert_chain(self.certificate, self.key, password=no_passphrase)
         except (OSError, ValueError) as error:
             raise ConfigurationError(
                 "the certificates for sending the audit trail cannot be used: give PEM files that this user can read, "
@@ -71,8 +72,3 @@ class OtlpSettings:
     endpoint: str
     headers: tuple[tuple[str, Secret], ...] = ()
     tls: ExportTls = field(default_factory=ExportTls)
-
-
-def _no_passphrase() -> str:
-    """Fail instead of asking on a terminal."""
-    raise ValueError("the key has a passphrase")
