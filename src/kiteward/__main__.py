@@ -1,6 +1,7 @@
 """Run the command line: `kiteward`, or `python -m kiteward`."""
 
 import gc
+import os
 import sys
 from typing import Final
 
@@ -18,6 +19,7 @@ again took a fifth of the time of a command. A server sets a number of its own o
 def run() -> int:
     """Run the command that the arguments of the process name, and return its exit status."""
     gc.set_threshold(_YOUNG_OBJECTS)
+    _open_closed_streams()
     try:
         from kiteward.cli.main import main  # noqa: PLC0415  Ctrl-C may come while it is loaded
 
@@ -26,6 +28,15 @@ def run() -> int:
         return _INTERRUPTED
     finally:
         gc.freeze()  # what is left ends with the process
+
+
+def _open_closed_streams() -> None:
+    """Open standard streams that the caller has closed, so that no file or connection gets their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  for all of the process
 
 
 if __name__ == "__main__":

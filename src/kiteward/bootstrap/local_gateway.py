@@ -1,7 +1,6 @@
 """A gateway on the store alone, for the command line on this machine."""
 
 import contextlib
-import getpass
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -17,6 +16,7 @@ from kiteward.bootstrap.components import (
 from kiteward.bootstrap.sharing import open_for_command
 from kiteward.bootstrap.start_checks import require_first_password
 from kiteward.bootstrap.store import open_store
+from kiteward.bootstrap.system_user import system_user
 from kiteward.config.settings import Settings
 from kiteward.config.store_keys import STORE_URL
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
@@ -70,7 +70,7 @@ async def open_local(
 
 def local_client(gateway: Gateway) -> GatewayClient:
     """Return a client for the operator of this machine; audit events name the user of the operating system."""
-    return GatewayClient(gateway, LocalCredential(), transport="local", user_agent=f"system user {getpass.getuser()}")
+    return GatewayClient(gateway, LocalCredential(), transport="local", user_agent=f"system user {system_user()}")
 
 
 def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) -> DataDirectory:

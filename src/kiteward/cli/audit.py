@@ -21,7 +21,7 @@ from kiteward.cli.commands import Command, add_command
 from kiteward.cli.connection import add_connection, server_of
 from kiteward.cli.option_rows import whole
 from kiteward.cli.options import UsageError, add_configuration, exit_status_of, settings_of
-from kiteward.cli.output import note, print_json, printable
+from kiteward.cli.output import note, print_json, say
 from kiteward.cli.progress import Progress, add_progress
 from kiteward.domain.errors import ConfigurationError, InvalidArgument
 
@@ -187,12 +187,12 @@ def _verify(arguments: argparse.Namespace) -> int:
     wrong = [f"{name}: {finding}" if several else finding for name, each in found.items() for finding in each.findings]
     wrong += unmatched(found.values(), anchors)
     for finding in wrong[:_SHOWN_FINDINGS]:
-        print(f"wrong: {finding}")
+        say(f"wrong: {finding}")
     if len(wrong) > _SHOWN_FINDINGS:
         print(f"and {len(wrong) - _SHOWN_FINDINGS} more")
     for name, each in found.items():
         if not each.findings and (several or not wrong):
-            print(_intact(name if several else "", each))
+            say(_intact(name if several else "", each))
     return 1 if wrong else 0
 
 
@@ -305,7 +305,7 @@ def _note_unknown(name: str) -> None:
     known = {*OPERATIONS, *ADMIN_OPERATIONS}
     alike = difflib.get_close_matches(name, sorted(known), n=3)
     if name not in known and alike:
-        note(f"--operation: there is no operation {printable(name)}; did you mean {' or '.join(alike)}?")
+        note(f"--operation: there is no operation {name}; did you mean {' or '.join(alike)}?")
 
 
 def _time(flag: str, given: str | None) -> float | None:
@@ -349,9 +349,9 @@ def _whole(answer: Any) -> Iterator[str]:
     """Yield a line of text for each member of an entry, then today's decision."""
     for name, value in answer["line"].items():
         if name == "details":
-            yield from (f"{name}.{each}: {printable(shown(held))}" for each, held in value.items())
+            yield from (f"{name}.{each}: {shown(held)}" for each, held in value.items())
         else:
-            yield f"{name}: {printable(shown(value))}"
+            yield f"{name}: {shown(value)}"
     if answer["gone"]:
         yield f"today: {answer['gone']}"
     elif answer["today"] is not None:

@@ -1,13 +1,12 @@
 """`kiteward backup`: make backups of a data directory while it is served, verify them, and restore them."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kiteward.cli.options import add_configuration, exit_status_of, settings_of
-from kiteward.cli.output import print_json
+from kiteward.cli.output import note, print_json, say
 from kiteward.cli.progress import Progress, add_progress
 
 if TYPE_CHECKING:
@@ -138,13 +137,12 @@ def _create(arguments: argparse.Namespace) -> None:
     made = make_backup(order, Progress(asked=arguments.progress))
     if arguments.json:
         return _print_json(made)
-    print(f"{made.file}: {made.bytes:,} bytes, {made.files:,} files, as of {made.made}\nsha256: {made.sha256}")
-    print(f"Writes waited for {made.paused_ms:g} ms.", file=sys.stderr)
+    say(f"{made.file}: {made.bytes:,} bytes, {made.files:,} files, as of {made.made}\nsha256: {made.sha256}")
+    note(f"Writes waited for {made.paused_ms:g} ms.")
     if not made.sealed:
-        print(
+        note(
             "The backup holds password hashes, rows and the key of authenticator apps, and is not sealed: keep it "
-            "where only you may read, or use --key-file.",
-            file=sys.stderr,
+            "where only you may read, or use --key-file."
         )
     return None
 
@@ -160,9 +158,9 @@ def _list(arguments: argparse.Namespace) -> None:
         state = (
             f"unusable: {each.fault}" if each.fault else f"{each.made}  {each.bytes:,} bytes  Kiteward {each.version}"
         )
-        print(f"{each.file}  {state}{sealed}")
+        say(f"{each.file}  {state}{sealed}")
     if not found:
-        print("none")
+        say("none")
     return None
 
 
@@ -174,11 +172,9 @@ def _verify(arguments: argparse.Namespace) -> int:
         _print_json(verified)
     else:
         for finding in verified.findings:
-            print(finding)
+            say(finding)
         if not verified.findings:
-            print(
-                f"{verified.file} is whole: {verified.files:,} files, {verified.bytes:,} bytes, as of {verified.made}"
-            )
+            say(f"{verified.file} is whole: {verified.files:,} files, {verified.bytes:,} bytes, as of {verified.made}")
     return 1 if verified.findings else 0
 
 
@@ -194,17 +190,16 @@ def _restore(arguments: argparse.Namespace) -> None:
     )
     restored = restore_backup(order, Progress(asked=arguments.progress))
     for finding in restored.findings:
-        print(f"warning: {finding}", file=sys.stderr)
-    print(f"warning: {_WARNING.format(made=restored.made)}", file=sys.stderr)
+        note(f"warning: {finding}")
+    note(f"warning: {_WARNING.format(made=restored.made)}")
     if restored.enabled_keys:
-        print(
+        note(
             f"warning: API keys that are enabled: {restored.enabled_keys:,}, also those that were revoked since; "
-            "--disable-keys disables all",
-            file=sys.stderr,
+            "--disable-keys disables all"
         )
     if arguments.json:
         return _print_json(restored)
-    print(f"restored to {restored.directory}: {restored.files:,} files, as of {restored.made}")
+    say(f"restored to {restored.directory}: {restored.files:,} files, as of {restored.made}")
     return None
 
 
@@ -216,7 +211,7 @@ def _key(arguments: argparse.Namespace) -> None:
         make_key_file(arguments.file)
     except FileExistsError:
         raise ConfigurationError(f"{arguments.file} exists: choose another name") from None
-    print(f"{arguments.file}: keep a copy of this key apart from the backups", file=sys.stderr)
+    note(f"{arguments.file}: keep a copy of this key apart from the backups")
 
 
 def _print_json(value: Any) -> None:

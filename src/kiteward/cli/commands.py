@@ -10,7 +10,7 @@ from typing import Any, Final
 from kiteward.cli.connection import Connection, add_connection, connected
 from kiteward.cli.option_rows import NAMES, OPTIONS, Option
 from kiteward.cli.options import UsageError, exit_status_of
-from kiteward.cli.output import note, print_json, text_of
+from kiteward.cli.output import note, print_json, say, spelled_out, text_of
 from kiteward.domain.errors import ConfigurationError, InvalidArgument, KitewardError
 
 _DAY: Final = 24 * 3600
@@ -137,11 +137,11 @@ async def _carry_out(command: Command, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(answer)
     elif command.text is not None:
-        print(command.text(answer))
+        say(command.text(spelled_out(answer)))
     else:
         wide = getattr(arguments, "wide", False)
         rows = answer if command.row is None else [command.row(each) for each in answer]
-        print(text_of(rows, columns=() if wide else command.columns, whole=wide))
+        say(text_of(rows, columns=() if wide else command.columns, whole=wide))
     return 0 if command.status is None else command.status(answer)
 
 

@@ -16,7 +16,7 @@ from kiteward.bootstrap.sign_in_review import review_sign_in
 from kiteward.bootstrap.start_checks import is_loopback, require_first_password
 from kiteward.cli import serve
 from kiteward.cli.options import given, given_keys
-from kiteward.cli.output import print_json
+from kiteward.cli.output import print_json, say
 from kiteward.config.doubts import doubtful_keys
 from kiteward.config.loading import explain, unknown_environment
 from kiteward.config.reader import EffectiveValue
@@ -87,12 +87,12 @@ def _print(
         print_json({"settings": shown, "findings": listed})
         return
     for each in settings:
-        print(f"{each.key} = {each.shown}  ({each.origin})")
+        say(f"{each.key} = {each.shown}  ({each.origin})")
     for kind, texts in findings.items():
         for text in texts:
-            print(f"{kind}: {text}")
+            say(f"{kind}: {text}")
     if summary:
-        print(summary)
+        say(summary)
 
 
 def _summary(faults: int, unsafe: int) -> str:

@@ -2,11 +2,10 @@
 
 import argparse
 import http.client
-import sys
 import time
 from typing import Final
 
-from kiteward.cli.output import print_json
+from kiteward.cli.output import note, print_json, say
 
 _LOOPBACK: Final = "127.0.0.1"
 _PORT: Final = 9091
@@ -46,8 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
         if healthy or time.monotonic() >= until:
             if arguments.json:
                 print_json({"healthy": healthy, "answer": answer})
+            elif healthy:
+                say(answer)
             else:
-                print(answer if healthy else f"kiteward: {answer}", file=sys.stdout if healthy else sys.stderr)
+                note(f"kiteward: {answer}")
             return 0 if healthy else 1
         time.sleep(_PAUSE)
 

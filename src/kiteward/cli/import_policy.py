@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kiteward.cli.options import add_configuration, exit_status_of, read_secret, refuse_token, settings_of
-from kiteward.cli.output import print_json
+from kiteward.cli.output import print_json, say
 from kiteward.cli.password_files import deliver, reserved
 from kiteward.cli.progress import Progress, add_progress
 from kiteward.domain.errors import ConfigurationError
@@ -116,4 +116,4 @@ def _print(report: "ImportReport", *, dry_run: bool, verbose: bool) -> None:
 
 def _lines(prefix: str, names: Iterable[str]) -> None:
     for name in names:
-        print(f"{prefix} {name}")
+        say(f"{prefix} {name}")

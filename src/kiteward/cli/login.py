@@ -16,7 +16,7 @@ from kiteward.cli.connection import add_connection, connected, prompted
 from kiteward.cli.kept_login import KeptLogin, forget_login, keep_login, kept_login
 from kiteward.cli.option_rows import whole
 from kiteward.cli.options import exit_status_of, read_secret, refuse_token
-from kiteward.cli.output import note, print_json, text_of
+from kiteward.cli.output import note, print_json, say, text_of
 from kiteward.cli.remote import Remote
 from kiteward.domain.environment import CA_FILE
 from kiteward.domain.errors import AuthenticationError, ConfigurationError, KitewardError
@@ -168,7 +168,7 @@ async def _whoami(arguments: argparse.Namespace) -> None:
         print_json(answer)
     else:
         shown = ("where", "userName", "credential", "keyId", "expiresAt", "administrator", "roles")
-        print(text_of({name: answer[name] for name in shown}))
+        say(text_of({name: answer[name] for name in shown}))
 
 
 def _show(login: KeptLogin, done: str, *, as_json: bool) -> None:
@@ -176,4 +176,4 @@ def _show(login: KeptLogin, done: str, *, as_json: bool) -> None:
         values = (login.server, login.user, login.key_id, login.expires_at)
         print_json(dict(zip(_SHOWN, values, strict=True)))
     else:
-        print(f"{done} {login.server} as {login.user}")
+        say(f"{done} {login.server} as {login.user}")

@@ -94,7 +94,8 @@ def read_secret(name: str, *, what: str = "password") -> str:
     """
     try:
         text = sys.stdin.readline() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text.encode()  # where the locale names no encoding, standard input yields what is not UTF-8
+    except (OSError, UnicodeError) as error:
         raise ConfigurationError(f"the {what} file {name} cannot be read") from error
     line = text.split("\n", 1)[0].rstrip("\r")
     if not line:

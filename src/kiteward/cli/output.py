@@ -14,12 +14,42 @@ _GAP: Final = "  "
 
 def print_json(answer: Any) -> None:
     """Print one JSON document."""
-    print(json.dumps(answer, indent=2, ensure_ascii=False))
+    print(json_of(answer))
+
+
+def json_of(answer: Any) -> str:
+    """Return one JSON document. Its texts are as they are, but for characters that control a terminal."""
+    text = json.dumps(answer, indent=2, ensure_ascii=False)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(each if each == "\n" or each.isprintable() else json.dumps(each)[1:-1] for each in text)
+
+
+def say(text: str) -> None:
+    """Print lines for people: what a command answers. What a text has in it does not control the terminal."""
+    print("\n".join(map(printable, text.split("\n"))))
 
 
 def note(text: str) -> None:
     """Print a line for people, beside what a command answers."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def spelled_out(answer: Any) -> Any:
+    """Return a response for people: none of its texts controls a terminal, and none has a line of its own.
+
+    Names and descriptions are chosen by others, also in requests that were refused. Lines are written by what puts the
+    texts together.
+    """
+    match answer:
+        case str():
+            return printable(answer)
+        case dict():
+            return type(answer)((printable(name), spelled_out(value)) for name, value in answer.items())
+        case list():
+            return list(map(spelled_out, answer))
+        case _:
+            return answer
 
 
 def text_of(answer: Any, *, columns: Sequence[str] = (), whole: bool = False) -> str:

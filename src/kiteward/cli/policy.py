@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from kiteward.cli.connection import Connection, add_connection, connected
 from kiteward.cli.options import UsageError, exit_status_of
-from kiteward.cli.output import note, print_json, printable
+from kiteward.cli.output import json_of, note, print_json
 from kiteward.cli.password_files import deliver, reserved
 from kiteward.cli.policy_text import has_colours, lines_of, summary
 from kiteward.domain.errors import ConfigurationError
@@ -122,7 +121,7 @@ def _running(run: Callable[[argparse.Namespace, Connection], Awaitable[int]]) ->
 async def _export(arguments: argparse.Namespace, connection: Connection) -> int:
     values = (await connection.ask(f"{_PATH}export", {"sections": arguments.section}))["policy"]
     if arguments.json:
-        text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+        text = f"{json_of(values)}\n"
     else:
         from kiteward.cli.policy_yaml import write  # noqa: PLC0415  as above
 
@@ -234,10 +233,10 @@ def _refused(arguments: argparse.Namespace, faults: Iterable[tuple[int, str]]) -
 def _print_warnings(answer: Any, file: "YamlFile") -> None:
     lines = {checking.text_of(path): line for path, line in file.lines.items()}
     for each in answer["warnings"]:
-        note(printable(f"kiteward: warning: line {lines.get(each['path'], 1)}: {each['message']}"))
+        note(f"kiteward: warning: line {lines.get(each['path'], 1)}: {each['message']}")
 
 
 def _print_changes(arguments: argparse.Namespace, changes: Any, *, done: bool = False) -> None:
     for line in lines_of(changes, coloured=has_colours(sys.stdout), allow_deletions=arguments.allow_deletions):
-        print(line)
+        print(line)  # its texts are printable, and its colours are not
     print(summary(changes, done=done))

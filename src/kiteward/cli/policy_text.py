@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TextIO
 
+from kiteward.cli.output import printable
+
 _SIGNS: Final = {"add": "+", "change": "~", "remove": "-"}
 _COLOURS: Final = {"add": "\x1b[32m", "change": "\x1b[33m", "remove": "\x1b[31m"}
 _PLAIN: Final = "\x1b[0m"
@@ -58,9 +60,5 @@ def _difference(each: Mapping[str, Any]) -> str:
 
 
 def _line(action: str, text: str, *, coloured: bool) -> str:
-    shown = f"{_SIGNS[action]} {text.translate(_CONTROLS)}"
+    shown = f"{_SIGNS[action]} {printable(text)}"
     return f"{_COLOURS[action]}{shown}{_PLAIN}" if coloured else shown
-
-
-_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
-"""Characters by which a text could command a terminal."""

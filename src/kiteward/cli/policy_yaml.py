@@ -5,6 +5,7 @@ refused.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -146,7 +147,10 @@ class _Reading:
             return self._map(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(each, (*path, position)) for position, each in enumerate(node.value)]
-        return _scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        scalar = _scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        if isinstance(scalar, float) and math.isinf(scalar):
+            self.faults.append(YamlFault(_line(node), "this number is larger than any in a policy"))
+        return scalar
 
     def _map(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}

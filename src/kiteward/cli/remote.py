@@ -72,8 +72,10 @@ class Remote:
                 f"{server} is another machine, and without TLS everybody in between could read the credential: give an "
                 "https:// address, or --insecure where the connection is safe otherwise"
             )
-        if any(ord(letter) < ord(" ") or letter == "\x7f" for letter in token.reveal()):
-            raise ConfigurationError("the credential holds a control character: it is the first line of its file")
+        if any(letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff" for letter in token.reveal()):
+            raise ConfigurationError(
+                "the credential holds a control character, or is not UTF-8: it is the first line of its file"
+            )
         self.where = server.rstrip("/")
         self._token = token
         handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]

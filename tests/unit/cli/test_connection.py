@@ -1,6 +1,8 @@
 """Near and far: the same commands, answers, errors and exit statuses on a data directory and on a running server."""
 
+import io
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -224,6 +226,20 @@ def test_a_credential_with_control_characters_is_not_shown(run: Run, served: Sim
     assert status == 1
     assert "control character" in told
     assert "hid" not in told
+
+
+def test_a_credential_that_is_not_utf_8_is_not_shown(
+    run: Run, served: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ("--server", served.url)
+    given = io.TextIOWrapper(io.BytesIO(b"root:hid\xff"), encoding="utf-8", errors="surrogateescape")
+    monkeypatch.setattr(sys, "stdin", given)
+    status, _, told = run("users", "list", *where, "--token-file", "-")
+    assert (status, told) == (1, "kiteward: the credential file - cannot be read\n")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("getpass.getpass", lambda _question: "root:hid\udcff")
+    status, _, told = run("users", "list", *where)
+    assert (status, told.count("\n"), "hid" in told, "is not UTF-8" in told) == (1, 1, False, True)
 
 
 def test_without_a_terminal_a_credential_is_asked_of_nobody(run: Run, served: SimpleNamespace) -> None:

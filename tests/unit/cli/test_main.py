@@ -4,6 +4,7 @@ import argparse
 import importlib
 import importlib.machinery
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,3 +161,18 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
         parser.parse_args(["serve", "--help"])
     text = capsys.readouterr().out
     assert all(option in text for option in ("--config", "--data-dir", "--host", "--port"))
+
+
+def test_a_command_whose_standard_streams_are_closed_ends_as_any_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    monkeypatch.setattr(sys, "argv", ["kiteward", "backup", "list", str(tmp_path)])
+    assert run() == 0
+    assert not sys.stdin.isatty()
+    monkeypatch.setattr(sys, "argv", ["kiteward", "users", "list", "--server", "http://localhost:1"])
+    assert run() == 1
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        assert os.get_inheritable(stream.fileno())
+        stream.close()

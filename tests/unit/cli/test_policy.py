@@ -208,6 +208,6 @@ def test_colours_show_what_happens_and_no_text_commands_a_terminal() -> None:
     ]
     assert list(lines_of(changes, coloured=False, allow_deletions=False)) == [
         "~ user alice",
-        "    ~ description: old -> new\\x1b[2J",
+        "    ~ description: old -> new\\u001b[2J",
     ]
     assert next(iter(lines_of(changes, coloured=True, allow_deletions=False))) == "\x1b[33m~ user alice\x1b[0m"

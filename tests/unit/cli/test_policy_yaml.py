@@ -43,6 +43,7 @@ def test_text_stays_text_and_every_place_has_its_line() -> None:
         ("a: 1\n---\nb: 2", 1, "a policy is one document that begins with `version: 1`"),
         ("", 1, "a policy is one document that begins with `version: 1`"),
         ("a:\n  ? [1]\n  : 2", 2, "a key must be text"),
+        ("a: 1\nb: -1e400", 2, "this number is larger than any in a policy"),
         ("[" * 30, 1, "this is nested deeper than any policy"),
         ("x" * (LARGEST + 1), 1, "the file is larger than 8 MiB"),
     ],

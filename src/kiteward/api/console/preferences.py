@@ -9,8 +9,9 @@ from kiteward.api.console import security
 from kiteward.api.console.display import BY_BROWSER, THEMES, Display, zone_named, zone_names
 from kiteward.api.console.language import NAMES
 from kiteward.api.console.request import ConsoleRequest, Page
-from kiteward.api.console.sign_in import is_own, own_page
+from kiteward.api.console.sign_in import own_page
 from kiteward.api.console.sign_in_options import SIGN_IN
+from kiteward.api.console.way_back import is_own
 from kiteward.domain.errors import KitewardError
 from kiteward.iam.json_api.accounts import Me
 from kiteward.iam.json_api.base import Arguments

@@ -1,9 +1,7 @@
 """The pages for signing in and out."""
 
-import re
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +12,7 @@ from kiteward.api.console.forms import Action
 from kiteward.api.console.kept_forms import RESUMED_FIELD, USER_FIELD, KeptForm
 from kiteward.api.console.request import HOME, SECOND_FACTOR, START, ConsoleRequest, Page, Reason, shown_time
 from kiteward.api.console.sign_in_options import SIGN_IN
+from kiteward.api.console.way_back import is_own
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, AuthenticationError, NotFound, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
@@ -21,7 +20,6 @@ from kiteward.iam.json_api.accounts import Account, PerhapsNamed
 from kiteward.iam.json_api.base import Done
 from kiteward.iam.json_api.sessions import BegunSession, ListedSessions, NewSession, SessionNamed, SessionsOf
 
-_OUR_PAGE: Final = re.compile(r"/console/[A-Za-z0-9_.~%*/-]*(\?[A-Za-z0-9_.~%*/&=+-]*)?")
 _THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -191,13 +189,6 @@ async def form(
 def own_page(path: str) -> str:
     """Return the path to go to after signing in: `path` if it is a page of the console, else the first page."""
     return path if is_own(path) and not path.startswith(SIGN_IN) else START
-
-
-def is_own(path: str) -> bool:
-    """Return whether a path, with its query string, can only be that of a page of the console."""
-    # Browsers resolve `..` before they ask, which may lead out of the console to whatever else has this origin.
-    leads_elsewhere = {".", ".."} & {*unquote(path.partition("?")[0]).split("/")}
-    return _OUR_PAGE.fullmatch(path) is not None and "//" not in path and not leads_elsewhere
 
 
 def browser_of(http_request: Request) -> str:

@@ -1,6 +1,7 @@
 """The page for access reviews: grants, API keys and users that nobody has used for some time."""
 
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from kiteward.iam.json_api.unused import Since, Unused
 _CHOICES: Final = (7, 30, 90, 180, 365)
 _USUAL: Final = 90
 _MOST: Final = 3_650
+_DAYS: Final = re.compile("[0-9]{1,4}")
 _LISTED: Final = 500
 
 
@@ -36,7 +38,7 @@ class OfRole:
 async def unused(request: ConsoleRequest) -> Response:
     """List what was not used for so many days, with links and forms that take it away."""
     given = request.query_value("days").strip() or str(_USUAL)
-    days = int(given) if given.isascii() and given.isdecimal() and 1 <= int(given[:5]) <= _MOST else 0
+    days = int(given) if _DAYS.fullmatch(given) and 1 <= int(given) <= _MOST else 0
     values: dict[str, Any] = {"days": given, "choices": _CHOICES, "roles": (), "found": None, "review": None}
     if not days:
         errors = {"days": request.complaint("unused.days_invalid")}

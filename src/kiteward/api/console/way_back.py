@@ -4,8 +4,9 @@ So a list is as it was before, with its filters, its order and its page, when an
 address may have a `back` of its own: from a list to a user, and from there to what asks before the user is deleted.
 """
 
+import re
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 BACK: Final = "back"
 CARRIED: Final = "way_back"
@@ -15,7 +16,7 @@ DONE: Final = "done"
 UNDO: Final = "undo"
 """The parameters of a notice: what was done, and the ticket of the undo that it offers."""
 
-_PAGES: Final = "/console/"
+_OUR_PAGE: Final = re.compile(r"/console/[A-Za-z0-9_.~%*/-]*(\?[A-Za-z0-9_.~%*/&=+-]*)?")
 _LONGEST: Final = 3_000
 """Characters of the longest address that is carried along; browsers and proxies bound the length of a request."""
 
@@ -81,7 +82,15 @@ def without_notice(address: str) -> str:
         given = urlsplit(address)
     except ValueError:
         return ""
-    if given.scheme or given.netloc or not given.path.startswith(_PAGES) or "\\" in address:
+    if given.scheme or given.netloc:
         return ""
     query = urlencode([pair for pair in parse_qsl(given.query, keep_blank_values=True) if pair[0] not in (DONE, UNDO)])
-    return f"{given.path}?{query}" if query else given.path
+    path = f"{given.path}?{query}" if query else given.path
+    return path if is_own(path) else ""
+
+
+def is_own(path: str) -> bool:
+    """Return whether a path, with its query string, can only be that of a page of the console."""
+    # Browsers resolve `..` before they ask, which may lead out of the console to whatever else has this origin.
+    leads_elsewhere = {".", ".."} & {*unquote(path.partition("?")[0]).split("/")}
+    return _OUR_PAGE.fullmatch(path) is not None and "//" not in path and not leads_elsewhere

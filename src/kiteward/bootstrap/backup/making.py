@@ -1,6 +1,5 @@
 """Makes a backup: takes a point, and writes it to a file that appears under its name when it is complete."""
 
-import getpass
 import hashlib
 import os
 import time
@@ -21,6 +20,7 @@ from kiteward.bootstrap.backup.control import Facts, RunningServer
 from kiteward.bootstrap.backup.drafts import draft_of
 from kiteward.bootstrap.backup.point import Place, Point, engine_at_rest, take_point
 from kiteward.bootstrap.backup.sealed_file import SealingWriter
+from kiteward.bootstrap.system_user import system_user
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import (
     AuditUnavailable,
@@ -309,7 +309,7 @@ class _Trail:
             Event.BACKUP,
             time.time(),
             outcome,
-            client=f"system user {getpass.getuser()}",
+            client=f"system user {system_user()}",
             transport="local",
             operation="CreateBackup",
             error=error,

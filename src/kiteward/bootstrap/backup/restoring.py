@@ -1,6 +1,5 @@
 """Restores a backup to a new data directory: all of it, or nothing that could be served."""
 
-import getpass
 import os
 import shutil
 import time
@@ -18,6 +17,7 @@ from kiteward.bootstrap.backup.archive import AUDIT, ENGINE, STORE, BackupInvali
 from kiteward.bootstrap.backup.contents import checked, extract
 from kiteward.bootstrap.backup.drafts import sync
 from kiteward.bootstrap.backup.reading import open_backup
+from kiteward.bootstrap.system_user import system_user
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 from kiteward.store.data_directory import LOCK, UNFINISHED
@@ -164,7 +164,7 @@ def _note(folder: Path, head: Head, order: Order, ended: dict[str, int]) -> None
         Event.RESTORED,
         time.time(),
         Outcome.SUCCEEDED,
-        client=f"system user {getpass.getuser()}",
+        client=f"system user {system_user()}",
         transport="local",
         operation="RestoreBackup",
         details={"file": str(order.backup.absolute()), "shows": head.made, "version": head.version, **ended},

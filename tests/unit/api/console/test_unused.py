@@ -58,7 +58,7 @@ async def test_without_a_trail_the_page_says_why_it_is_empty() -> None:
         assert (answer.status_code, "audit" in answer.text) == (422, True)
 
 
-@pytest.mark.parametrize("days", ["0", "3651", "x", "-1", "99999999999"])
+@pytest.mark.parametrize("days", ["0", "3651", "x", "-1", "99999999999", "00001999999999", "٣"])
 async def test_days_that_cannot_be_are_refused_at_their_field(days: str) -> None:
     async with browsing() as browser:
         await browser.sign_in()

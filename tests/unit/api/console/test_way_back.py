@@ -43,6 +43,7 @@ def test_the_notice_about_the_last_action_is_not_shown_again() -> None:
     [
         *("https://evil.example/console/users", "//evil.example/console/users", "/\\evil.example/console/"),
         *("javascript:alert(1)", "/other", "", "console/users", "http://[", "\\\\evil/console/", "/console\\..\\x"),
+        *("/console/../v2/", "/console/%2e%2e/v2/", "/console/.%2E/x?a=b", "/console/./x", "/console//evil.example/"),
     ],
 )
 def test_only_pages_of_the_console_are_returned_to(hostile: str) -> None:
