@@ -61,7 +61,7 @@ async def size_collections(
 
     Args:
         services: what services work with.
-        caller: the caller. Of a collection whose row policies apply to the caller, its rows are not told; of one whose
+        caller: the caller. Of a collection whose row policies apply to the caller, the rows are not counted; of one whose
             policies apply to everybody, not even to administrators.
         most: how many collections at most.
         database: their database; empty for all.
