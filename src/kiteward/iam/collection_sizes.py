@@ -61,8 +61,8 @@ async def size_collections(
 
     Args:
         services: what services work with.
-        caller: the caller. Of a collection whose row policies apply to the caller, the rows are not counted; of one whose
-            policies apply to everybody, not even to administrators.
+        caller: the caller. The rows of a collection are not counted if its row policies apply to the caller; if they
+            apply to everybody, not even for administrators.
         most: how many collections at most.
         database: their database; empty for all.
         names: their names; empty for all.
