@@ -9,7 +9,7 @@ import pytest
 from tests.unit.api.console.test_app import Browser, browsing
 
 import kiteward.api.console
-from kiteward.api.console.language import catalogues
+from kiteward.api.console.language import Language, catalogues
 from kiteward.api.console.privilege_choices import privileges_by_level
 from kiteward.authz.privileges import PRIVILEGES, Level
 
@@ -17,8 +17,8 @@ LEVELS: Final = ["Cluster privileges", "Database privileges", "Collection privil
 
 
 @pytest.mark.parametrize("language", catalogues().values(), ids=catalogues())
-def test_every_privilege_is_offered_once_at_its_level(language: object) -> None:
-    levels = privileges_by_level(language)  # type: ignore[arg-type]  of the parametrisation
+def test_every_privilege_is_offered_once_at_its_level(language: Language) -> None:
+    levels = privileges_by_level(language)
     assert sorted(name for _, names in levels for name in names) == sorted(PRIVILEGES)
     assert [{PRIVILEGES[name].level for name in names} for _, names in levels] == [{level} for level in Level]
 
