@@ -150,7 +150,14 @@ def test_on_a_telephone_the_navigation_is_behind_a_button(console: Console, scri
 def test_a_page_is_gone_to_by_the_keyboard_alone(console: Console) -> None:
     with console.signed_in("boss") as page:
         page.keyboard.press("/")
+        first, others = page.locator("dialog li.first"), page.locator("dialog li:not(.first):not([hidden])")
+        expect(first).to_have_count(1)
+        colour = (
+            "each => getComputedStyle(each.querySelector('a')).backgroundColor + getComputedStyle(each).backgroundColor"
+        )
+        assert first.evaluate(colour) != others.first.evaluate(colour)
         page.keyboard.type("audit")
+        expect(first).to_have_text("Audit trail")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("Audit trail")
         page.get_by_label("User").fill("/")

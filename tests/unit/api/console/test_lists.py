@@ -43,6 +43,16 @@ def link(page: str, rel: str) -> str:
     return html.unescape(found[1])
 
 
+async def test_a_list_in_which_nobody_can_be_selected_has_no_bar_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listing(monkeypatch) as browser:
+        bar, boxes = 'id="many"', 'name="selected"'
+        page = (await browser.open("users?q=root")).text
+        assert users_in(page) == ["root"]
+        assert (bar in page, boxes in page, "data-all" in page) == (False, False, False)
+        page = (await browser.open("users?q=ann")).text
+        assert (bar in page, boxes in page, "data-all" in page) == (True, True, True)
+
+
 async def test_pages_lead_on_and_back_and_keep_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     async with listing(monkeypatch) as browser:
         first = (await browser.open("users?sort=-userName&q=N")).text

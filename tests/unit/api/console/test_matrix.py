@@ -54,6 +54,20 @@ async def test_a_preview_leads_back_to_where_it_came_from(monkeypatch: pytest.Mo
         assert "ClusterReadOnly" in await browser.text("roles/reader")
 
 
+async def test_a_preview_says_what_changes_alone_and_all_databases_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listing(monkeypatch) as browser:
+        given = {"role": "reader", "database": "default", "columns": "groups", "grant": "*|*|ClusterReadOnly"}
+        page = (await browser.send("matrix/preview", **given, had="default|*|CollectionAdmin")).text
+        assert re.search(r'<p class="trail">.*?href="/console/matrix', page)
+        assert "ClusterReadOnly in all databases" in shown(page)
+        assert "*.*" not in shown(page)
+        assert ('id="given"' in page, 'id="taken"' in page) == (True, True)
+        page = (await browser.send("matrix/preview", **given)).text
+        assert ('id="given"' in page, 'id="taken"' in page) == (True, False)
+        page = (await browser.send("matrix/preview", **{**given, "grant": "", "had": "default|*|CollectionAdmin"})).text
+        assert ('id="given"' in page, 'id="taken"' in page) == (False, True)
+
+
 async def test_a_role_that_there_is_not_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     async with listing(monkeypatch) as browser:
         assert "There is no role ghost" in (await browser.text("matrix?role=ghost")).replace("`", "")

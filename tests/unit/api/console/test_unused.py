@@ -51,6 +51,18 @@ async def test_what_was_made_within_the_period_is_left_out_and_counted(tmp_path:
         assert "made since then and cannot be said to be unused: grants: 2, API keys: 1." in page
 
 
+async def test_where_nothing_is_unused_nothing_is_said_to_be_used(tmp_path: Path) -> None:
+    files = ChainedFiles(tmp_path, keep_days=0)
+    files.append([AuditEvent(Event.STARTED, 1_795_780_800.0, Outcome.SUCCEEDED)])
+    files.close()
+    async with browsing(prepare=lambda harness: harness.configure(trail=AuditReader(tmp_path))) as browser:
+        await browser.sign_in()
+        page = html.unescape((await browser.open("unused?days=1")).text)
+        assert "No unused grants." in page
+        assert "No unused API keys." in page
+        assert "was used" not in page
+
+
 async def test_without_a_trail_the_page_says_why_it_is_empty() -> None:
     async with browsing() as browser:
         await browser.sign_in()
