@@ -4,7 +4,7 @@ import ssl
 
 
 def no_passphrase() -> str:
-    """Refuse an encrypted key, as the `password` of `SSLContext.load_cert_chain`, instead of asking on a terminal.
+    """Refuse an encrypted key where its passphrase would be asked for on a terminal: for contexts of `ssl`.
 
     Raises:
         ValueError: always.

@@ -148,6 +148,17 @@ async def test_roles_of_groups_are_granted_revoked_and_go_with_the_role(store: S
         assert (await change(grant)).changes == ()
     assert await store.group_roles(IDP) == [mapping, replace(mapping, is_pattern=True)]
     assert len(await store.group_roles(None)) == 3
+    asked = (
+        mapping,
+        replace(mapping, is_pattern=True),
+        replace(mapping, group="Searchers"),
+        replace(mapping, role="x"),
+    )
+
+    async def given(transaction: Transaction) -> None:
+        assert [await transaction.identities.gives_role(each) for each in asked] == [True, True, False, False]
+
+    await change(given)
     assert (await change(lambda t: t.identities.revoke_role(mapping))).changes == (Change(Subject.ISSUER, IDP),)
     assert (await change(lambda t: t.identities.revoke_role(mapping))).changes == ()
     removed = await change(lambda t: t.roles.remove("reader"))

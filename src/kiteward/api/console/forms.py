@@ -97,20 +97,6 @@ def reason_at_field(
     return {name if any(field.name == name for field in fields) else "": request.reason(error.details)}
 
 
-def form_for_description(request: ConsoleRequest, key: str, back: str, held: str) -> Form:
-    """Return a form with a description alone.
-
-    Args:
-        request: the request, whose path has the names in the texts.
-        key: the prefix of its title, `<key>.title`.
-        back: the path that it leads back to.
-        held: the present description.
-    """
-    text = request.text
-    field = Field("description", "textarea", hint=text("describe.what"), value=held)
-    return Form(text(f"{key}.title", **request.names), text("save"), back, [field])
-
-
 def path_below(page: str, *names: str) -> str:
     """Return the path of a page, with names quoted."""
     return "/".join((f"/console/{page}", *(quote(name, safe="") for name in names)))
@@ -179,3 +165,45 @@ class Action:
             dangerous=self.dangerous,
             typed=names[self.typed] if self.typed else "",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The page that changes the description of one thing; an empty one clears it.
+
+    Its texts are `<key>.title` and `done.<key>`.
+
+    Attributes:
+        path: the path of the page.
+        key: the prefix of its texts.
+        held: returns the present description.
+        change: replaces the description.
+        back: returns the path of the page to show after it.
+    """
+
+    path: str
+    key: str
+    held: Callable[[ConsoleRequest], Awaitable[str]]
+    change: Callable[[ConsoleRequest, str], Awaitable[Any]]
+    back: Callable[[ConsoleRequest], str]
+
+    def page(self) -> Page:
+        """Return the page that shows the form and carries out the change."""
+
+        async def ask(request: ConsoleRequest) -> Response:
+            return show(request, self._form(request, await self.held(request)))
+
+        async def act(request: ConsoleRequest) -> Response:
+            try:
+                await self.change(request, request.form_text("description"))
+            except RequestRefused as error:
+                form = self._form(request, "")
+                return show(request, form, reason_at_field(request, error, form.fields))
+            return request.finish(self.back(request), done=self.key)
+
+        return Page(self.path, ask, act)
+
+    def _form(self, request: ConsoleRequest, held: str) -> Form:
+        text = request.text
+        field = Field("description", "textarea", hint=text("describe.what"), value=held)
+        return Form(text(f"{self.key}.title", **request.names), text("save"), self.back(request), [field])

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import Action, Field, Form, form_for_description, reason_at_field, show
+from kiteward.api.console.forms import Action, Description, Field, Form, reason_at_field, show
 from kiteward.api.console.lists import Asked, Found, ListPage
 from kiteward.api.console.one_time_secrets import show_once
 from kiteward.api.console.request import ConsoleRequest, Page
@@ -136,21 +136,13 @@ async def create(request: ConsoleRequest) -> Response:
     return await _shown_once(request, made)
 
 
-async def description_form(request: ConsoleRequest) -> Response:
-    """Show the form for the description of a key."""
-    key = await request.client.invoke("DescribeApiKey", KeyNamed(key_id=request.names["key_id"]), Key)
-    return show(request, form_for_description(request, "key_describe", _BACK, key.description))
+async def _description(request: ConsoleRequest) -> str:
+    return (await request.client.invoke("DescribeApiKey", KeyNamed(key_id=request.names["key_id"]), Key)).description
 
 
-async def change_description(request: ConsoleRequest) -> Response:
-    """Replace the description of a key; an empty one clears it."""
-    wanted = AlteredKey(key_id=request.names["key_id"], description=request.form_text("description"))
-    try:
-        await request.client.invoke("AlterApiKey", wanted, Done)
-    except RequestRefused as error:
-        form = form_for_description(request, "key_describe", _BACK, "")
-        return show(request, form, reason_at_field(request, error, form.fields))
-    return request.finish(_BACK, done="key_describe")
+async def _describe(request: ConsoleRequest, description: str) -> None:
+    wanted = AlteredKey(key_id=request.names["key_id"], description=description)
+    await request.client.invoke("AlterApiKey", wanted, Done)
 
 
 async def rotate_form(request: ConsoleRequest) -> Response:
@@ -219,7 +211,7 @@ def _back(_console_request: ConsoleRequest) -> str:
 PAGES: Final = (
     *_LIST.pages(),
     Page("new-key", create_form, create),
-    Page("keys/{key_id}/description", description_form, change_description),
+    Description("keys/{key_id}/description", "key_describe", _description, _describe, _back).page(),
     Page("keys/{key_id}/rotate", rotate_form, rotate),
     Page("keys/{key_id}/enable", _LIST.show, enable),
     Action("keys/{key_id}/disable", "key_disable", _disable, _back, _whose, dangerous=False).page(),

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import Action, Field, Form, form_for_description, path_below, reason_at_field, show
+from kiteward.api.console.forms import Action, Description, Field, Form, path_below, reason_at_field, show
 from kiteward.api.console.lists import Asked, Found, ListPage, Shown, in_memory
 from kiteward.api.console.privilege_choices import privileges_field
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
@@ -156,25 +156,12 @@ async def create(request: ConsoleRequest) -> Response:
     return request.redirect(path_below("roles", name), done="role_new")
 
 
-def _description_form(request: ConsoleRequest, held: str) -> Form:
-    return form_for_description(request, "role_describe", _back(request), held)
+async def _description(request: ConsoleRequest) -> str:
+    return str((await _role(request)).role.description)
 
 
-async def description_form(request: ConsoleRequest) -> Response:
-    """Show the form for the description of a role."""
-    return show(request, _description_form(request, (await _role(request)).role.description))
-
-
-async def change_description(request: ConsoleRequest) -> Response:
-    """Replace the description of a role; an empty one clears it."""
-    name, form = request.names["name"], _description_form(request, "")
-    try:
-        await request.client.call(
-            messages.AlterRoleRequest(role_name=name, description=request.form_text("description"))
-        )
-    except RequestRefused as error:
-        return show(request, form, reason_at_field(request, error, form.fields))
-    return request.finish(form.back, done="role_describe")
+async def _describe(request: ConsoleRequest, description: str) -> None:
+    await request.client.call(messages.AlterRoleRequest(role_name=request.names["name"], description=description))
 
 
 async def _drop(request: ConsoleRequest) -> None:
@@ -354,7 +341,7 @@ PAGES: Final = (
     *_LIST.pages(),
     Page("new-role", create_form, create),
     Page("roles/{name}", described, add_members),
-    Page("roles/{name}/description", description_form, change_description),
+    Description("roles/{name}/description", "role_describe", _description, _describe, _back).page(),
     Action("roles/{name}/members/{user}/remove", "member_remove", _remove_member, _back).page(),
     Action(
         "roles/{name}/delete",

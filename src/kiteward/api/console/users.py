@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import Action, Field, Form, form_for_description, path_below, reason_at_field, show
+from kiteward.api.console.forms import Action, Description, Field, Form, path_below, reason_at_field, show
 from kiteward.api.console.identity_providers import identity_of
 from kiteward.api.console.keys import KEPT
 from kiteward.api.console.lists import Asked, Found, ListPage
@@ -201,27 +201,13 @@ async def reset(request: ConsoleRequest) -> Response:
     return await _shown_once(request, name, made.password, "user_reset_made", made.old_password_valid_until)
 
 
-def _description_form(request: ConsoleRequest, held: str) -> Form:
-    return form_for_description(request, "user_describe", path_below("users", request.names["name"]), held)
-
-
-async def description_form(request: ConsoleRequest) -> Response:
-    """Show the form for the description of a user."""
+async def _description(request: ConsoleRequest) -> str:
     named = PerhapsNamed(user_name=request.names["name"])
-    account = await request.client.invoke("DescribeUserAccount", named, Account)
-    return show(request, _description_form(request, account.description))
+    return (await request.client.invoke("DescribeUserAccount", named, Account)).description
 
 
-async def change_description(request: ConsoleRequest) -> Response:
-    """Replace the description of a user; an empty one clears it."""
-    name, form = request.names["name"], _description_form(request, "")
-    try:
-        await request.client.call(
-            messages.UpdateCredentialRequest(username=name, description=request.form_text("description"))
-        )
-    except RequestRefused as error:
-        return show(request, form, reason_at_field(request, error, form.fields))
-    return request.finish(form.back, done="user_describe")
+async def _describe(request: ConsoleRequest, description: str) -> None:
+    await request.client.call(messages.UpdateCredentialRequest(username=request.names["name"], description=description))
 
 
 async def view(request: ConsoleRequest) -> Response:
@@ -282,7 +268,7 @@ PAGES: Final = (
     Page("users/{name}", described, bind),
     Page("users/{name}/reset", reset_form, reset),
     Page("users/{name}/view", view),
-    Page("users/{name}/description", description_form, change_description),
+    Description("users/{name}/description", "user_describe", _description, _describe, _back).page(),
     _simply("EnableUser", "user_enable", "users/{name}/enable"),
     _simply("UnlockUser", "user_unlock", "users/{name}/unlock"),
     Action("users/{name}/disable", "user_disable", _disable, _back, dangerous=False).page(),
