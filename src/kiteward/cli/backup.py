@@ -137,7 +137,7 @@ def _create(arguments: argparse.Namespace) -> None:
     made = make_backup(order, Progress(asked=arguments.progress))
     if arguments.json:
         return _print_json(made)
-    say(f"{made.file}: {made.bytes:,} bytes, {made.files:,} files, as of {made.made}\nsha256: {made.sha256}")
+    say(f"{made.file}: {made.bytes:,} bytes, {made.files:,} files, as of {made.made}", f"sha256: {made.sha256}")
     note(f"Writes waited for {made.paused_ms:g} ms.")
     if not made.sealed:
         note(

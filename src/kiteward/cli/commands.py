@@ -137,11 +137,11 @@ async def _carry_out(command: Command, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(answer)
     elif command.text is not None:
-        say(command.text(spelled_out(answer)))
+        say(*command.text(spelled_out(answer)).split("\n"))
     else:
         wide = getattr(arguments, "wide", False)
         rows = answer if command.row is None else [command.row(each) for each in answer]
-        say(text_of(rows, columns=() if wide else command.columns, whole=wide))
+        say(*text_of(rows, columns=() if wide else command.columns, whole=wide).split("\n"))
     return 0 if command.status is None else command.status(answer)
 
 

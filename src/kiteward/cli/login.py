@@ -168,7 +168,7 @@ async def _whoami(arguments: argparse.Namespace) -> None:
         print_json(answer)
     else:
         shown = ("where", "userName", "credential", "keyId", "expiresAt", "administrator", "roles")
-        say(text_of({name: answer[name] for name in shown}))
+        say(*text_of({name: answer[name] for name in shown}).split("\n"))
 
 
 def _show(login: KeptLogin, done: str, *, as_json: bool) -> None:

@@ -25,9 +25,9 @@ def json_of(answer: Any) -> str:
     return "".join(each if each == "\n" or each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
-def say(text: str) -> None:
-    """Print lines for people: what a command answers. What a text has in it does not control the terminal."""
-    print("\n".join(map(printable, text.split("\n"))))
+def say(*lines: str) -> None:
+    """Print lines for people: what a command answers. What one has in it neither controls the terminal nor ends it."""
+    print("\n".join(map(printable, lines)))
 
 
 def note(text: str) -> None:

@@ -232,8 +232,8 @@ def _refused(arguments: argparse.Namespace, faults: Iterable[tuple[int, str]]) -
 
 def _print_warnings(answer: Any, file: "YamlFile") -> None:
     lines = {checking.text_of(path): line for path, line in file.lines.items()}
-    for each in answer["warnings"]:
-        note(f"kiteward: warning: line {lines.get(each['path'], 1)}: {each['message']}")
+    for line, message in sorted((lines.get(each["path"], 1), each["message"]) for each in answer["warnings"]):
+        note(f"kiteward: warning: line {line}: {message}")
 
 
 def _print_changes(arguments: argparse.Namespace, changes: Any, *, done: bool = False) -> None:

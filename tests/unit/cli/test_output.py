@@ -40,8 +40,8 @@ def token(tmp_path: Path) -> str:
 
 
 def test_lines_are_those_of_the_command_and_control_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    say("one\ntwo\x1b[2J")
-    assert capsys.readouterr().out == "one\ntwo\\u001b[2J\n"
+    say("one", "two\x1b[2J\nthree")
+    assert capsys.readouterr().out == "one\ntwo\\u001b[2J\\nthree\n"
 
 
 def test_json_is_the_same_document_without_characters_that_control_a_terminal(
