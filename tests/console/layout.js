@@ -45,7 +45,7 @@
     if (texts.some(({ box: text }) => text.left < own.right)) fault(box.parentElement, "goes on below its box");
   }
 
-  // What can be done with a row stands on the first line of the row; where there is room, all of it on one line.
+  // What can be done with a row is on the first line of the row; where there is room, all of it on one line.
   for (const cell of every("td.actions")) {
     const lines = [...cell.querySelectorAll("a, button")].filter(visible).map((each) => [each, firstBaseline(each)]);
     const beside = [...cell.parentElement.cells].filter((each) => each !== cell && visible(each)).map(firstBaseline).filter((each) => each !== undefined);
@@ -54,7 +54,7 @@
       if (Math.abs(at - wanted) > TOLERANCE) fault(each, `stands ${Math.round(at - wanted)} px below the line of its row`);
   }
 
-  // Texts of buttons, links, fields and notes that stand beside one another have one baseline.
+  // Texts of buttons, links, fields and notes that are beside one another have one baseline.
   const line = (element) => {
     if (!element.matches("input, select")) return firstBaseline(element);
     const box = element.getBoundingClientRect(), style = getComputedStyle(element);
