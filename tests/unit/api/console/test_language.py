@@ -192,7 +192,9 @@ def test_texts_that_attributes_and_plain_text_hold_have_no_backticks(name: str) 
 @pytest.mark.parametrize("name", sorted(LANGUAGES))
 def test_names_in_titles_and_effects_are_between_backticks_and_labels_in_quotes(name: str) -> None:
     found = {key: text for key, text in LANGUAGES[name].texts.items() if key.endswith((".title", ".effect"))}
-    bare = [key for key, text in found.items() if placeholders(re.sub("`[^`]*`|“[^”]*”", "", text)) - {"browser", "began"}]
+    bare = [
+        key for key, text in found.items() if placeholders(re.sub("`[^`]*`|“[^”]*”", "", text)) - {"browser", "began"}
+    ]
     assert bare == []
 
 
