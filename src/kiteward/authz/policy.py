@@ -66,7 +66,9 @@ class Decision:
             AccessDenied: the decision is a refusal; the error has the message for the client, and the rule.
         """
         if not self.allowed:
-            raise AccessDenied(self.message, *(() if self.detail is None else (self.detail,)), reason=self.reason)
+            denied = AccessDenied(self.message, *(() if self.detail is None else (self.detail,)))
+            denied.reason = self.reason
+            raise denied
 
 
 @dataclass(frozen=True, slots=True)

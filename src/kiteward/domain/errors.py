@@ -122,16 +122,10 @@ class SessionEnded(AuthenticationError):
 
 
 class AccessDenied(KitewardError):
-    """The caller is authenticated and lacks the privilege. The message names privilege, user and database.
-
-    `reason` is the rule in full, for operators; empty where the message says it all.
-    """
+    """The caller is authenticated and lacks the privilege. The message names privilege, user and database."""
 
     default_code = ErrorCode.ACCESS_DENIED
-
-    def __init__(self, message: str = "", *details: ErrorDetail, field: str = "", reason: str = "") -> None:
-        super().__init__(message, *details, field=field)
-        self.reason = reason
+    reason = ""  # the rule in full, for operators, where the message does not say it all
 
 
 class OperationRefused(KitewardError):

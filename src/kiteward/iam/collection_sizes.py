@@ -61,8 +61,8 @@ async def size_collections(
 
     Args:
         services: what services work with.
-        caller: the caller. The rows of a collection are not counted if its row policies apply to the caller; if they
-            apply to everybody, not even for administrators.
+        caller: the caller, who does not get the size of a collection without the privilege to count it, or whose row
+            policies apply to the caller; those that apply to everybody keep it from administrators too.
         most: how many collections at most.
         database: their database; empty for all.
         names: their names; empty for all.

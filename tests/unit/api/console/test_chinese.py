@@ -74,7 +74,7 @@ async def chinese(browser: Browser, path: str, **form: str | list[str]) -> list[
     """Open a page, or send a form, and return what is wrong with its texts."""
     browser.client.headers["Accept-Language"] = "zh"
     answer = await (browser.send(path, **form) if form else browser.open(path))
-    assert answer.status_code < 500, path
+    assert answer.status_code in (200, 303, 403, 422, *(() if form else (404, 410))), path
     assert form or re.search(HAN, answer.text) or "location" in answer.headers or "<html" not in answer.text, path
     return [f"{path}: {each}" for each in faulty(answer.text)]
 
@@ -85,8 +85,8 @@ async def test_pages_mix_no_chinese_with_ascii_punctuation() -> None:
         await browser.harness.user("ann", "reader")
         found = []
         for change in ("disable", "enable"):
-            found += await chinese(browser, "users/change", change=change, selected=["ann"])
-            found += await chinese(browser, "users/change", change=change, selected=["ann"], apply="1")
+            found += await chinese(browser, "change-users", change=change, selected=["ann"])
+            found += await chinese(browser, "change-users", change=change, selected=["ann"], apply="1")
         paths = [page.path for page in PAGES if "{" not in page.path and not page.path.endswith((".csv", "export"))]
         assert len(paths) > 30
         for path in (
