@@ -14,7 +14,8 @@ from tests.support import raw_grpc
 from tests.support.server import ROOT_TOKEN, RunningServer
 
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.gateway.unheeded import Place
+from kiteward.gateway.rule_places import Place
+from kiteward.gateway.unheeded import Rule
 from kiteward.milvus import messages
 from kiteward.milvus.field_paths import SERIALISED, inner
 
@@ -42,7 +43,7 @@ def is_remote(request: pytest.FixtureRequest) -> bool:
     return request.node.callspec.params["server"] == "remote"
 
 
-def with_field(operation: str, place: Place) -> dict[str, Any]:
+def with_field(operation: str, place: Place[Rule]) -> dict[str, Any]:
     """Return the fields of a request in which a place holds what asks for it: something, or nothing where required."""
     request: Any = messages.method_of(operation).request()
     path = place.path.split(".")
@@ -103,7 +104,7 @@ def test_each_field_that_the_engine_would_ignore_is_refused_by_name(server: Runn
     assert not wrong, "\n".join(wrong)
 
 
-def is_ignored(place: Place, *, remote: bool) -> bool:
+def is_ignored(place: Place[Rule], *, remote: bool) -> bool:
     """Return whether the engine ignores a field."""
     since = place.rule.since
     return since is not None and since > RUN if remote else bool(place.rule.embedded)

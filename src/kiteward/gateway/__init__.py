@@ -20,7 +20,7 @@
 - `large_requests.py`: limits for large requests.
 - `admission.py`, `parameters.py`, `outbound.py`: what is refused in requests: what is not known; addresses, files and
   credentials. `providers.py`: functions that may call a model provider.
-- `unheeded.py`: refuses what the engine would ignore.
+- `unheeded.py`: refuses what the engine would ignore. `rule_places.py`: where in requests such rules apply.
 - `audit_recorder.py`, `audit_details.py`, `instrumentation.py`: what is recorded and measured.
 - `import_policy.py`: importing users, roles and grants from a Milvus.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kiteward.domain.errors import InvalidArgument
+from kiteward.gateway.rule_places import Place
 
 _SHOWN: Final = 64
 """Most characters of a refused name that the error repeats."""
@@ -63,14 +64,6 @@ class Rule:
         if not self.what:
             return f"`{path}` is not accepted: {self.why}"
         return f"{self.what} `{str(value)[:_SHOWN]}` is not accepted: {self.why}"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A field of a request to which a rule applies."""
-
-    path: str
-    rule: Rule
 
 
 _PARTS_OF_PLACES: Final = ("path", "file", "_dir", "url", "uri", "endpoint", "address", "userdict", "user_dict")
@@ -168,19 +161,6 @@ def must_be_empty(rule: Rule) -> bool:
     return rule.accepts is _empty and not rule.what
 
 
-def places(paths: Mapping[str, Sequence[str]]) -> tuple[Place, ...]:
-    """Return the fields of an RPC's request to which the rules apply.
-
-    Args:
-        paths: what the request holds; see `messages.paths_in`.
-    """
-    return tuple(
-        Place(f"{path}.{rule.field}" if path else rule.field, rule)
-        for rule in RULES
-        for path in paths.get(rule.message, ())
-    )
-
-
 def check_function(kind: int, keys: Sequence[str]) -> None:
     """Refuse a function that the engine does not compute itself.
 
@@ -196,7 +176,7 @@ def check_function(kind: int, keys: Sequence[str]) -> None:
             raise InvalidArgument(rule.refusal(rule.field, value))
 
 
-def check(held: Sequence[Place], fields: Mapping[str, Any], *, functions: bool = True) -> None:
+def check(held: Sequence[Place[Rule]], fields: Mapping[str, Any], *, functions: bool = True) -> None:
     """Refuse a request that names an address, a file or a credential. It must be called after the decision.
 
     Args:

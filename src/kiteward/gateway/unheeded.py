@@ -13,6 +13,7 @@ from typing import Any, Final
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 from kiteward.engine.base import EngineHealth
+from kiteward.gateway.rule_places import Place
 from kiteward.iam.row_policies import is_row_property
 
 _MILVUS: Final = "milvus.proto.milvus"
@@ -55,14 +56,6 @@ class Rule:
     accepts: Callable[[Any], bool] = _empty
     required: bool = False
     otherwise: str = "which would ignore it"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A field of a request to which a rule applies."""
-
-    path: str
-    rule: Rule
 
 
 _NO_TIME_TRAVEL: Final = "no version of Milvus since 2.3 reads the past; leave it out"
@@ -165,20 +158,7 @@ RULES: Final = (*_OF_READS, *_OF_WRITES, *_OF_DEFINITIONS, *_OF_LOADING, *_OF_SE
 """Every field that an engine ignores though it changes the result."""
 
 
-def places(paths: Mapping[str, Sequence[str]]) -> tuple[Place, ...]:
-    """Return the fields of an RPC's request to which the rules apply.
-
-    Args:
-        paths: what the request holds; see `messages.paths_in`.
-    """
-    return tuple(
-        Place(f"{path}.{rule.field}" if path else rule.field, rule)
-        for rule in RULES
-        for path in paths.get(rule.message, ())
-    )
-
-
-def check(held: Sequence[Place], fields: Mapping[str, Any], engine: Callable[[], EngineHealth]) -> None:
+def check(held: Sequence[Place[Rule]], fields: Mapping[str, Any], engine: Callable[[], EngineHealth]) -> None:
     """Refuse a request that sets what the engine would ignore. It must be called after the decision.
 
     Args:
@@ -197,7 +177,7 @@ def check(held: Sequence[Place], fields: Mapping[str, Any], engine: Callable[[],
             _require_heeded(place, engine())
 
 
-def _require_heeded(place: Place, engine: EngineHealth) -> None:
+def _require_heeded(place: Place[Rule], engine: EngineHealth) -> None:
     """Refuse a field unless the engine heeds it.
 
     An engine that does not say its version is taken for the newest, as clients are shown.

@@ -12,7 +12,8 @@ from tests.support.gateway import GatewayHarness, presented
 from kiteward.domain.errors import AccessDenied, InvalidArgument
 from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.gateway.outbound import RULES, places
+from kiteward.gateway.outbound import RULES
+from kiteward.gateway.rule_places import places
 from kiteward.milvus import messages
 from kiteward.milvus.field_paths import inner
 
@@ -227,7 +228,7 @@ def test_every_list_of_free_parameters_is_checked_against_a_rule_or_known_to_nee
 
 
 def test_every_rule_holds_somewhere() -> None:
-    held = {place.rule for name in OPERATIONS for place in places(messages.paths_in(name))}
+    held = {place.rule for name in OPERATIONS for place in places(RULES, messages.paths_in(name))}
     assert held == set(RULES)
 
 

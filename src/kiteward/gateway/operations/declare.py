@@ -16,6 +16,7 @@ from kiteward.gateway import outbound, providers, unheeded
 from kiteward.gateway.audit_details import Recorded, readers_of
 from kiteward.gateway.operations.row import Executor, Handler, Operation, RowUse
 from kiteward.gateway.parameters import parameter_places
+from kiteward.gateway.rule_places import places
 from kiteward.milvus import messages
 
 Rows = tuple[Operation, ...]
@@ -93,10 +94,10 @@ def _row(name: str, executor: Executor, privilege: str | None, rules: Mapping[st
     if executor in (Executor.ENGINE, Executor.DDL):
         paths = messages.paths_in(name)
         given.update(
-            places=outbound.places(paths),
+            places=places(outbound.RULES, paths),
             functions=providers.function_paths(paths),
             parameters=parameter_places(paths),
-            unheeded_places=unheeded.places(paths),
+            unheeded_places=places(unheeded.RULES, paths),
         )
     row = Operation(name, executor, None if privilege is None else PRIVILEGES[privilege], **given)
     readers = readers_of(row.recorded or {}, messages.descriptor_of(messages.method_of(name).request))

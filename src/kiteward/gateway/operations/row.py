@@ -18,6 +18,7 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.object_ids import IdsOf
 from kiteward.gateway.parameters import ParameterPlace
 from kiteward.gateway.resolved_request import ResolvedRequest
+from kiteward.gateway.rule_places import Place
 from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
@@ -193,9 +194,9 @@ class Operation:
     unimplemented_by_grpc: bool = False
     creates_names: bool = field(default=False, repr=False, compare=False)
     parameters: tuple[ParameterPlace, ...] = field(default=(), repr=False, compare=False)
-    places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
+    places: tuple[Place[outbound.Rule], ...] = field(default=(), repr=False, compare=False)
     functions: tuple[str, ...] = field(default=(), repr=False, compare=False)
-    unheeded_places: tuple[unheeded.Place, ...] = field(default=(), repr=False, compare=False)
+    unheeded_places: tuple[Place[unheeded.Rule], ...] = field(default=(), repr=False, compare=False)
     forwarded: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict, compare=False)
     used: tuple[str, ...] = ()
