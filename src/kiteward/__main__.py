@@ -23,11 +23,28 @@ def run() -> int:
     try:
         from kiteward.cli.main import main  # noqa: PLC0415  Ctrl-C may come while it is loaded
 
-        return main()
+        return _flushed(main())
+    except SystemExit as ended:  # a command line that is wrong, or asks for help
+        return _flushed(int(ended.code or 0))
+    except BrokenPipeError:
+        return _flushed(0)
     except KeyboardInterrupt:
         return _INTERRUPTED
     finally:
         gc.freeze()  # what is left ends with the process
+
+
+def _flushed(status: int) -> int:
+    """Write what is still buffered, and return the exit status: 1 where it cannot be written."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left is discarded, or it would fail again at the very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # a reader who has seen enough is no failure
+            sys.stderr.write(f"kiteward: the output cannot be written: {error.strerror}\n")
+            return 1
+    return status
 
 
 def _open_closed_streams() -> None:

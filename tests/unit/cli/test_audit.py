@@ -1,6 +1,7 @@
 """The command line of the audit trail: verify, tail, search, export; it needs the files alone."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -167,7 +168,10 @@ def test_reader_who_has_seen_enough_is_no_failure(run: Run, tmp_path: Path) -> N
     for _ in range(3):
         run("users", "enable", "alice")
     command = [sys.executable, "-m", "kiteward", "audit", "export", "--data-dir", str(tmp_path / "data")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as exporting:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=buffered
+    ) as exporting:
         assert exporting.stdout is not None
         assert exporting.stderr is not None
         exporting.stdout.close()

@@ -5,6 +5,7 @@ import importlib
 import importlib.machinery
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,3 +177,18 @@ def test_a_command_whose_standard_streams_are_closed_ends_as_any_other(
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         assert os.get_inheritable(stream.fileno())
         stream.close()
+
+
+@pytest.mark.parametrize("words", [("--version",), ("backup", "list", "{}"), ("doctor", "--data-dir", "{}")])
+def test_output_that_cannot_be_written_ends_with_a_status_of_the_table(words: tuple[str, ...], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "kiteward", *(word.format(tmp_path) for word in words)]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as started:
+        assert started.stdout is not None
+        assert started.stderr is not None
+        started.stdout.close()
+        assert started.stderr.read() == b""
+    assert started.returncode in (0, 1)
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=buffered, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "kiteward: the output cannot be written: No space left on device\n")

@@ -77,8 +77,8 @@ digest: """)
 def test_what_has_no_effect_is_a_warning_with_its_line_and_changes_no_status(ends: Ends, file: Path) -> None:
     file.write_text("version: 1\nroles:\n  spare:\n    grants:\n      - {privilege: Search, collection: nothing}\n")
     told = """\
-kiteward: warning: line 5: Search allows nothing yet: the collection default.nothing does not exist
 kiteward: warning: line 3: nobody holds the role spare: its grants allow nothing
+kiteward: warning: line 5: Search allows nothing yet: the collection default.nothing does not exist
 """
     status, printed, warned = ends("plan", "-f", str(file), "--json")
     assert (status, warned) == (2, told)
