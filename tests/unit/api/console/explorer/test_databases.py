@@ -78,7 +78,9 @@ async def test_collections_are_listed_with_their_state_and_when_they_were_create
     async with exploring() as browser:
         browser.harness.engine.answers["GetCollectionStatistics"] = counted("1234")
         page = shown((await browser.open("collections")).text)
-        assert re.search(r"docs\s+<script>alert\(\"x\"\)</script>\s+Loaded\s+1,234\s+None\s+1970-01-01 00:00", page)
+        assert re.search(
+            r"docs\s+<script>alert\(\"x\"\)</script>\s+Loaded\s+1,234\s+Not enforced\s+1970-01-01 00:00", page
+        )
         exported = (await browser.open("collections.csv")).text
         assert ",loaded,1234,false,1970-01-01T00:00:00.1" in exported
 
@@ -88,7 +90,7 @@ FACTS = {
     "GetLoadState": {"state": "Loaded"},
     "GetStatistics": {"rows": "1,234"},
     "Query": {"rows": "1,234"},
-    "ViewRLS": {"policies": "None"},
+    "ViewRLS": {"policies": "Not enforced"},
 }
 """A privilege on the collection -> what it shows in the list besides name, description and creation."""
 
@@ -103,7 +105,7 @@ async def test_the_list_shows_of_a_collection_what_its_page_shows(privilege: str
         shown_there = {
             "state": fact(page, "Load state"),
             "rows": fact(page, "Rows"),
-            "policies": "None" if "This collection has no row policies." in page else HIDDEN,
+            "policies": "Not enforced" if ">Not enforced<" in page else HIDDEN,
         }
         assert listed == {"state": HIDDEN, "rows": HIDDEN, "policies": HIDDEN, **FACTS[privilege]}
         assert listed == shown_there
