@@ -62,6 +62,7 @@ IN_USE: Final = Reason("servers or commands of Kiteward are connected to the dat
 MOVING: Final = Reason("`kiteward store migrate` has the database to itself", passing=True)
 NO_TLS: Final = Reason("the database offers no TLS: turn it on there, or set sslmode=disable where nobody listens")
 FILE_DAMAGED: Final = Reason("the file is damaged, restore a backup", ErrorCode.STORE_DAMAGED)
+_FILE_HELD: Final = Reason("another change has held it for too long, try again", ErrorCode.STORE_BUSY)
 
 _DAMAGED: Final = Reason("the database reports damaged data, restore a backup", ErrorCode.STORE_DAMAGED)
 _REJECTED: Final = Reason("the database rejects the user or the password")
@@ -141,7 +142,7 @@ def reason_of(error: BaseException) -> Reason:
         if isinstance(each, ConnectionError | asyncpg.InterfaceError):
             return BROKEN
         if isinstance(each, sqlite3.Error):
-            return FILE_DAMAGED if _is_damage(each) else Reason()
+            return FILE_DAMAGED if _is_damage(each) else _FILE_HELD if _is_held(each) else Reason()
     return Reason()
 
 
@@ -216,6 +217,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _state(error: BaseException) -> str:
     return str(getattr(error, "sqlstate", None) or "")
+
+
+def _is_held(error: sqlite3.Error) -> bool:
+    """Return whether an error means that another transaction has held the file for longer than this one waits."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -1,4 +1,6 @@
+import sqlite3
 import ssl
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -34,6 +36,17 @@ def server_error(state: str, severity: str = "ERROR", detail: str = "") -> async
 def test_state_of_an_error_has_a_sentence_a_code_and_may_pass(state: str, code: ErrorCode, passing: bool) -> None:
     reason = reason_of(server_error(state))
     assert (bool(reason.sentence), reason.code, reason.passing) == (True, code, passing)
+
+
+def test_a_file_that_another_change_holds_is_said_to_be_busy(tmp_path: Path) -> None:
+    one, other = (sqlite3.connect(tmp_path / "store.db", timeout=0, isolation_level=None) for _ in range(2))
+    one.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError) as raised:
+        other.execute("BEGIN IMMEDIATE")
+    reason = reason_of(raised.value)
+    assert (reason.sentence.endswith("try again"), reason.code) == (True, ErrorCode.STORE_BUSY)
+    for each in (one, other):
+        each.close()
 
 
 def test_unknown_error_has_no_sentence() -> None:
