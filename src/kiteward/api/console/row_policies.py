@@ -10,7 +10,7 @@ from kiteward.api.console.forms import Action, Field, Form, path_below, reason_a
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.authz.row_policies import USING_ACTIONS, PolicyType, RowAction
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import AccessDenied, NotFound, RequestRefused
+from kiteward.domain.errors import NotFound, RequestRefused
 from kiteward.iam.json_api.row_policies import CollectionNamed, Enabling, Policy, PolicyGiven, PolicyNamed, Protection
 from kiteward.iam.json_api.row_preview import PreviewedRows, PreviewRequest
 
@@ -18,12 +18,9 @@ _BETWEEN: Final = re.compile(r"[\s,]+")
 _ACTIONS: Final = tuple((action.value, action.value) for action in RowAction)
 
 
-async def protection(request: ConsoleRequest) -> Protection | None:
-    """Return the row policies of the collection in the path; None where the user may not see them."""
-    try:
-        return await request.client.invoke("DescribeRowPolicies", CollectionNamed(**_place(request)), Protection)
-    except AccessDenied:
-        return None
+async def protection(request: ConsoleRequest) -> Protection:
+    """Return the row policies of the collection in the path."""
+    return await request.client.invoke("DescribeRowPolicies", CollectionNamed(**_place(request)), Protection)
 
 
 def _place(request: ConsoleRequest) -> dict[str, Any]:
@@ -59,7 +56,7 @@ async def change(request: ConsoleRequest) -> Response:
 
 
 async def _policy(request: ConsoleRequest) -> Policy:
-    found = await request.client.invoke("DescribeRowPolicies", CollectionNamed(**_place(request)), Protection)
+    found = await protection(request)
     name = request.names["policy"]
     for policy in found.policies:
         if policy.policy_name == name:
@@ -146,7 +143,7 @@ async def enforce_form(request: ConsoleRequest) -> Response:
 
 async def _enforcing(request: ConsoleRequest) -> Form:
     text = request.text
-    found = await request.client.invoke("DescribeRowPolicies", CollectionNamed(**_place(request)), Protection)
+    found = await protection(request)
     shown = [
         policy.policy_name
         for policy in found.policies

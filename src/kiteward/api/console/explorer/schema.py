@@ -79,7 +79,7 @@ async def collection(request: ConsoleRequest) -> Response:
         "rows": await _row_count(request, place),
         "partitions": await _partitions(request, place),
         "aliases": await _aliases(request, place),
-        "protection": await protection(request),
+        "protection": await protection(request) if place.holds("ViewRLS") else None,
         "holders": holders,
     }
     return request.page("explorer/collection.html", **values)

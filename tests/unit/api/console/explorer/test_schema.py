@@ -2,6 +2,7 @@
 
 from tests.unit.api.console.explorer.exploring import HERE, TYPES, exploring, rows, schema, shown
 
+from kiteward.audit.events import Outcome
 from kiteward.domain.errors import EngineLacksOperation
 from kiteward.milvus import messages
 from kiteward.milvus.messages import common_pb2, milvus_pb2, schema_pb2
@@ -60,6 +61,7 @@ async def test_what_the_reader_may_not_see_is_not_asked_for() -> None:
         assert "latest" not in page
         for operation in ("GetLoadState", "Query", "GetCollectionStatistics", "ShowPartitions"):
             assert not browser.harness.engine.called(operation), operation
+        assert [event.operation for event in browser.harness.trail.events if event.outcome is Outcome.REFUSED] == []
 
 
 async def test_who_may_not_query_sees_the_stored_count_with_the_privilege_for_it() -> None:
