@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 import pytest
-from tests.console.conftest import opened_browser
+from tests.console.conftest import Console
 from tests.console.keyboard import walk
 from tests.console.looks import laid_out_wrong
 from tests.console.scenes import Scenes
@@ -37,8 +37,8 @@ def some_or_all(names: Sequence[str]) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="module")
-def scenes() -> Iterator[Scenes]:
-    with opened_browser() as browser, Scenes(browser) as started:
+def scenes(console: Console) -> Iterator[Scenes]:
+    with Scenes(console.browser) as started:
         yield started
 
 
