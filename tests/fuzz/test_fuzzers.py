@@ -54,6 +54,7 @@ async def test_change_is_traced_to_the_smallest_request_that_makes_it() -> None:
     assert any('{alias: "canary_alias"}' in finding.smallest for finding in changes), tally
 
 
+@pytest.mark.heavy
 async def test_body_that_makes_the_server_fail_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(kind: Any, raw: bytes) -> Any:
         if b"limit" in raw:
@@ -66,6 +67,7 @@ async def test_body_that_makes_the_server_fail_is_noticed(monkeypatch: pytest.Mo
     assert any(finding.what.startswith("failed") for finding in tally.findings.values()), tally
 
 
+@pytest.mark.heavy
 async def test_answer_of_the_token_endpoint_without_a_code_of_oauth_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oauth, "failed", lambda _: Response(b'{"code": 1100, "message": "no"}', 400))
     tally = await run(Bodies([f"{OWN_PREFIX}token"]), 20, 1, live)

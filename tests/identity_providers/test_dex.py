@@ -29,6 +29,7 @@ def test_user_of_dex_is_the_same_whatever_the_token_came_by(by_dex: Dex, server:
         assert by_rest(server, token, OPEN)[1]["code"] == 0
 
 
+@pytest.mark.heavy
 def test_tokens_by_both_keys_of_dex_are_good_while_it_changes_them_by_itself(
     by_dex: Dex, server: RunningServer
 ) -> None:
