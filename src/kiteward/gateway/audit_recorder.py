@@ -39,6 +39,7 @@ from kiteward.domain.errors import (
     RequestsLimited,
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal, TokenCredential
+from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.gateway.audit_details import AT_ONCE
 from kiteward.gateway.audit_outcomes import decision_of, name_of, outcome_of, refusal_of
 from kiteward.gateway.call import AnyCall, rpc_call
@@ -185,7 +186,7 @@ class Recorder:
     def _record_refusal(self, event: AuditEvent) -> None:
         self._sink.record(event)
         if event.principal:
-            self.refusals.add(Refused(event.principal, event.operation, event.database, *event.resources[:1]))
+            self.refusals.add(Refused(event.principal, event.operation, *_collection(event)))
 
     def _note_execution(self, recording: Recording, error: BaseException | None) -> None:
         kind = _kind(recording)
@@ -353,6 +354,14 @@ def _resources(operation: Operation, resolved: ResolvedRequest) -> tuple[str, ..
         value = resolved.fields[path]
         found += [str(each) for each in value] if isinstance(value, list) else [str(value)]
     return tuple(dict.fromkeys(name for name in found if name))
+
+
+def _collection(event: AuditEvent) -> tuple[str, str]:
+    """Return the database and the first collection of a request; those of Kiteward's own operations are arguments."""
+    if event.database or event.resources:
+        return event.database, next(iter(event.resources), "")
+    collection = str(event.details.get("collectionName") or "")
+    return str(event.details.get("dbName") or DEFAULT_DATABASE) if collection else "", collection
 
 
 def _presented(call: AnyCall) -> tuple[str, str]:

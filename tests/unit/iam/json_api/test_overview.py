@@ -34,12 +34,16 @@ async def busy(store_path: Path) -> AsyncIterator[Own]:
 
 
 async def test_refusals_are_named_and_counted_by_user_operation_and_collection(busy: Own) -> None:
-    await busy.harness.user("alice")
+    await busy.harness.role("writer", ("Insert", "default", "docs"))
+    await busy.harness.user("alice", "writer")
     for _ in range(3):
         with pytest.raises(AccessDenied):
             await busy.harness.call("DropCollection", by="alice", collection_name="docs")
     with pytest.raises(AccessDenied):
         await busy("SearchAudit", by="alice")
+    for _ in range(2):
+        with pytest.raises(AccessDenied):
+            await busy("DescribeRowPolicies", by="alice", collectionName="docs", dbName="default")
     found = await busy("DescribeActivity")
     assert found["refusals"] == [
         {
@@ -48,6 +52,13 @@ async def test_refusals_are_named_and_counted_by_user_operation_and_collection(b
             "dbName": "default",
             "collectionName": "docs",
             "count": 3,
+        },
+        {
+            "userName": "alice",
+            "operation": "DescribeRowPolicies",
+            "dbName": "default",
+            "collectionName": "docs",
+            "count": 2,
         },
         {"userName": "alice", "operation": "SearchAudit", "dbName": "", "collectionName": "", "count": 1},
     ]
