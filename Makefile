@@ -101,7 +101,7 @@ BACKUPS ?= 200
 backup-faults: $(venv)/.dev-ready ## make 200 backups of a server under writes, and kill both at random; BACKUPS says how many
 	$(bin)/python -m tests.faults.backups --number $(BACKUPS) $(ARGS)
 
-keyboard: $(venv)/.dev-ready ## walk through all states of the console's pages by Tab, and measure their layout; about fifteen minutes
+keyboard: $(venv)/.dev-ready ## walk through all states of the console's pages by Tab, and measure their layout; about eight minutes
 	TESTS_EVERY_PAGE=1 $(bin)/python -m pytest --numprocesses 2 --dist load tests/console/test_states.py $(ARGS)
 
 CRASHES ?= 400

@@ -242,7 +242,7 @@ STATES: Final = (
     # Audit
     State("audit-errors", "audit?since=yesterday&request_id=x", status=422),
     State("audit-unfolded", "audit", opened("table.trail-lines details")),
-    State("audit-empty", "audit?user=absent"),
+    State("audit-empty", "audit?operation=BackupRBAC"),
     # Everywhere
     State("not-found", "no-such-page", status=404),
     State("palette", "users", keys("Control+k")),
