@@ -11,6 +11,9 @@ _HOURS: Final = 24
 _MOST: Final = 500
 """Most different refusals that are kept of one hour. Further ones are counted together."""
 
+_LONGEST: Final = 255
+"""Characters that are kept of a name. Names are no longer by default, and a refused request may name anything."""
+
 
 class Refused(NamedTuple):
     """What was refused to whom.
@@ -38,6 +41,7 @@ class RefusalCounts:
 
     def add(self, refused: Refused) -> None:
         """Count one refusal."""
+        refused = refused._replace(database=refused.database[:_LONGEST], collection=refused.collection[:_LONGEST])
         hour = self._hour()
         counts = self._hours.get(hour)
         if counts is None:

@@ -40,3 +40,10 @@ def test_somebody_who_is_refused_ever_different_things_fills_no_memory() -> None
     for number in range(2_000):
         counts.add(Refused("alice", "Search", "default", f"guess{number}"))
     assert (len(counts.top(10_000)), counts.others()) == (500, 1_500)
+
+
+def test_long_names_fill_no_memory() -> None:
+    counts = RefusalCounts(clock=Clock())
+    for end in ("a", "b"):
+        counts.add(Refused("alice", "Search", "d" * 16_384 + end, "c" * 16_384 + end))
+    assert counts.top(10) == [(Refused("alice", "Search", "d" * 255, "c" * 255), 2)]
