@@ -83,7 +83,7 @@ LENGTH_65_000 = b"\xe9\xfa\x03"
     ids=["small", "large"],
 )
 async def test_a_field_section_without_end_ends_the_connection(piece: bytes, last: int, code: int) -> None:
-    async with serving(Http2Limits(error_linger=10.0)) as served, Client.connected(served) as endless:
+    async with serving(Http2Limits(linger=10.0)) as served, Client.connected(served) as endless:
         with measured() as taken:
             endless.send(frames.frame(frames.HEADERS, 0, 1, b"\x00\x04name\x7f" + LENGTH_65_000))
             endless.send(frames.frame(frames.CONTINUATION, 0, 1, piece) * (200_000 // len(piece)))
@@ -107,7 +107,7 @@ async def test_a_field_section_in_pieces_of_nothing_ends_the_connection() -> Non
 
 
 async def test_whoever_breaks_a_rule_learns_which_whatever_is_still_on_its_way() -> None:
-    async with serving(Http2Limits(error_linger=60.0)) as served, Client.connected(served) as heedless:
+    async with serving(Http2Limits(linger=60.0)) as served, Client.connected(served) as heedless:
         await heedless.in_step()
         heedless.send(frames.frame(frames.PUSH_PROMISE, frames.END_HEADERS, 1, b"\0\0\0\2"))
         for _ in range(50):

@@ -153,6 +153,29 @@ async def test_many_headers_that_are_too_large_together_are_refused() -> None:
         assert running.echo.requests == []
 
 
+@pytest.mark.parametrize(
+    ("beginning", "status"),
+    [
+        (b"GET /" + b"a" * 20_000, b"414"),
+        (b"GET / HTTP/1.1\r\nhost: kiteward\r\nx: " + b"a" * 90_000, b"431"),
+        (b"GET / HTTP/1.1\r\nhost: kiteward\r\nno field\r\n\r\n", b"400"),
+    ],
+    ids=["a long line", "a long head", "a malformed head"],
+)
+async def test_a_client_that_goes_on_sending_can_read_why_its_request_is_refused(
+    beginning: bytes, status: bytes
+) -> None:
+    async with opened() as running, connected(running.port) as (reader, writer):
+        writer.write(beginning)
+        await until(lambda: reader._buffer)  # type: ignore[attr-defined]  # its answer
+        for _ in range(100):
+            writer.write(b"a" * 50_000)
+            await writer.drain()
+        assert (await ended(reader)).startswith(b"HTTP/1.1 %s " % status)
+        writer.close()
+        await until(lambda: not running.open_connections())
+
+
 async def test_trailers_without_end_are_refused() -> None:
     async with opened() as running, connected(running.port) as (reader, writer):
         finished = asyncio.ensure_future(ended(reader))

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Final, Protocol, Self, cast
 
 from kiteward.domain.addresses import address_text, source_of
+from kiteward.net.closing import close_and_discard
 from kiteward.net.http2 import PREFACE
 from kiteward.net.sockets import bind, cannot_listen
 from kiteward.net.tls import ServerTls, TlsAcceptor
@@ -238,6 +239,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._head = b""
+        self._refused = False
         self._deadline: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport
         self.source = ""
@@ -256,6 +258,8 @@ class _Connection(asyncio.Protocol):
         self._deadline = loop.call_later(self._listener.limits.preface_timeout, self._listener.give_up, self, "silent")
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         self._head = head = self._head + data
         if head.startswith(PREFACE):
             self._decide(Kind.GRPC)
@@ -264,8 +268,10 @@ class _Connection(asyncio.Protocol):
         elif _REQUEST_LINE.match(head):
             self._decide(Kind.HTTP)
         elif len(head) > _LONGEST_LINE and _BEGINNING_OF_A_LINE.fullmatch(head):
+            self._refused = True
+            self._stop_deadline()
             self.transport.write(_LINE_TOO_LONG)
-            self.transport.close()
+            close_and_discard(self.transport, self._listener.limits.preface_timeout)
         elif not _BEGINNING_OF_A_LINE.fullmatch(head):
             self._listener.give_up(self, "garbage")
 

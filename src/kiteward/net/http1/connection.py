@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 
 from kiteward.domain.addresses import source_of
 from kiteward.net.budget import REQUEST, Budget
+from kiteward.net.closing import close_and_discard
 from kiteward.net.http1.flow_control import Http1FlowControl
 from kiteward.net.http1.limits import HttpLimits
 
@@ -35,6 +36,10 @@ _NO_ROOM: Final = (
     b"HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\nretry-after: 1\r\n"
     b"content-type: application/json; charset=utf-8\r\ncontent-length: %d\r\n\r\n%b"
 ) % (len(_NO_ROOM_BODY), _NO_ROOM_BODY)
+_MALFORMED: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n"
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 30\r\n\r\nInvalid HTTP request received."
+)
 _END: Final = b"\r\n\r\n"
 """The end of a head, and of a chunked body."""
 
@@ -257,9 +262,9 @@ class Http1Connection(HttpToolsProtocol):
             self._since = self.loop.time()
         self._parse()
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn's signature
         if not self._last:
-            super().send_400_response(msg)
+            self._refuse(_MALFORMED)
 
     def _require_host(self) -> None:
         """Raise ValueError unless a request has exactly one valid `Host` (RFC 9112, 3.2)."""
@@ -285,7 +290,7 @@ class Http1Connection(HttpToolsProtocol):
             self.transport.abort()
         else:
             self.transport.write(answer)
-            self.transport.close()
+            close_and_discard(self.transport, self._bounds.leftover)
 
     def _enter(self, phase: _Phase) -> None:
         self._phase = phase

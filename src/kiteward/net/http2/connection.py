@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from kiteward.domain.addresses import address_text, source_of
+from kiteward.net.closing import close_and_discard
 from kiteward.net.http2.events import KEEPALIVE_PING, SHUTDOWN_PING, Application, EventHandlers
 from kiteward.net.http2.framing import ConnectionFault, FrameScanner, response_frame
 from kiteward.net.http2.inbound import InboundFlowControl
@@ -95,9 +96,9 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         self._schedule_flush()
 
     def data_received(self, data: bytes) -> None:
+        self._heard = self.loop.time()
         if self._closed:
             return
-        self._heard = self.loop.time()
         self._pinged_at = None
         self._take_turn(data)
 
@@ -199,6 +200,10 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
             self._transport.abort()
             return
         if self._closed:
+            # The system still sends what it was given, unless the client sends more.
+            silent = now - self._heard > limits.linger
+            if silent and self._transport.can_write_eof() and not self._transport.get_write_buffer_size():
+                self._transport.abort()
             return
         for stream in list(self._streams.values()):
             self._check_stream(stream, now)
@@ -272,23 +277,17 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
             self._close()
 
     def _close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._transport.close()
-            # A client that reads nothing any more must not hold its connection for ever.
-            self._closing = self.loop.call_later(self._limits.close_timeout, self._transport.abort)
+        """Close. A client that reads nothing any more must not hold its connection for ever."""
+        self._close_within(self._limits.close_timeout)
 
     def _linger(self) -> None:
-        """Close after an error: further input is discarded for `Http2Limits.error_linger` seconds.
+        """Close after an error, which the client has a moment to read."""
+        self._close_within(self._limits.linger)
 
-        If the connection were closed with bytes unread, the system could discard the GOAWAY frame before it is sent.
-        """
-        if not self._transport.can_write_eof():
-            self._close()
-            return
-        self._closed = True
-        self._transport.write_eof()
-        self._closing = self.loop.call_later(self._limits.error_linger, self._transport.abort)
+    def _close_within(self, seconds: float) -> None:
+        if not self._closed:
+            self._closed = True
+            self._closing = close_and_discard(self._transport, seconds)
 
 
 def _session(home: Home) -> Session:

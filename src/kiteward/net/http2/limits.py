@@ -25,8 +25,8 @@ class Http2Limits:
         rate: bytes a second that a client must send of a body, and read of a response that waits for it.
         longest: seconds that a body, or the reading of a response, may last, however steady it is.
         close_timeout: seconds in which a client must read what was still to be sent when its connection closes.
-        error_linger: seconds for which input is discarded behind a GOAWAY with an error, so that the client can read
-            it.
+        linger: seconds for which input is discarded when a connection has ended, so that the client can read what was
+            sent last; after an error, altogether, otherwise of silence.
         goaway_grace: seconds that requests may be on their way when the server stops.
         frames_per_turn: frames that are read of a connection before others have their turn.
         control_frames: control frames that are accepted at once: RST_STREAM, PING, SETTINGS, PRIORITY, GOAWAY, frames
@@ -47,7 +47,7 @@ class Http2Limits:
     rate: int = 512
     longest: float = 600.0
     close_timeout: float = 30.0
-    error_linger: float = 1.0
+    linger: float = 1.0
     goaway_grace: float = 1.0
     frames_per_turn: int = 64
     control_frames: int = 1_000

@@ -387,7 +387,7 @@ async def test_after_a_fault_nothing_is_taken_and_nothing_is_sent() -> None:
 
 
 async def test_whoever_does_not_take_the_end_is_broken_off() -> None:
-    link = Link(Http2Limits(close_timeout=0.0), taking=False)
+    link = Link(Http2Limits(linger=0.0), taking=False)
     link.send(headers(2))
     link.answers()
     assert not link.wire.is_aborted()

@@ -107,7 +107,7 @@ async def test_requests_after_the_end_still_keep_the_tables_alike() -> None:
 
 
 async def test_what_comes_behind_a_fault_is_read_for_a_moment_so_that_the_client_gets_the_fault() -> None:
-    link = Link(Http2Limits(error_linger=0.01))
+    link = Link(Http2Limits(linger=0.01))
     link.wire.halves = True
     link.send(headers(1), frames.frame(frames.PUSH_PROMISE, frames.END_HEADERS, 1, b"\0\0\0\2"))
     assert link.codes(GoAwayFrame) == [(0, frames.PROTOCOL_ERROR)]

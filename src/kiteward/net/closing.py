@@ -1,0 +1,27 @@
+"""How a connection is closed whose client may still be sending.
+
+When a socket is closed with input unread, or gets more of it, the system resets the connection: the client may then
+never read what was written last, the end of a response or why it was refused (RFC 9112, 9.6).
+"""
+
+import asyncio
+
+
+def close_and_discard(transport: asyncio.Transport, seconds: float) -> asyncio.TimerHandle:
+    """Close a connection once what was written is sent and its client has closed it too, or after a time.
+
+    With TLS its client is not waited for: TLS ends by messages of its own, during which input is discarded.
+
+    Args:
+        transport: the connection. Its protocol discards what still comes, and returns False at the end of input.
+        seconds: how long to wait before the connection is aborted.
+
+    Returns:
+        The timer of that, which may be cancelled when the connection is lost.
+    """
+    if transport.can_write_eof():
+        transport.write_eof()
+        transport.resume_reading()
+    else:
+        transport.close()
+    return asyncio.get_running_loop().call_later(seconds, transport.abort)
