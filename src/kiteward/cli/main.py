@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from kiteward import __version__
+from kiteward.cli.parser import CommandParser
 
 COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
@@ -76,7 +77,7 @@ def _called(given: Sequence[str]) -> set[str]:
 
 
 def _parser(called: set[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kiteward", description="A secure Milvus endpoint.")
+    parser = CommandParser(prog="kiteward", description="A secure Milvus endpoint.")
     parser.add_argument("--version", action="version", version=f"kiteward {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for module, helps in COMMANDS.items():

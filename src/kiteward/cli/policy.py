@@ -5,11 +5,12 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from kiteward.cli.connection import Connection, add_connection, connected
 from kiteward.cli.options import UsageError, exit_status_of
 from kiteward.cli.output import json_of, note, print_json
+from kiteward.cli.parser import CommandParser
 from kiteward.cli.password_files import deliver, reserved
 from kiteward.cli.policy_text import has_colours, lines_of, summary
 from kiteward.domain.errors import ConfigurationError
@@ -30,27 +31,17 @@ _PATH: Final = "kiteward/policy/"
 """Where the endpoints are, below `/v2/`."""
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(CommandParser):
     """Ends with 1 where the options are wrong: 2 says that a file would change something."""
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Return what is known; all of it has to be."""
-        found, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return found, unknown
-
-    def error(self, message: str) -> NoReturn:
-        """Print what is wrong, and end."""
-        self.print_usage(sys.stderr)
-        self.exit(1, f"{self.prog}: error: {message}\n")
+    wrong = 1
 
 
 def add_parsers(commands: Any) -> None:
     """Add the commands to the command line."""
-    group = commands.add_parser("policy", help="export, plan and apply the policy as a file").add_subparsers(
-        required=True, metavar="COMMAND", parser_class=_Parser
-    )
+    policy = commands.add_parser("policy", help="export, plan and apply the policy as a file")
+    policy.wrong = _Parser.wrong
+    group = policy.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     _add_export(group)
     plan = group.add_parser(
         "plan",
