@@ -161,6 +161,7 @@ class _ChangesTwice(_Broken):
         return await self._gateway.handle(call)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "broken", [_ForgetsTheDatabase, _AsksAsRoot, _AsksForAnotherCollection, _HidesRefusals, _ChangesTwice]
 )

@@ -25,10 +25,11 @@ def pytest_asyncio_loop_factories(
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests that use `server` with each engine, or with those that their module names in `ENGINES`.
 
-    Those that a module names in `HEAVY` are left to `make test-heavy`.
+    A cluster takes long, and mostly for nothing that an engine decides: what runs with it is left to `make test-heavy`,
+    but for modules whose `HEAVY` names other engines, or none.
     """
     if "server" in metafunc.fixturenames and not hasattr(metafunc.module, "server"):
-        heavy = getattr(metafunc.module, "HEAVY", ())
+        heavy = getattr(metafunc.module, "HEAVY", ("remote",))
         engines = [
             pytest.param(engine, marks=pytest.mark.heavy) if engine in heavy else engine
             for engine in getattr(metafunc.module, "ENGINES", ENGINES)

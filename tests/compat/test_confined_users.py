@@ -11,7 +11,6 @@ from tests.compat.accounts import denied
 from tests.support import raw_grpc
 from tests.support.server import RunningServer
 
-HEAVY = ("remote",)  # the server decides; each collection takes a cluster seconds
 ROW = sample_collection.rows(1, first=500)
 VECTOR = [1.0, 0.0, 0.0, 0.0]
 

@@ -52,6 +52,7 @@ def test_messages_of_many_megabytes_pass_both_ways(root: MilvusClient) -> None:
     root.drop_collection("large")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("language", PROGRAMS)
 def test_messages_of_many_megabytes_pass_both_ways_with_other_sdks(server: RunningServer, language: str) -> None:
     command = [*PROGRAMS[language](), server.uri.removeprefix("http://"), str(ROWS), str(DIMENSION)]

@@ -8,7 +8,6 @@ import pytest
 from tests.support import environments, toolchains
 from tests.support.server import RunningServer
 
-HEAVY = ("remote",)  # what is tried is the client
 SCRIPT = Path(__file__).with_name("scripts") / "older_client.py"
 SCENARIOS = [
     "collections_and_data",

@@ -16,7 +16,6 @@ from tests.compat import accounts
 from tests.support import raw_grpc
 from tests.support.server import ROOT_TOKEN, RunningServer
 
-HEAVY: Final = ("remote",)  # races take a cluster long
 NAME: Final = "written"
 GENERATED: Final = "generated"
 HANDED: Final = "handed"

@@ -17,6 +17,7 @@ _LABEL = "document.activeElement.ariaLabel"
 _LABELS = "(grid) => [...grid.querySelectorAll('input[type=checkbox], button')].map((each) => each.ariaLabel)"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("spoils", "what"),
     [

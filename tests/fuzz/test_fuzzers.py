@@ -33,6 +33,7 @@ async def test_mutated_requests_disclose_and_change_nothing(job: jobs.Job) -> No
     assert not found, f"{found}\nagain: python -m tests.fuzz --requests {_REQUESTS} --seed {_SEED} --only {job.fuzzer}"
 
 
+@pytest.mark.heavy
 async def test_disclosed_name_is_noticed() -> None:
     tally = await run(Isolation(callers=("root",), operations=["ShowCollections"], by_rest=0.0), _FEW, 1, live)
     found = [finding.what for finding in tally.findings.values()]
@@ -48,6 +49,7 @@ async def test_name_stays_hidden_although_a_request_that_was_refused_has_said_it
         assert {name for name in target.own_names if canaries.MARK in name} == {"canary_wages"}
 
 
+@pytest.mark.heavy
 async def test_change_is_traced_to_the_smallest_request_that_makes_it() -> None:
     tally = await run(Isolation(callers=("root",), operations=["DropAlias"], by_rest=0.0), _FEW, 1, live)
     changes = [finding for kind, finding in tally.findings.items() if kind.startswith("changed")]
@@ -74,6 +76,7 @@ async def test_answer_of_the_token_endpoint_without_a_code_of_oauth_is_noticed(m
     assert any("has no code" in finding.what for finding in tally.findings.values()), tally
 
 
+@pytest.mark.heavy
 async def test_name_that_the_token_endpoint_discloses_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     told = b'{"error": "invalid_scope", "error_description": "no, but canary_disclosed"}'
     monkeypatch.setattr(oauth, "failed", lambda _: Response(told, 400))

@@ -8,6 +8,8 @@ from tests.support.dex import Dex
 from tests.support.oauth import key_id
 from tests.support.server import RunningServer
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.mark.parametrize("language", PROGRAMS)
 def test_sdk_signs_in_with_tokens_of_dex(by_dex: Dex, programs: Programs, language: str) -> None:
@@ -29,7 +31,6 @@ def test_user_of_dex_is_the_same_whatever_the_token_came_by(by_dex: Dex, server:
         assert by_rest(server, token, OPEN)[1]["code"] == 0
 
 
-@pytest.mark.heavy
 def test_tokens_by_both_keys_of_dex_are_good_while_it_changes_them_by_itself(
     by_dex: Dex, server: RunningServer
 ) -> None:

@@ -83,6 +83,7 @@ async def test_same_seed_makes_the_same_operations(attempts: Attempts) -> None:
     assert len(first) == 40
 
 
+@pytest.mark.heavy
 async def test_read_without_its_policy_is_noticed(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
     def unfiltered(read: FilteredRead, *_: Any, **__: Any) -> bytes:
         return bytes(read.message.SerializeToString())
@@ -91,6 +92,7 @@ async def test_read_without_its_policy_is_noticed(attempts: Attempts, monkeypatc
     assert "disclosed" in await attempts.first_fault("disclosed")
 
 
+@pytest.mark.heavy
 async def test_policy_that_reaches_the_first_part_of_a_hybrid_search_only_is_noticed(
     attempts: Attempts,
     monkeypatch: pytest.MonkeyPatch,
@@ -105,6 +107,7 @@ async def test_policy_that_reaches_the_first_part_of_a_hybrid_search_only_is_not
     assert "HybridSearch" in await attempts.first_fault("HybridSearch")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("method", ["insert", "upsert"])
 async def test_write_that_is_not_checked_is_noticed(
     attempts: Attempts, monkeypatch: pytest.MonkeyPatch, method: str
@@ -116,6 +119,7 @@ async def test_write_that_is_not_checked_is_noticed(
     assert "wrongly written" in await attempts.first_fault("wrongly written")
 
 
+@pytest.mark.heavy
 async def test_search_by_ids_of_hidden_rows_is_noticed(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
     of = FilteredRead.of
 
@@ -127,6 +131,7 @@ async def test_search_by_ids_of_hidden_rows_is_noticed(attempts: Attempts, monke
     assert "disclosed how near rows are" in await attempts.first_fault("disclosed how near rows are")
 
 
+@pytest.mark.heavy
 async def test_write_that_is_not_authorized_again_when_it_is_its_turn_is_noticed(
     attempts: Attempts,
     monkeypatch: pytest.MonkeyPatch,

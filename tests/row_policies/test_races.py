@@ -96,6 +96,7 @@ async def test_write_by_an_outdated_caller_is_noticed(monkeypatch: pytest.Monkey
     assert "acknowledged before" in wrong or "no one change" in wrong
 
 
+@pytest.mark.heavy
 async def test_writes_that_do_not_wait_for_one_another_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def at_once(*_: Any, **__: Any) -> bool:
         return False
