@@ -1,4 +1,4 @@
-"""How a command line is parsed: what is misspelt is refused with what may be meant, and no value of an option repeated."""
+"""How a command line is parsed: a misspelt word is refused with what may be meant, without repeating a value."""
 
 import argparse
 import sys
@@ -15,9 +15,9 @@ class CommandParser(argparse.ArgumentParser):
 
     wrong = 2
 
-    def parse_known_args(self, args: Any, namespace: Any = None) -> Any:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Return what is known; the usage of this command, not of its parent, says what else there could be."""
-        unknown = self._unknown_option(args)
+        unknown = self._unknown_option(sys.argv[1:] if args is None else args)
         if unknown:
             self.error(f"unknown option {unknown}{_meant(unknown, self._option_string_actions)}")
         found, left = super().parse_known_args(args, namespace)
@@ -46,7 +46,7 @@ class CommandParser(argparse.ArgumentParser):
             meant = _meant(str(value), map(str, action.choices))
             if meant:
                 raise argparse.ArgumentError(action, f"invalid choice: {value!r}{meant}")
-        super()._check_value(action, value)  # type: ignore[misc]  # typeshed leaves it out
+        super()._check_value(action, value)
 
 
 def _meant(word: str, known: Iterable[str]) -> str:
