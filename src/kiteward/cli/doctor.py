@@ -26,7 +26,7 @@ from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
 from kiteward.engine.confinement import available
 from kiteward.net.hosts import ANY_HOST
 from kiteward.net.tls import ServerTls
-from kiteward.store.data_directory import STORE_FILE
+from kiteward.store.data_directory import STORE_FILE, DataDirectory
 
 _R = TypeVar("_R")
 
@@ -206,6 +206,7 @@ def _stored_file(settings: Settings) -> Review:
     directory = settings.data_dir
     unsafe: list[str] = []
     try:
+        DataDirectory.require_restored(directory)
         if not directory.exists() or not (directory / STORE_FILE).exists():
             return Review(present=False)
         if stat.S_IMODE(directory.stat().st_mode) & 0o077:

@@ -47,11 +47,7 @@ class DataDirectory:
             DataDirectoryHeld: another server holds it; the message names the directory and that server's process id.
         """
         held = cls(Path(path).absolute())
-        if (held.path / UNFINISHED).exists():
-            raise ConfigurationError(
-                f"a restore into `{held.path}` is running or was interrupted: wait for it, or empty the directory and "
-                "restore again"
-            )
+        cls.require_restored(held.path)
         try:
             held.path.parent.mkdir(parents=True, exist_ok=True)
             held._new = not held.path.exists() or not any(held.path.iterdir())
@@ -63,6 +59,19 @@ class DataDirectory:
                 f"the data directory `{held.path}` cannot be used ({error.strerror}): use another or change its owner"
             ) from error
         return held
+
+    @staticmethod
+    def require_restored(path: Path) -> None:
+        """Check that no restore has begun to fill a directory without having finished.
+
+        Raises:
+            ConfigurationError: one is running or was interrupted.
+        """
+        if (path / UNFINISHED).exists():
+            raise ConfigurationError(
+                f"a restore into `{path}` is running or was interrupted: wait for it, or empty the directory and "
+                "restore again"
+            )
 
     @staticmethod
     def is_one(path: Path) -> bool:

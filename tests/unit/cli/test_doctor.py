@@ -22,6 +22,7 @@ from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.engine.confinement import Confinement, available
 from kiteward.engine.upstream import RemoteEngineSettings
+from kiteward.store.data_directory import UNFINISHED
 from kiteward.store.factor_records import FactorRecord
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import NO_PASSWORD
@@ -220,6 +221,15 @@ def test_default_password_of_the_first_start_is_found(
     assert status == 1
     assert "at the first start" in shown
     assert not Path("data").exists()
+
+
+def test_a_restore_that_was_interrupted_is_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data").mkdir()
+    (Path("data") / UNFINISHED).mkdir()
+    status, shown = diagnosis(capsys)
+    assert status == 1
+    assert "fault: a restore into `data` is running or was interrupted: wait for it, or empty the directory" in shown
+    assert "root will have the default password" not in shown
 
 
 def test_default_password_in_the_store_is_found(capsys: pytest.CaptureFixture[str]) -> None:
