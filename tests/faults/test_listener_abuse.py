@@ -10,12 +10,20 @@ import pytest
 from tests.support.http2_frames import PREFACE
 from tests.support.listeners import PATIENCE, call, connected, ended, opened, slow_reader, until
 
+from kiteward.net.asgi import Receive, Scope, Send
 from kiteward.net.http1.limits import HttpLimits
 from kiteward.net.listener import ListenerLimits
 
 REQUEST = b"GET /x HTTP/1.1\r\nhost: kiteward\r\n\r\n"
 SOON = ListenerLimits(preface_timeout=0.3)
 QUICK = HttpLimits(head=1.0, idle=1, stall=1.0, leftover=1.0)
+
+
+async def too_large(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """Answer every request without reading it, and end its connection."""
+    headers = [(b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def test_a_connection_that_says_nothing_is_closed() -> None:
@@ -172,6 +180,21 @@ async def test_a_client_that_goes_on_sending_can_read_why_its_request_is_refused
             writer.write(b"a" * 50_000)
             await writer.drain()
         assert (await ended(reader)).startswith(b"HTTP/1.1 %s " % status)
+        writer.close()
+        await until(lambda: not running.open_connections())
+
+
+@pytest.mark.parametrize("kept", [b"close", b"keep-alive"])
+async def test_a_client_that_sends_a_whole_body_can_read_that_nobody_wants_it(kept: bytes) -> None:
+    size = 20_000_000
+    head = b"POST / HTTP/1.1\r\nhost: kiteward\r\nconnection: %s\r\ncontent-length: %d\r\n\r\n" % (kept, size)
+    async with opened(application=too_large) as running, connected(running.port) as (reader, writer):
+        writer.write(head)
+        await until(lambda: reader._buffer)  # type: ignore[attr-defined]  # its answer
+        for _ in range(size // 50_000):
+            writer.write(b"a" * 50_000)
+            await writer.drain()
+        assert (await ended(reader)).startswith(b"HTTP/1.1 413 ")
         writer.close()
         await until(lambda: not running.open_connections())
 

@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -36,10 +36,6 @@ _NO_ROOM: Final = (
     b"HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\nretry-after: 1\r\n"
     b"content-type: application/json; charset=utf-8\r\ncontent-length: %d\r\n\r\n%b"
 ) % (len(_NO_ROOM_BODY), _NO_ROOM_BODY)
-_MALFORMED: Final = (
-    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n"
-    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 30\r\n\r\nInvalid HTTP request received."
-)
 _END: Final = b"\r\n\r\n"
 """The end of a head, and of a chunked body."""
 
@@ -97,6 +93,26 @@ class _Phase(Enum):
     BODY = auto()
 
 
+class _Closing:
+    """A transport that is closed, by uvicorn too, as the connection wants it."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[asyncio.Transport], None]) -> None:
+        self._transport = transport
+        self._close = close
+        self._closing = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self._closing or self._transport.is_closing()
+
+    def close(self) -> None:
+        if not self.is_closing():
+            self._closing = True
+            self._close(self._transport)
+
+
 class Http1Connection(HttpToolsProtocol):
     """uvicorn's protocol of one connection, which records what it waits for and since when.
 
@@ -124,7 +140,7 @@ class Http1Connection(HttpToolsProtocol):
         self._unread: tuple[float, int] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
-        super().connection_made(transport)
+        super().connection_made(_Closing(transport, self._close))  # type: ignore[arg-type]  # what uvicorn uses of one
         self.flow = Http1FlowControl(transport, self._parse)
         source = source_of(self.client[0]) if self.client else ""
         self._kept = self._owner.budget.of_source(source)
@@ -140,6 +156,14 @@ class Http1Connection(HttpToolsProtocol):
             claim.close()
         self._owner.left()
         self._on_lost()
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        """Close the connection; while a request still arrives, its client shall be able to read the response to it."""
+        self._last = True
+        if self._phase is _Phase.NOTHING:
+            transport.close()
+        else:
+            close_and_discard(transport, self._bounds.leftover)
 
     # Input
 
@@ -262,9 +286,9 @@ class Http1Connection(HttpToolsProtocol):
             self._since = self.loop.time()
         self._parse()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn's signature
+    def send_400_response(self, msg: str) -> None:
         if not self._last:
-            self._refuse(_MALFORMED)
+            super().send_400_response(msg)
 
     def _require_host(self) -> None:
         """Raise ValueError unless a request has exactly one valid `Host` (RFC 9112, 3.2)."""
@@ -290,7 +314,7 @@ class Http1Connection(HttpToolsProtocol):
             self.transport.abort()
         else:
             self.transport.write(answer)
-            close_and_discard(self.transport, self._bounds.leftover)
+            self.transport.close()
 
     def _enter(self, phase: _Phase) -> None:
         self._phase = phase
