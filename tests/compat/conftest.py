@@ -25,16 +25,15 @@ def pytest_asyncio_loop_factories(
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests that use `server` with each engine, or with those that their module names in `ENGINES`.
 
-    A cluster takes long, and mostly for nothing that an engine decides: what runs with it is left to `make test-heavy`,
-    but for modules whose `HEAVY` names other engines, or none.
+    A cluster takes long, and what is tested is mostly ours: where both engines run, `make test` takes the embedded one.
     """
     if "server" in metafunc.fixturenames and not hasattr(metafunc.module, "server"):
-        heavy = getattr(metafunc.module, "HEAVY", ("remote",))
-        engines = [
-            pytest.param(engine, marks=pytest.mark.heavy) if engine in heavy else engine
-            for engine in getattr(metafunc.module, "ENGINES", ENGINES)
+        engines = getattr(metafunc.module, "ENGINES", ENGINES)
+        marked = [
+            pytest.param(engine, marks=pytest.mark.heavy) if engine == "remote" and len(engines) > 1 else engine
+            for engine in engines
         ]
-        metafunc.parametrize("server", engines, indirect=True, scope="package")
+        metafunc.parametrize("server", marked, indirect=True, scope="package")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,13 +1,9 @@
 """Collections and their data through pymilvus' MilvusClient, as an administrator."""
 
-from typing import Final
-
 import pytest
 from pymilvus import AnnSearchRequest, MilvusClient, MilvusException, RRFRanker
 from pymilvus.client.types import LoadState
 from tests.compat import sample_collection
-
-HEAVY: Final = ()  # what `make test` proves of a real Milvus
 
 
 def test_collection_made_in_one_call_takes_answers_and_forgets_rows(root: MilvusClient) -> None:

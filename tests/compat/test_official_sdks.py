@@ -125,8 +125,10 @@ def on_remote(milvus: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 WALKS: Final = [
-    # Those with the embedded engine stay in `make test`: what an SDK does hardly depends on the engine.
-    pytest.param(f"{engine} {language}", marks=[pytest.mark.heavy] if engine == "remote" else [])
+    # `make test` takes the current SDKs with the embedded engine: what an SDK does hardly depends on the engine.
+    pytest.param(
+        f"{engine} {language}", marks=[pytest.mark.heavy] if engine == "remote" or language[-1].isdigit() else []
+    )
     for engine in ENGINES
     for language in PROGRAMS
 ]

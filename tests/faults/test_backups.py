@@ -15,6 +15,7 @@ from tests.faults.backups import Trial
 ROUNDS: Final = 3
 
 
+@pytest.mark.heavy
 @pytest.mark.timeout(900)
 def test_backup_that_was_made_has_all_that_was_acknowledged_and_nothing_torn_whatever_is_killed(tmp_path: Path) -> None:
     seed = os.environ.get("TESTS_BACKUPS_SEED", str(time.time_ns()))

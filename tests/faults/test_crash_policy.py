@@ -274,6 +274,7 @@ async def stream_until(
     await asyncio.gather(waiting, *streaming)
 
 
+@pytest.mark.heavy
 @pytest.mark.timeout(300 + 3 * ROUNDS)
 async def test_kill_at_any_moment_loses_no_acknowledged_change_and_leaves_none_half_done(tmp_path: Path) -> None:
     seed = _a_seed()

@@ -65,6 +65,7 @@ def rebuild_until_gone(uri: str, running: threading.Event, faults: list[BaseExce
         faults.append(error)
 
 
+@pytest.mark.heavy
 @pytest.mark.timeout(300 + 60 * ROUNDS)
 def test_program_that_rebuilds_its_collection_works_again_after_any_kill(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(2**32)

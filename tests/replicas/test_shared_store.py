@@ -87,6 +87,7 @@ def command(world: World, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.heavy
 async def test_no_server_accepts_what_was_revoked(world: World) -> None:
     """`make replicas` makes thousands."""
     outcome = await revoke_many(world, 100, seed=1, passwords=0.12)

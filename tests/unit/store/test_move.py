@@ -323,6 +323,7 @@ class Moves:
         return (await self._process.stdout.readline()).decode().strip()
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 async def test_killed_at_any_moment_it_leaves_everything_or_nothing(
     source_path: Path, database: PostgresqlSettings, new_database: PostgresqlSettings, cluster: Cluster, migrated: str
