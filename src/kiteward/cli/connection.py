@@ -11,14 +11,16 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kiteward.cli.kept_login import KeptLogin, kept_login
 from kiteward.cli.options import UsageError, add_configuration, read_secret, refuse_token, settings_of
-from kiteward.cli.remote import Remote
 from kiteward.domain.environment import CA_FILE, SERVER, TOKEN_FILE
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
+
+if TYPE_CHECKING:
+    from kiteward.cli.remote import Remote
 
 HERE: Final = "http://localhost:19530"
 """The server that commands ask which need one, if none is named."""
@@ -92,7 +94,7 @@ async def connected(arguments: argparse.Namespace, *, needs_server: bool = False
         yield local
 
 
-def server_of(arguments: argparse.Namespace, *, needs_server: bool = False) -> Remote | None:
+def server_of(arguments: argparse.Namespace, *, needs_server: bool = False) -> "Remote | None":
     """Return the server that the command line, the environment or the login names; None for the store of this machine.
 
     Arguments and errors as of `connected`.
@@ -120,7 +122,7 @@ def server_of(arguments: argparse.Namespace, *, needs_server: bool = False) -> R
     return remote_at(server, arguments, login=login)
 
 
-def remote_at(server: str, arguments: argparse.Namespace, *, login: KeptLogin | None) -> Remote:
+def remote_at(server: str, arguments: argparse.Namespace, *, login: KeptLogin | None) -> "Remote":
     """Return a server with the credential for it that was given, is kept, or is typed now.
 
     Args:
@@ -131,6 +133,8 @@ def remote_at(server: str, arguments: argparse.Namespace, *, login: KeptLogin | 
     Raises:
         ConfigurationError: there is no credential, or as `Remote`.
     """
+    from kiteward.cli.remote import Remote  # noqa: PLC0415  the store of this machine is read without HTTP
+
     ca_file, insecure = arguments.ca_file or _path(os.environ.get(CA_FILE)), arguments.insecure
     token_file = arguments.token_file or os.environ.get(TOKEN_FILE)
     if token_file:
