@@ -41,7 +41,7 @@ class CommandParser(argparse.ArgumentParser):
         return ""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """Refuse what is none of the choices."""
+        """Refuse a value that is not among the choices."""
         if action.choices is not None and value not in action.choices:
             meant = _meant(str(value), map(str, action.choices))
             if meant:
