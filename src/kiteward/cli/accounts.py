@@ -58,9 +58,27 @@ USERS: Final = (
         "stop accepting the password from before the last reset",
         names=("userName",),
     ),
-    Command("disable", "kiteward/users/disable", "disable a user", names=("userName",)),
-    Command("enable", "kiteward/users/enable", "enable a disabled user", names=("userName",)),
-    Command("unlock", "kiteward/users/unlock", "unlock a user after too many wrong passwords", names=("userName",)),
+    Command(
+        "disable",
+        "kiteward/users/disable",
+        "disable a user",
+        names=("userName",),
+        text=changed("the user is disabled already"),
+    ),
+    Command(
+        "enable",
+        "kiteward/users/enable",
+        "enable a disabled user",
+        names=("userName",),
+        text=changed("the user is not disabled"),
+    ),
+    Command(
+        "unlock",
+        "kiteward/users/unlock",
+        "unlock a user after too many wrong passwords",
+        names=("userName",),
+        text=changed("the user is not locked"),
+    ),
     Command(
         "reset-factors",
         "kiteward/users/reset_factors",
@@ -100,8 +118,20 @@ KEYS: Final = (
         names=("keyId",),
         options=("keepOldFor",),
     ),
-    Command("disable", "kiteward/api_keys/disable", "disable an API key", names=("keyId",)),
-    Command("enable", "kiteward/api_keys/enable", "enable a disabled API key", names=("keyId",)),
+    Command(
+        "disable",
+        "kiteward/api_keys/disable",
+        "disable an API key",
+        names=("keyId",),
+        text=changed("the API key is disabled already"),
+    ),
+    Command(
+        "enable",
+        "kiteward/api_keys/enable",
+        "enable a disabled API key",
+        names=("keyId",),
+        text=changed("the API key is not disabled"),
+    ),
     Command("revoke", "kiteward/api_keys/revoke", "permanently revoke an API key", names=("keyId",)),
 )
 

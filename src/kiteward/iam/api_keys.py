@@ -172,8 +172,11 @@ async def alter_key(caller: Caller, key_id: str, description: str) -> None:
         await transaction.keys.describe(record.key_id, description)
 
 
-async def disable_key(caller: Caller, key_id: str) -> None:
+async def disable_key(caller: Caller, key_id: str) -> bool:
     """Disable a key and its descendants.
+
+    Returns:
+        Whether it was enabled.
 
     Raises:
         NotFound: there is no such key that the caller manages.
@@ -181,10 +184,14 @@ async def disable_key(caller: Caller, key_id: str) -> None:
     async with caller.change() as transaction:
         record = _managed(caller, key_id, await transaction.keys.lineage(key_id))
         await transaction.keys.enable(record.key_id, False)
+    return record.enabled
 
 
-async def enable_key(caller: Caller, key_id: str) -> None:
+async def enable_key(caller: Caller, key_id: str) -> bool:
     """Enable a disabled key.
+
+    Returns:
+        Whether it was disabled.
 
     Raises:
         NotFound: there is no such key that the caller manages.
@@ -193,6 +200,7 @@ async def enable_key(caller: Caller, key_id: str) -> None:
     async with caller.change() as transaction:
         record = _enabling(caller, key_id, await transaction.keys.lineage(key_id))
         await transaction.keys.enable(record.key_id, True)
+    return not record.enabled
 
 
 async def revoke_key(caller: Caller, key_id: str) -> None:

@@ -183,39 +183,51 @@ async def delete_user(services: Services, caller: Caller, name: str) -> None:
         await transaction.users.remove(name)
 
 
-async def disable_user(services: Services, caller: Caller, name: str) -> None:
+async def disable_user(services: Services, caller: Caller, name: str) -> bool:
     """Disable a user and its API keys.
+
+    Returns:
+        Whether it was enabled.
 
     Raises:
         ProtectedObject: it is the last administrator.
         UserNotFound: there is no such user.
     """
     async with caller.change() as transaction:
-        await require_user(transaction, name)
+        before = await require_user(transaction, name)
         await require_another_administrator(services, transaction, name)
         await transaction.users.enable(name, False)
+    return before.enabled
 
 
-async def enable_user(caller: Caller, name: str) -> None:
+async def enable_user(caller: Caller, name: str) -> bool:
     """Enable a disabled user.
 
+    Returns:
+        Whether it was disabled.
+
     Raises:
         UserNotFound: there is no such user.
     """
     async with caller.change() as transaction:
-        await require_user(transaction, name)
+        before = await require_user(transaction, name)
         await transaction.users.enable(name, True)
+    return not before.enabled
 
 
-async def unlock_user(caller: Caller, name: str) -> None:
+async def unlock_user(caller: Caller, name: str) -> bool:
     """Remove the lock after too many wrong passwords.
 
+    Returns:
+        Whether it was locked.
+
     Raises:
         UserNotFound: there is no such user.
     """
     async with caller.change() as transaction:
-        await require_user(transaction, name)
+        before = await require_user(transaction, name)
         await transaction.users.unlock(name)
+    return before.locked_at is not None
 
 
 async def describe_user(services: Services, caller: Caller, name: str) -> UserRecord:

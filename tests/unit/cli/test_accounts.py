@@ -136,9 +136,11 @@ def test_a_key_is_made_listed_disabled_and_revoked(run: Run, tmp_path: Path) -> 
     made = lines(run("keys", "create", "db_admin", "--description", "nightly", "--expires-in-days", "1"))
     assert opens(tmp_path, KeyCredential(Secret(made["key"])))
     assert "nightly" in run("keys", "list", "--user", "db_admin")
-    run("keys", "disable", made["key id"])
+    assert run("keys", "disable", made["key id"]) == "done\n"
+    assert run("keys", "disable", made["key id"]) == "nothing was changed: the API key is disabled already\n"
     assert not opens(tmp_path, KeyCredential(Secret(made["key"])))
-    run("keys", "enable", made["key id"])
+    assert run("keys", "enable", made["key id"]) == "done\n"
+    assert run("keys", "enable", made["key id"]) == "nothing was changed: the API key is not disabled\n"
     rotated = lines(run("keys", "rotate", made["key id"], "--keep-old-for", "60"))
     assert opens(tmp_path, KeyCredential(Secret(made["key"])))
     assert opens(tmp_path, KeyCredential(Secret(rotated["key"])))
@@ -166,9 +168,10 @@ def test_every_page_of_a_list_is_printed(run: Run, tmp_path: Path) -> None:
 def test_disabling_unlocking_and_deleting(run: Run, tmp_path: Path) -> None:
     run("init", "--admin", "db_admin")
     made = lines(run("users", "create", "alice"))["password"]
-    run("users", "disable", "alice")
+    assert run("users", "disable", "alice") == "done\n"
+    assert run("users", "disable", "alice") == "nothing was changed: the user is disabled already\n"
     assert not opens(tmp_path, PasswordCredential("alice", Secret(made)))
-    run("users", "enable", "alice")
+    assert run("users", "enable", "alice") == "done\n"
     run("users", "unlock", "alice")
     assert opens(tmp_path, PasswordCredential("alice", Secret(made)))
     run("users", "reset-password", "alice", "--keep-old-for", "3600")

@@ -47,6 +47,8 @@ def test_everybody_holds_public_near_and_far(run: conftest.Run, served: SimpleNa
         (("groups", "add", "mine", "Search"), ["done", "kiteward: the privilege group mine already has Search"]),
         (("groups", "remove", "mine", "Query"), ["done", "kiteward: the privilege group mine does not have Query"]),
         (("roles", "remove-member", "reader", "db_admin"), ["db_admin: as it was"]),
+        (("users", "enable", "alice"), ["nothing was changed: the user is not disabled"]),
+        (("users", "unlock", "alice"), ["nothing was changed: the user is not locked"]),
     ],
 )
 def test_a_change_that_changes_nothing_is_done_and_says_so(

@@ -15,7 +15,7 @@ from kiteward.iam.caller import is_administrator
 from kiteward.iam.first_steps import FirstStep
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
 from kiteward.iam.json_api.listing import ListArguments, next_of, part_of, state_of
-from kiteward.iam.json_api.shapes import HeldGrant, moment
+from kiteward.iam.json_api.shapes import Changed, HeldGrant, moment
 from kiteward.iam.lookup import known_role
 from kiteward.iam.services import Services
 from kiteward.store.listings import USER_COLUMNS, UserListing, UserState
@@ -248,22 +248,19 @@ async def old_password_ended(_services: Services, request: Request, arguments: P
     return Done()
 
 
-async def disabled(services: Services, request: Request, arguments: Named) -> Done:
+async def disabled(services: Services, request: Request, arguments: Named) -> Changed:
     """Disable a user and its API keys."""
-    await users.disable_user(services, request, arguments.user_name)
-    return Done()
+    return Changed(changed=await users.disable_user(services, request, arguments.user_name))
 
 
-async def enabled(_services: Services, request: Request, arguments: Named) -> Done:
+async def enabled(_services: Services, request: Request, arguments: Named) -> Changed:
     """Enable a disabled user."""
-    await users.enable_user(request, arguments.user_name)
-    return Done()
+    return Changed(changed=await users.enable_user(request, arguments.user_name))
 
 
-async def unlocked(_services: Services, request: Request, arguments: Named) -> Done:
+async def unlocked(_services: Services, request: Request, arguments: Named) -> Changed:
     """Remove the lock after too many wrong passwords."""
-    await users.unlock_user(request, arguments.user_name)
-    return Done()
+    return Changed(changed=await users.unlock_user(request, arguments.user_name))
 
 
 def _account(record: UserRecord, administrator: bool) -> Account:
@@ -373,7 +370,7 @@ ADMIN_OPERATIONS: Final = (
         "DisableUser",
         "users/disable",
         Named,
-        Done,
+        Changed,
         disabled,
         "Disable a user.",
         event=Event.USER_CHANGE,
@@ -382,7 +379,7 @@ ADMIN_OPERATIONS: Final = (
         "EnableUser",
         "users/enable",
         Named,
-        Done,
+        Changed,
         enabled,
         "Enable a disabled user.",
         event=Event.USER_CHANGE,
@@ -391,7 +388,7 @@ ADMIN_OPERATIONS: Final = (
         "UnlockUser",
         "users/unlock",
         Named,
-        Done,
+        Changed,
         unlocked,
         "Unlock a user after too many wrong passwords.",
         event=Event.USER_CHANGE,

@@ -11,7 +11,7 @@ from kiteward.domain.identity import CredentialReach, Secret
 from kiteward.iam import api_keys
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
 from kiteward.iam.json_api.listing import ListArguments, next_of, part_of, state_of
-from kiteward.iam.json_api.shapes import moment
+from kiteward.iam.json_api.shapes import Changed, moment
 from kiteward.iam.services import Services
 from kiteward.iam.settings import LONGEST_LIFE
 from kiteward.store import listings
@@ -154,16 +154,14 @@ async def rotated(_services: Services, request: Request, arguments: Rotation) ->
     return _made(await api_keys.rotate_key(request, arguments.key_id, grace_period=arguments.keep_old_for))
 
 
-async def disabled(_services: Services, request: Request, arguments: KeyNamed) -> Done:
+async def disabled(_services: Services, request: Request, arguments: KeyNamed) -> Changed:
     """Disable a key and its descendants."""
-    await api_keys.disable_key(request, arguments.key_id)
-    return Done()
+    return Changed(changed=await api_keys.disable_key(request, arguments.key_id))
 
 
-async def enabled(_services: Services, request: Request, arguments: KeyNamed) -> Done:
+async def enabled(_services: Services, request: Request, arguments: KeyNamed) -> Changed:
     """Enable a disabled key."""
-    await api_keys.enable_key(request, arguments.key_id)
-    return Done()
+    return Changed(changed=await api_keys.enable_key(request, arguments.key_id))
 
 
 async def revoked(_services: Services, request: Request, arguments: KeyNamed) -> Done:
@@ -236,7 +234,7 @@ ADMIN_OPERATIONS: Final = (
     _row("DescribeApiKey", "describe", KeyNamed, Key, described),
     _row("AlterApiKey", "alter", AlteredKey, Done, altered),
     _row("RotateApiKey", "rotate", Rotation, MadeKey, rotated),
-    _row("DisableApiKey", "disable", KeyNamed, Done, disabled),
-    _row("EnableApiKey", "enable", KeyNamed, Done, enabled),
+    _row("DisableApiKey", "disable", KeyNamed, Changed, disabled),
+    _row("EnableApiKey", "enable", KeyNamed, Changed, enabled),
     _row("RevokeApiKey", "revoke", KeyNamed, Done, revoked),
 )
