@@ -4,6 +4,7 @@ import argparse
 import difflib
 import functools
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -32,6 +33,9 @@ _PAUSE: Final = 0.2
 """Seconds between two reads of `audit tail --follow`."""
 
 _SHOWN_FINDINGS: Final = 20
+
+_CHAIN: Final = re.compile("[0-9a-f]{64}")
+"""The chain of a line, which is a SHA-256."""
 
 _FILTERS: Final = (
     ("--user", "user", "by this user, with its name presented, or concerning it"),
@@ -225,8 +229,8 @@ def _intact(name: str, found: Verified) -> str:
 
 def _anchor(noted: str) -> Anchor:
     seq, colon, chain = noted.partition(":")
-    if not (colon and seq.isdecimal()):
-        raise ConfigurationError("--noted takes SEQ:CHAIN, as an earlier verification printed them")
+    if not (colon and seq.isdecimal() and _CHAIN.fullmatch(chain)):
+        raise UsageError("--noted takes SEQ:CHAIN, as an earlier verification printed them")
     return int(seq), chain
 
 

@@ -85,7 +85,11 @@ async def _login(arguments: argparse.Namespace) -> None:
         "description": f"kiteward login on {socket.gethostname()}",
         "expiresIn": arguments.expires_in_hours * _HOUR,
     }
-    made = await server.ask("kiteward/api_keys/create", request)
+    try:
+        made = await server.ask("kiteward/api_keys/create", request)
+    except AuthenticationError:
+        what = "the user or the password" if arguments.token_file is None else "the credential of --token-file"
+        raise AuthenticationError(f"{server.where} does not accept {what}") from None
     login = KeptLogin(
         server=server.where,
         user=made["userName"],

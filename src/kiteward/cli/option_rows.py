@@ -41,6 +41,21 @@ class Option:
         return self.flag or str(self.how["metavar"])
 
 
+def network(text: str) -> str:
+    """Return a network of the command line, as it was given.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    from kiteward.domain.addresses import networks_of  # noqa: PLC0415  loaded where a network is given
+
+    try:
+        networks_of([text])
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"give a network such as 10.0.0.0/8 or 2001:db8::/32, not {text!r}") from None
+    return text
+
+
 def moment(text: str) -> str:
     """Return a time of the command line as one of the API: a date stands for its first moment, in UTC.
 
@@ -140,7 +155,7 @@ OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(
             help="its userName at the identity provider (default: its name)",
         ),
         "pattern": _switch("pattern", "--pattern", "GROUP is a pattern, in which * stands for any text"),
-        "networks": _several("networks", "--network", "CIDR", "a network; can be repeated"),
+        "networks": _several("networks", "--network", "CIDR", "a network; can be repeated", type=network),
         "keepOldFor": _option(
             "keepOldFor",
             "--keep-old-for",

@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from kiteward.api.rest.status import NOT_AUTHENTICATED, ROWS
+from kiteward.cli.options import UsageError
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import AuthenticationError, ConfigurationError, InvalidArgument
 from kiteward.domain.identity import Secret
@@ -63,8 +64,9 @@ class Remote:
             insecure: whether the credential may be sent to another machine without TLS.
 
         Raises:
-            ConfigurationError: the address is none, the credential would be readable on its way or cannot be sent, or
-                the certificates cannot be read.
+            UsageError: the address is none.
+            ConfigurationError: the credential would be readable on its way or cannot be sent, or the certificates
+                cannot be read.
         """
         parts = _parts(server)
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not insecure:
@@ -152,7 +154,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _parts(server: str) -> SplitResult:
-    wrong = ConfigurationError(f"--server must be an address such as {_EXAMPLE}")
+    wrong = UsageError(f"the address of a server is such as {_EXAMPLE}")
     try:
         parts = urlsplit(server)
         named = parts.hostname is not None and parts.port != 0
@@ -184,6 +186,8 @@ def _body(opener: urllib.request.OpenerDirector, request: urllib.request.Request
 def _cause(error: object) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message}): --ca-file names the certificates to trust"
+    if isinstance(error, ssl.SSLError):
+        return f"it does not speak TLS as this program does: is its address http:// and not https://? ({error.reason})"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

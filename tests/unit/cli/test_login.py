@@ -77,7 +77,7 @@ def test_a_wrong_password_keeps_nothing(run: Run, served: SimpleNamespace, tmp_p
     token.write_text("root:wrong")
     status, _, told = run("login", served.url, "--token-file", str(token))
     assert status == 1
-    assert "does not accept the credential" in told
+    assert told == f"kiteward: {served.url} does not accept the credential of --token-file\n"
     assert not login_file().exists()
 
 

@@ -78,7 +78,6 @@ REFUSED = {
     "usingExpr": ("owner = 'a'", "n", "ownr == 'a'", "owner == $nobody"),
     "checkExpr": ("owner = 'a'", "n", "ownr == 'a'"),
     "roles": ("nobody", "9 lives"),
-    "networks": ("everywhere", "1.2.3.4/99"),
     "expiresIn": ("99999",),
     "keepOldFor": ("99999999999",),
     "=tags": ("a b=c", f"{'k' * 200}=v"),
