@@ -76,7 +76,9 @@ def local_client(gateway: Gateway) -> GatewayClient:
 def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) -> DataDirectory:
     """Return the data directory, locked unless a server holds it. Raises as `open_local`."""
     if not create and settings.store is None and not (settings.data_dir / STORE_FILE).is_file():
-        raise ConfigurationError(f"{settings.data_dir} is not a data directory: give --data-dir")
+        raise ConfigurationError(
+            f"{settings.data_dir} is not a data directory: give --data-dir, or a server by --server or `kiteward login`"
+        )
     if create:
         require_first_password(settings)
     try:

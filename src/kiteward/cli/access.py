@@ -140,7 +140,8 @@ def listed(answer: Any) -> list[str]:
         if answer["newerGrants"] or answer["newerKeys"]:
             counts = f"{answer['newerGrants']} grants, {answer['newerKeys']} API keys"
             newer = [f"left out, because they were made since then: {counts}"]
-        return [f"recorded since {answer['recordedSince'] or 'never'}; not used since then:", *grants, *keys, *newer]
+        unused = [*grants, *keys] or ["none"]
+        return [f"recorded since {answer['recordedSince'] or 'never'}; not used since then:", *unused, *newer]
     limits = [_limit(limit) for limit in answer["limits"]]
     if answer["administrator"]:
         return [f"{answer['userName']} is an administrator and may do everything", *limits]

@@ -258,7 +258,7 @@ SERVERS: Final = (
         "describe the server that answers: version, engine, store, audit trail",
         needs_server=True,
     ),
-    Command("list", "kiteward/server/list", "list the servers that use the store, with their leases", lists="servers"),
+    Command("list", "kiteward/server/list", "list the servers that share a store, with their leases", lists="servers"),
 )
 
 

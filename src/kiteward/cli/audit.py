@@ -244,6 +244,8 @@ def _search(arguments: argparse.Namespace, lines: Lines) -> int:
         if found.before is None:
             break
         query = replace(query, before=found.before)
+    if left == arguments.limit and not arguments.json:
+        note("kiteward: no line matches")
     return 0
 
 

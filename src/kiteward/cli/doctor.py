@@ -125,6 +125,8 @@ def _issuers(settings: Settings) -> Review:
 
 
 def _notes(settings: Settings) -> Iterator[str]:
+    if settings.store is None and not settings.data_dir.exists():
+        yield f"there is no data directory {settings.data_dir}: the first start creates it"
     if settings.engine is None:
         yield from _confinement()
     elif any((settings.data_dir / "engine").glob("*")):

@@ -17,6 +17,8 @@ from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles, files_of
 from kiteward.cli.main import main
 
+NOTHING = "kiteward: no line matches\n"
+
 
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
@@ -119,8 +121,8 @@ def test_long_change_is_verified_searched_and_exported_part_by_part(run: Run, tm
 
 
 def test_search_filters_by_user_outcome_and_time(run: Run) -> None:
-    assert run("audit", "search", "--outcome", "refused") == (0, "")
-    assert run("audit", "search", "--until", "2020-01-01") == (0, "")
+    assert run("audit", "search", "--outcome", "refused") == (0, NOTHING)
+    assert run("audit", "search", "--until", "2020-01-01") == (0, NOTHING)
     assert len(run("audit", "search", "--user", "root", "--since", "2020-01-01T00:00:00Z")[1].splitlines()) == 7
     assert len(run("audit", "search", "--user", "root", "--limit", "2")[1].splitlines()) == 2
     status, printed = run("audit", "search", "--since", "yesterday")
@@ -238,5 +240,5 @@ def test_what_was_done_to_a_user_and_what_it_did_are_told_apart(run: Run) -> Non
     wanted = ("--json", "--outcome", "succeeded")
     _, to_alice = run("audit", "search", "--target-user", "alice", *wanted)
     assert [line["operation"] for line in entries(to_alice)] == ["DisableUser", "CreateUserAccount"]
-    assert run("audit", "search", "--by", "alice")[1] == ""
+    assert run("audit", "search", "--by", "alice")[1] == NOTHING
     assert run("audit", "search", "--by", "root", "--target-user", "alice", *wanted)[1] == to_alice

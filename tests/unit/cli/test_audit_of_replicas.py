@@ -61,7 +61,8 @@ def test_change_on_one_replica_is_found_on_another_in_full(on: OnReplica) -> Non
     assert committed["details"]["roles"] == ["admin"]
     assert (ended["stored"], committed["request_id"]) == (committed["seq"], ended["request_id"])
     assert "result" in ended["details"]
-    assert on("b", "audit", "search", "--replica", "b", "--operation", "CreateUserAccount")[1] == ""
+    nothing = on("b", "audit", "search", "--replica", "b", "--operation", "CreateUserAccount")[1]
+    assert nothing == "kiteward: no line matches\n"
 
 
 def test_failed_change_is_found_on_another_and_has_not_committed(on: OnReplica) -> None:

@@ -223,6 +223,12 @@ def test_default_password_of_the_first_start_is_found(
     assert not Path("data").exists()
 
 
+def test_a_data_directory_that_is_not_there_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    status, shown = diagnosis(capsys, "", "--data-dir", "mistyped")
+    assert status == 0
+    assert "note: there is no data directory mistyped: the first start creates it" in shown
+
+
 def test_a_restore_that_was_interrupted_is_a_fault(capsys: pytest.CaptureFixture[str]) -> None:
     Path("data").mkdir()
     (Path("data") / UNFINISHED).mkdir()

@@ -1,12 +1,13 @@
 """What a file changes: the changes that were found, what is wrong, and the one transaction of all of it."""
 
 import contextlib
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import UnsetType
 
@@ -21,6 +22,9 @@ from kiteward.iam.policy_files.document import PolicyLimits
 from kiteward.iam.row_policies import Place
 from kiteward.iam.services import CollectionField, Collections, Services
 from kiteward.store.transaction import Transaction
+
+_EXPRESSION: Final = re.compile(r"`(using|check)_expr`")
+"""The arguments of Milvus's RPC that are `using` and `check` in a file."""
 
 
 class Action(StrEnum):
@@ -197,7 +201,8 @@ class Work:
         try:
             yield
         except (RequestRefused, AccessDenied, EngineError) as error:
-            self.faults.append(Fault(text_of(path), str(error), error.details))
+            told = _EXPRESSION.sub(r"`\1`", str(error))
+            self.faults.append(Fault(text_of(path), told, error.details))
 
     @contextlib.asynccontextmanager
     async def recorded(self, event: Event, operation: str, **details: Any) -> AsyncIterator[None]:

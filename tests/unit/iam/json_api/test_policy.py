@@ -279,6 +279,21 @@ async def test_each_change_has_an_event_of_its_own_in_the_same_request(filled: O
     assert len({each.request_id for each in (received, *events)}) == 1
 
 
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({"actions": ["Insert"]}, "`check`"),
+        ({"actions": ["Query"], "using": "nobody == 1"}, "`using`"),
+        ({"actions": ["Insert"], "check": "owner ="}, "`check`"),
+    ],
+)
+async def test_faults_of_an_expression_name_it_as_the_file_does(empty: Own, rule: dict[str, Any], told: str) -> None:
+    rows = [{"collection": "docs", "policies": {"own": rule}}]
+    (fault,) = (await empty("PlanPolicy", policy=policy(rowPolicies=rows)))["faults"]
+    assert told in fault["message"]
+    assert "_expr" not in fault["message"]
+
+
 async def test_a_file_that_is_refused_leaves_no_event_of_a_change(filled: Own) -> None:
     with pytest.raises(InvalidArgument):
         await filled("ApplyPolicy", policy=policy(users={"alice": {"roles": []}, "root": {}, "carol": {}}))
