@@ -57,6 +57,9 @@ def _changed_grants(answer: Any) -> str:
                 f"kiteward: {each['privilege']} on {each['dbName']}.{each['objectName']} allows nothing: it applies to "
                 "the whole instance, so grant it with --database '*' and without --collection"
             )
+        elif each["missing"]:
+            where = f"{each['dbName']}.{each['objectName']}"
+            note(f"kiteward: {each['privilege']} allows nothing yet: the collection {where} does not exist")
     lines = [
         f"{done} {each['privilege']} on {each['dbName']}.{each['objectName']}"
         for done in ("granted", "revoked")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kiteward.authz.model import Grant
+from kiteward.authz.model import Grant, GrantKey
 from kiteward.authz.privileges import ObjectType
 from kiteward.domain.naming import ANY
 from kiteward.iam.caller import Caller
@@ -31,7 +31,8 @@ class GrantsOnMissing:
 
 async def list_grants_on_missing(services: Services, caller: Caller) -> GrantsOnMissing:
     """Return the grants that name a collection that does not exist."""
-    named = [grant for role in caller.snapshot.roles.values() for grant in role.grants if _names_collection(grant)]
+    held = (grant for role in caller.snapshot.roles.values() for grant in role.grants if grant.kept_for is None)
+    named = [grant for grant in held if names_collection(grant.key)]
     found = await existing(services.catalog, {(grant.key.db_name, grant.key.object_name) for grant in named})
     missing = [grant for grant in named if found[grant.key.db_name, grant.key.object_name] is False]
     return GrantsOnMissing(sorted(missing, key=lambda grant: (grant.role, grant.key)), None not in found.values())
@@ -48,8 +49,6 @@ async def existing(catalog: Catalog, places: Collection[tuple[str, str]]) -> dic
     return found
 
 
-def _names_collection(grant: Grant) -> bool:
-    key = grant.key
-    if grant.kept_for is not None or key.object_type is ObjectType.USER:
-        return False
-    return ANY not in (key.db_name, key.object_name)
+def names_collection(key: GrantKey) -> bool:
+    """Return whether a grant is on one collection."""
+    return key.object_type is not ObjectType.USER and ANY not in (key.db_name, key.object_name)

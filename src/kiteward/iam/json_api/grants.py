@@ -1,6 +1,6 @@
 """Grants and privilege groups, changed in one step each; what changes grants can be previewed."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import msgspec
@@ -14,6 +14,7 @@ from kiteward.domain.errors import InvalidArgument, InvalidGrant
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.iam.grants import PrivilegeScope, change_grants
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
+from kiteward.iam.missing_collections import existing, names_collection
 from kiteward.iam.privilege_groups import change_privileges, create_group
 from kiteward.iam.services import Services
 
@@ -49,7 +50,8 @@ class GrantChange(Arguments):
 class ChangedGrant(Outcome):
     """A grant that the role gained or lost.
 
-    `allowsNothing` says that its privilege applies to the whole instance only, and so allows nothing where it is.
+    `allowsNothing` says that its privilege applies to the whole instance only, and so allows nothing where it is;
+    `missing`, that its collection does not exist, or not yet.
     """
 
     object_type: str
@@ -57,6 +59,7 @@ class ChangedGrant(Outcome):
     object_name: str
     privilege: str
     allows_nothing: bool
+    missing: bool
 
 
 class GrantsChanged(Outcome):
@@ -121,7 +124,11 @@ async def changed(services: Services, request: Request, arguments: GrantChange) 
         dry_run=arguments.dry_run,
         exact=arguments.exact,
     )
-    return GrantsChanged(granted=_shown(result.granted), revoked=_shown(result.revoked), users=list(result.users))
+    places = {(key.db_name, key.object_name) for key in result.granted if names_collection(key)}
+    missing = {place for place, there in (await existing(services.catalog, places)).items() if there is False}
+    return GrantsChanged(
+        granted=_shown(result.granted, missing), revoked=_shown(result.revoked), users=list(result.users)
+    )
 
 
 def _scope(named: GrantNamed) -> PrivilegeScope:
@@ -134,7 +141,7 @@ def _scope(named: GrantNamed) -> PrivilegeScope:
     return PrivilegeScope(named.privilege, named.db_name, named.collection_name, kind)
 
 
-def _shown(keys: Iterable[GrantKey]) -> list[ChangedGrant]:
+def _shown(keys: Iterable[GrantKey], missing: Collection[tuple[str, str]] = ()) -> list[ChangedGrant]:
     return [
         ChangedGrant(
             object_type=key.object_type.value,
@@ -142,6 +149,7 @@ def _shown(keys: Iterable[GrantKey]) -> list[ChangedGrant]:
             object_name=key.object_name,
             privilege=key.privilege,
             allows_nothing=allows_nothing(key),
+            missing=(key.db_name, key.object_name) in missing,
         )
         for key in keys
     ]

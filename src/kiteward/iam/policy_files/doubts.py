@@ -7,11 +7,9 @@ from msgspec import UnsetType
 
 from kiteward.authz.granted_masks import allows_nothing
 from kiteward.authz.model import BUILT_IN_ROLES, GrantKey
-from kiteward.authz.privileges import ObjectType
 from kiteward.domain.identity import ROOT
-from kiteward.domain.naming import ANY
 from kiteward.iam.grants import PrivilegeScope
-from kiteward.iam.missing_collections import existing
+from kiteward.iam.missing_collections import existing, names_collection
 from kiteward.iam.policy_files.checking import text_of
 from kiteward.iam.policy_files.document import PolicyDocument, given
 from kiteward.iam.services import Services
@@ -36,14 +34,16 @@ async def doubts_of(services: Services, document: PolicyDocument) -> list[Doubt]
     What the engine does not tell is not doubted, nor are roles that tokens of an identity provider may give.
     """
     named = list(_grants(document))
-    there = await existing(services.catalog, {(key.db_name, key.object_name) for _, key in named if _on_one(key)})
+    there = await existing(
+        services.catalog, {(key.db_name, key.object_name) for _, key in named if names_collection(key)}
+    )
     found = []
     for path, key in named:
         where = f"{key.db_name}.{key.object_name}"
         if allows_nothing(key):
             told = f"{key.privilege} on {where} allows nothing: it applies to the whole instance, so grant it on *.*"
             found.append(Doubt(path, told))
-        elif _on_one(key) and there[key.db_name, key.object_name] is False:
+        elif names_collection(key) and there[key.db_name, key.object_name] is False:
             found.append(Doubt(path, f"{key.privilege} allows nothing yet: the collection {where} does not exist"))
     if not services.issuers:
         holding = await _held(services, document)
@@ -59,11 +59,6 @@ def _grants(document: PolicyDocument) -> Iterator[tuple[str, GrantKey]]:
             kind = None if isinstance(each.object_type, UnsetType) else each.object_type
             key = PrivilegeScope(each.privilege, each.database, each.collection, kind).key
             yield text_of(("roles", name, "grants", position)), key
-
-
-def _on_one(key: GrantKey) -> bool:
-    """Return whether a grant is on one collection."""
-    return key.object_type is not ObjectType.USER and ANY not in (key.db_name, key.object_name)
 
 
 async def _held(services: Services, document: PolicyDocument) -> set[str]:

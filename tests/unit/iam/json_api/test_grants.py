@@ -88,6 +88,20 @@ async def test_a_grant_that_allows_nothing_is_made_as_in_milvus_and_said(own: Ow
     assert not (await own("ExplainAccess", userName="alice", privilege="BackupRBAC"))["allowed"]
 
 
+async def test_a_grant_on_a_collection_that_does_not_exist_is_made_and_said(own: Own) -> None:
+    own.harness.engine.create("docs")
+    await own.harness.role("reader")
+    grants = [named("Search", "docs"), named("Search", "flims"), named("Search", "*")]
+    done = await own("ChangeGrants", roleName="reader", grant=grants)
+    assert {each["objectName"]: each["missing"] for each in done["granted"]} == {
+        "docs": False,
+        "flims": True,
+        "*": False,
+    }
+    revoked = (await own("ChangeGrants", roleName="reader", revoke=[named("Search", "flims")]))["revoked"]
+    assert [each["missing"] for each in revoked] == [False]
+
+
 async def test_these_very_grants_are_changed_where_that_is_asked_for(own: Own) -> None:
     await own.harness.role("reader", ("Load", "default", "docs"))
     await own("ChangeGrants", roleName="reader", revoke=[named("Load", "docs")], exact=True)
