@@ -20,7 +20,10 @@ def close_and_discard(transport: asyncio.Transport, seconds: float) -> asyncio.T
         The timer of that, which may be cancelled when the connection is lost.
     """
     if transport.can_write_eof():
-        transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:  # the client has reset the connection, which the transport has not read yet
+            transport.abort()
         transport.resume_reading()
     else:
         transport.close()

@@ -5,6 +5,7 @@ The protocol itself is the session's. What a client may take is bounded by `Http
 """
 
 import asyncio
+import contextlib
 import logging
 import struct
 from collections.abc import Callable
@@ -209,8 +210,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
             self._check_stream(stream, now)
         if self._pinged_at is None and now - self._heard > limits.idle:
             self._pinged_at = now
-            self._session.ping(KEEPALIVE_PING)
-            self._schedule_flush()
+            self._ping(KEEPALIVE_PING)
 
     def shut_down(self) -> None:
         """Accept no more requests, and close when those in flight are answered."""
@@ -221,8 +221,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         self._flush()
         # Requests sent before the client received GOAWAY are served too: its answer to the ping follows them. The
         # session sends a PING before all other frames, so that GOAWAY has to have left it already.
-        self._session.ping(SHUTDOWN_PING)
-        self._schedule_flush()
+        self._ping(SHUTDOWN_PING)
         self.loop.call_later(self._limits.goaway_grace, self._finish)
 
     def abort(self) -> None:
@@ -230,6 +229,11 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         self._transport.abort()
 
     # Writing
+
+    def _ping(self, payload: bytes) -> None:
+        with contextlib.suppress(SessionError):  # where the session has ended, which its next event says
+            self._session.ping(payload)
+        self._schedule_flush()
 
     def _write_out(self) -> None:
         """Write what the session has to send, as long as the client reads it."""
