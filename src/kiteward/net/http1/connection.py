@@ -107,6 +107,10 @@ class _Closing:
     def is_closing(self) -> bool:
         return self._closing or self._transport.is_closing()
 
+    def write(self, data: bytes) -> None:
+        if not self.is_closing():
+            self._transport.write(data)
+
     def close(self) -> None:
         if not self.is_closing():
             self._closing = True
@@ -138,6 +142,7 @@ class Http1Connection(HttpToolsProtocol):
         self._tail = bytearray()  # of a chunked body: the last bytes that were parsed
         self._last = self._ending = False
         self._unread: tuple[float, int] | None = None
+        self._closing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
         super().connection_made(_Closing(transport, self._close))  # type: ignore[arg-type]  # what uvicorn uses of one
@@ -151,6 +156,8 @@ class Http1Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._last = True
+        if self._closing is not None:
+            self._closing.cancel()
         self._ahead.clear()
         for claim in (self._kept, self._request, self._untaken):
             claim.close()
@@ -158,12 +165,16 @@ class Http1Connection(HttpToolsProtocol):
         self._on_lost()
 
     def _close(self, transport: asyncio.Transport) -> None:
-        """Close the connection; while a request still arrives, its client shall be able to read the response to it."""
+        """Close the connection; while requests still arrive, its client shall be able to read what was sent last."""
         self._last = True
-        if self._phase is _Phase.NOTHING:
+        if self._answering():
+            # Of this answer nothing is sent any more.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self._phase is _Phase.NOTHING and not self._ahead:
             transport.close()
         else:
-            close_and_discard(transport, self._bounds.leftover)
+            self._closing = close_and_discard(transport, self._bounds.leftover)
 
     # Input
 
@@ -287,7 +298,11 @@ class Http1Connection(HttpToolsProtocol):
         self._parse()
 
     def send_400_response(self, msg: str) -> None:
-        if not self._last:
+        if self._last:
+            return
+        if self._answering() and self.cycle.response_started:
+            self.transport.abort()  # a second response must not be written into the first
+        else:
             super().send_400_response(msg)
 
     def _require_host(self) -> None:
