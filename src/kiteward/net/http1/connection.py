@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 
 from kiteward.domain.addresses import source_of
 from kiteward.net.budget import REQUEST, Budget
-from kiteward.net.closing import close_and_discard
+from kiteward.net.closing import close_and_discard, is_received
 from kiteward.net.http1.flow_control import Http1FlowControl
 from kiteward.net.http1.limits import HttpLimits
 
@@ -143,6 +143,7 @@ class Http1Connection(HttpToolsProtocol):
         self._last = self._ending = False
         self._unread: tuple[float, int] | None = None
         self._closing: asyncio.TimerHandle | None = None
+        self._taken = False  # when the closed connection was checked last
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
         super().connection_made(_Closing(transport, self._close))  # type: ignore[arg-type]  # what uvicorn uses of one
@@ -316,7 +317,14 @@ class Http1Connection(HttpToolsProtocol):
 
     def overdue(self, now: float) -> bool:
         """Return whether the client has exceeded a time limit, at `now` on the loop's clock."""
-        return self._stuck(now) or (self._late(now) and not self.transport.is_closing())
+        if self.transport.is_closing():
+            return self._stuck(now) or self._kept_for_nothing()
+        return self._stuck(now) or self._late(now)
+
+    def _kept_for_nothing(self) -> bool:
+        """Return whether the connection waits only for a client to close it too, as TLS does for half a minute."""
+        before, self._taken = self._taken, self._closing is None and is_received(self.transport)
+        return before and self._taken
 
     def _answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request

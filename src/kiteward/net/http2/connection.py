@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from kiteward.domain.addresses import address_text, source_of
-from kiteward.net.closing import close_and_discard
+from kiteward.net.closing import close_and_discard, is_received
 from kiteward.net.http2.events import KEEPALIVE_PING, SHUTDOWN_PING, Application, EventHandlers
 from kiteward.net.http2.framing import ConnectionFault, FrameScanner, response_frame
 from kiteward.net.http2.inbound import InboundFlowControl
@@ -80,6 +80,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         self._pinged_at: float | None = None
         self._in_turns = False  # more has come than one turn takes: nothing is read meanwhile
         self._closing: asyncio.TimerHandle | None = None
+        self._taken = False  # by a silent client, when the closed connection was checked last
         self._late_flush = LateFlush(self.loop, self._flush)
         self.address = self.source = ""
 
@@ -201,9 +202,8 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
             self._transport.abort()
             return
         if self._closed:
-            # The system still sends what it was given, unless the client sends more.
-            silent = now - self._heard > limits.linger
-            if silent and self._transport.can_write_eof() and not self._transport.get_write_buffer_size():
+            before, self._taken = self._taken, now - self._heard > limits.linger and is_received(self._transport)
+            if before and self._taken:
                 self._transport.abort()
             return
         for stream in list(self._streams.values()):
