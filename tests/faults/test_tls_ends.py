@@ -23,7 +23,7 @@ LARGE = 2_000_000
 
 
 class Secured:
-    """A listener for both protocols, and sockets of clients, which do only what they are told."""
+    """A listener for both protocols, and its clients."""
 
     def __init__(self, tls: ServerTls, trust: ssl.SSLContext) -> None:
         self.echo = Echo()

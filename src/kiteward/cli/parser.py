@@ -59,7 +59,7 @@ class CommandParser(argparse.ArgumentParser):
             self.error(f"other users of this machine can read arguments: give {meant[0]} FILE")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """Refuse what is none of the choices."""
+        """Refuse anything that is not among the choices."""
         if action.choices is not None and value not in action.choices:
             meant = _meant(str(value), map(str, action.choices))
             if meant:
