@@ -26,6 +26,7 @@ from kiteward.cli.main import main, whole_parser
         ("users list --s x", 2, "kiteward users list", "ambiguous option --s; did you mean one of --state, --server?"),
         ("policy plna", 1, "kiteward policy", "invalid choice: 'plna'; did you mean plan?"),
         ("policy plan --fiel p.yaml", 1, "kiteward policy plan", "unknown option --fiel; did you mean --file?"),
+        ("--config m.yaml policy plan", 1, "kiteward", "unknown option --config; options come after COMMAND"),
         ("audit export --format oscf", 2, "kiteward audit export", "invalid choice: 'oscf'; did you mean ocsf?"),
     ],
 )
