@@ -42,11 +42,11 @@ def is_received(transport: asyncio.Transport) -> bool:
     What the transport of TLS holds itself is not known. It is written as soon as the system takes it, so that a client
     has received everything if this is so twice, with a turn of the loop in between.
     """
-    if transport.get_write_buffer_size():
+    opened = transport.get_extra_info("socket")
+    if opened is None or transport.get_write_buffer_size():
         return False
     try:
-        opened = transport.get_extra_info("socket").fileno()
-        left: int = _NUMBER.unpack(fcntl.ioctl(opened, termios.TIOCOUTQ, bytes(_NUMBER.size)))[0]
+        left: int = _NUMBER.unpack(fcntl.ioctl(opened.fileno(), termios.TIOCOUTQ, bytes(_NUMBER.size)))[0]
     except (OSError, ValueError):
         return False
     return left == 0
