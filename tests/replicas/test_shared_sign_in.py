@@ -1,7 +1,7 @@
 """Three servers on one PostgreSQL, behind a load balancer that sends each request to another one.
 
-Sessions of the console, secrets that are shown once, wrong passwords, locks, one-time passwords and last uses are the
-same on all of them. The servers are in this process, and share nothing but the store.
+Sessions of the console, secrets that are shown once, undos, wrong passwords, locks, one-time passwords and last uses
+are the same on all of them. The servers are in this process, and share nothing but the store.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class Browser:
         self._csrf = answer.text.partition('name="csrf" value="')[2].partition('"')[0] or self._csrf
         return answer
 
-    async def post(self, replica: Peer, path: str, **form: str) -> httpx.Response:
+    async def post(self, replica: Peer, path: str, **form: str | list[str]) -> httpx.Response:
         """Send a form to a server."""
         async with self._client(replica) as client:
             fields = {"csrf": self._csrf, **form}
@@ -164,6 +164,38 @@ async def test_secret_of_a_key_is_shown_once_by_whichever_server_is_asked(peers:
     assert [each.status_code for each in shown] == [200, 410, 410]
     keys = (await one.data("kiteward/api_keys/list", {"userName": "dora"}))["keys"]
     assert keys[0]["keyId"] in shown[0].text
+
+
+async def test_undo_that_is_sent_to_all_servers_at_once_is_made_once(peers: Peers) -> None:
+    one, two, _ = peers
+    await a_user(peers, "undoer")
+    await one.data("vectordb/users/grant_role", {"userName": "undoer", "roleName": "admin"})
+    await a_user(peers, "undone")
+    browser = Browser()
+    await browser.sign_in(two, "undoer")
+    await browser.open(one, "users/undone")
+    changed = await browser.post(one, "users/undone/disable")
+    ticket = changed.headers["location"].partition("undo=")[2]
+    answers = await asyncio.gather(*(browser.post(each, "undo", undo=ticket) for each in peers))
+    assert sorted(each.status_code for each in answers) == [303, 410, 410]
+    assert (await two.data("kiteward/users/describe", {"userName": "undone"}))["enabled"]
+
+
+async def test_undo_of_what_another_server_has_changed_since_then_changes_nothing(peers: Peers) -> None:
+    one, two, three = peers
+    await a_user(peers, "second_thoughts")
+    await one.data("vectordb/users/grant_role", {"userName": "second_thoughts", "roleName": "admin"})
+    for name in ("both_a", "both_b"):
+        await a_user(peers, name)
+    browser = Browser()
+    await browser.sign_in(one, "second_thoughts")
+    await browser.open(one, "users")
+    changed = await browser.post(one, "change-users", apply="1", change="disable", selected=["both_a", "both_b"])
+    ticket = changed.headers["location"].partition("undo=")[2]
+    await three.data("kiteward/users/enable", {"userName": "both_b"})
+    assert (await browser.post(two, "undo", undo=ticket)).status_code == 409
+    described = [await one.data("kiteward/users/describe", {"userName": each}) for each in ("both_a", "both_b")]
+    assert [each["enabled"] for each in described] == [False, True]
 
 
 async def test_user_who_is_forgiven_at_one_server_signs_in_at_all_of_them(peers: Peers) -> None:

@@ -176,7 +176,7 @@ class GatewayHarness:
             self.catalog,
             CollectionDefinitions(engine, self.ddl, shared=False),
             RowCounter(engine, Dialect.EMBEDDED),
-            CollectionSizes(engine),
+            CollectionSizes(engine, self.catalog.ids),
             hasher,
             settings.passwords,
             OPERATIONS,

@@ -175,7 +175,7 @@ def make_services(
         catalog,
         CollectionDefinitions(engine, ddl, shared=catalog.shared),
         RowCounter(engine, dialect_of(settings)),
-        CollectionSizes(engine),
+        CollectionSizes(engine, catalog.ids),
         access.hasher,
         settings.passwords,
         OPERATIONS,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kiteward.cli.kept_login import KeptLogin, kept_login
-from kiteward.cli.options import UsageError, add_configuration, read_secret, refuse_token, settings_of
+from kiteward.cli.options import UsageError, add_configuration, read_secret, settings_of
 from kiteward.domain.environment import CA_FILE, SERVER, TOKEN_FILE
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
@@ -63,7 +63,6 @@ def add_server(group: Any) -> None:
         metavar="FILE",
         help=f"user:password or an API key, in a file or from - (default: {TOKEN_FILE}, or the login)",
     )
-    refuse_token(group)
     group.add_argument(
         "--ca-file", type=Path, metavar="FILE", help=f"certificates to trust, for https (default: {CA_FILE})"
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kiteward.cli.options import add_configuration, exit_status_of, read_secret, refuse_token, settings_of
+from kiteward.cli.options import add_configuration, exit_status_of, read_secret, settings_of
 from kiteward.cli.output import print_json, say
 from kiteward.cli.password_files import deliver, reserved
 from kiteward.cli.progress import Progress, add_progress
@@ -32,7 +32,6 @@ def add_parsers(commands: Any) -> None:
         metavar="FILE",
         help="user:password of an administrator there, in a file or from - (default: asked for)",
     )
-    refuse_token(parser)
     parser.add_argument("--dry-run", action="store_true", help="print what would be imported, and change nothing")
     parser.add_argument(
         "--passwords-file", type=Path, metavar="FILE", help="write new passwords to this file instead of printing them"

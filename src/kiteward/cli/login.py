@@ -15,7 +15,7 @@ from typing import Any, Final
 from kiteward.cli.connection import add_connection, connected, prompted
 from kiteward.cli.kept_login import KeptLogin, forget_login, keep_login, kept_login
 from kiteward.cli.option_rows import whole
-from kiteward.cli.options import exit_status_of, read_secret, refuse_token
+from kiteward.cli.options import exit_status_of, read_secret
 from kiteward.cli.output import note, print_json, say, text_of
 from kiteward.cli.remote import Remote
 from kiteward.domain.environment import CA_FILE
@@ -44,7 +44,6 @@ def add_parsers(commands: Any) -> None:
     parser.add_argument(
         "--token-file", metavar="FILE", help="user:password or an API key, in a file or from -, instead of a prompt"
     )
-    refuse_token(parser)
     parser.add_argument("--ca-file", type=Path, metavar="FILE", help="certificates to trust, for https")
     parser.add_argument(
         "--insecure", action="store_true", help="send the credential to another machine also without TLS"

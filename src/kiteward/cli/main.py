@@ -61,7 +61,10 @@ A module is imported only when one of its commands is called, so that other comm
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     given = sys.argv[1:] if argv is None else argv
-    arguments = _parser(_called(given)).parse_args(given)
+    parser = _parser(_called(given))
+    if "policy" in given:
+        parser.wrong = 1  # as of its commands, of which one ends with 2 where a file would change something
+    arguments = parser.parse_args(given)
     status: int = arguments.run(arguments)
     return status
 
@@ -76,7 +79,7 @@ def _called(given: Sequence[str]) -> set[str]:
     return {next((word for word in given if not word.startswith("-")), "")}
 
 
-def _parser(called: set[str]) -> argparse.ArgumentParser:
+def _parser(called: set[str]) -> CommandParser:
     parser = CommandParser(prog="kiteward", description="A secure Milvus endpoint.")
     parser.add_argument("--version", action="version", version=f"kiteward {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -44,18 +44,6 @@ class _NoServer(argparse.Action):
         parser.error("this works on the files of this machine only: give --data-dir or --config instead of --server")
 
 
-def refuse_token(parser: Any) -> None:
-    """Refuse an option `--token`, which would also be read as the beginning of `--token-file`, without repeating it."""
-    parser.add_argument("--token", action=_NoToken, help=argparse.SUPPRESS)
-
-
-class _NoToken(argparse.Action):
-    """Refuses an option whose value is a credential."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_arguments: Any, **_named: Any) -> None:
-        parser.error("other users of this machine can read arguments: give --token-file FILE, or - for standard input")
-
-
 def settings_of(arguments: argparse.Namespace) -> "Settings":
     """Return the settings of the configuration file, overridden by the options of the command line.
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from kiteward.domain.errors import EngineError
 from kiteward.engine.base import Engine
+from kiteward.gateway.object_ids import ObjectIds
 from kiteward.iam.services import CollectionName, CollectionSize
 from kiteward.milvus import messages
 from kiteward.milvus.messages import milvus_pb2, schema_pb2
@@ -34,11 +35,17 @@ _BITS: Final[Mapping[str, int]] = {
 
 
 class CollectionSizes:
-    """Implements `kiteward.iam.services.Sizes`, which documents the contract."""
+    """Implements `kiteward.iam.services.Sizes`, which documents the contract.
 
-    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
+    INVARIANT: no size outlives the name of its collection. One that is created again under the name may be seen by
+    others, and have no row policies.
+    """
+
+    def __init__(self, engine: Engine, ids: ObjectIds, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
+        self._ids = ids
         self._clock = clock
+        self._mark = ids.mark()
         self._kept: dict[CollectionName, tuple[float, CollectionSize]] = {}
 
     async def of(self, names: Sequence[CollectionName], *, within: float) -> Mapping[CollectionName, CollectionSize]:
@@ -48,7 +55,7 @@ class CollectionSizes:
         async def ask() -> None:
             for name in left:
                 with contextlib.suppress(EngineError):
-                    size = await self._size(name, within)
+                    size = await self._current(name, within)
                     if size is not None:
                         found[name] = size
                         self._keep(name, size)
@@ -59,8 +66,11 @@ class CollectionSizes:
         return found
 
     def _fresh(self, names: Sequence[CollectionName]) -> dict[CollectionName, CollectionSize]:
-        """Return the sizes that are kept and not old."""
-        now = self._clock()
+        """Return the sizes that are kept, not old, and of collections that still have their names."""
+        now, mark = self._clock(), self._ids.mark()
+        if mark != self._mark:
+            self._kept.clear()
+            self._mark = mark
         kept = ((name, self._kept.get(name)) for name in names)
         return {name: each[1] for name, each in kept if each is not None and each[0] > now}
 
@@ -68,6 +78,14 @@ class CollectionSizes:
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
         self._kept[name] = self._clock() + _KEPT, size
+
+    async def _current(self, name: CollectionName, within: float) -> CollectionSize | None:
+        """Return the size of the collection that has a name now, as of `_size`."""
+        while True:
+            mark = self._ids.mark()
+            size = await self._size(name, within)
+            if mark == self._ids.mark():
+                return size
 
     async def _size(self, name: CollectionName, within: float) -> CollectionSize | None:
         """Return the size of a collection; None where the engine does not say it.

@@ -271,7 +271,7 @@ class _Connection(asyncio.Protocol):
             self._refused = True
             self._stop_deadline()
             self.transport.write(_LINE_TOO_LONG)
-            close_and_discard(self.transport, self._listener.limits.preface_timeout)
+            self._deadline = close_and_discard(self.transport, self._listener.limits.preface_timeout)
         elif not _BEGINNING_OF_A_LINE.fullmatch(head):
             self._listener.give_up(self, "garbage")
 

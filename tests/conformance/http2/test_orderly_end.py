@@ -4,6 +4,8 @@ A system that closes a socket with input unread, or gets more input for it, rese
 not sent yet: the end of an answer, which the client then never reads.
 """
 
+import asyncio
+
 from tests.support import http2_frames as frames
 from tests.support.http2_abuse import KITE, WIDE, WIDE_TOGETHER, Client, Served, headers, ping, serving, until
 
@@ -39,6 +41,23 @@ async def test_a_silent_client_does_not_keep_a_connection_that_has_ended() -> No
         silent.send(frames.goaway(0, frames.NO_ERROR))
         await until(served.nothing_left)
         assert not silent.closed
+
+
+async def test_a_client_that_was_silent_before_it_has_read_its_answer_reads_it_whole() -> None:
+    async with serving(Http2Limits(linger=0.0, check_interval=0.01)) as served:
+        served.application.answer = ANSWER
+        async with Client.connected(served, greeting=WIDE + WIDE_TOGETHER, slow=True) as client:
+            await client.in_step()
+            client.send(headers(1), frames.goaway(0, frames.NO_ERROR))
+            await until(lambda: served.requests and ended(served))
+            (connection,) = served.connections()
+            for _ in range(3):
+                connection.check(connection.loop.time())
+            await asyncio.sleep(0)
+            assert not served.nothing_left()
+            client.send(ping())
+            assert await client.answer(1) == ANSWER
+        await until(served.nothing_left)
 
 
 async def test_a_client_that_does_not_end_loses_its_connection_after_a_while() -> None:

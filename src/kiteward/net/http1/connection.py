@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 
 from kiteward.domain.addresses import source_of
 from kiteward.net.budget import REQUEST, Budget
-from kiteward.net.closing import close_and_discard
+from kiteward.net.closing import close_and_discard, is_received
 from kiteward.net.http1.flow_control import Http1FlowControl
 from kiteward.net.http1.limits import HttpLimits
 
@@ -107,6 +107,10 @@ class _Closing:
     def is_closing(self) -> bool:
         return self._closing or self._transport.is_closing()
 
+    def write(self, data: bytes) -> None:
+        if not self.is_closing():
+            self._transport.write(data)
+
     def close(self) -> None:
         if not self.is_closing():
             self._closing = True
@@ -138,6 +142,8 @@ class Http1Connection(HttpToolsProtocol):
         self._tail = bytearray()  # of a chunked body: the last bytes that were parsed
         self._last = self._ending = False
         self._unread: tuple[float, int] | None = None
+        self._closing: asyncio.TimerHandle | None = None
+        self._taken = False  # when the closed connection was checked last
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
         super().connection_made(_Closing(transport, self._close))  # type: ignore[arg-type]  # what uvicorn uses of one
@@ -151,6 +157,8 @@ class Http1Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._last = True
+        if self._closing is not None:
+            self._closing.cancel()
         self._ahead.clear()
         for claim in (self._kept, self._request, self._untaken):
             claim.close()
@@ -158,12 +166,16 @@ class Http1Connection(HttpToolsProtocol):
         self._on_lost()
 
     def _close(self, transport: asyncio.Transport) -> None:
-        """Close the connection; while a request still arrives, its client shall be able to read the response to it."""
+        """Close the connection; while requests still arrive, its client shall be able to read what was sent last."""
         self._last = True
-        if self._phase is _Phase.NOTHING:
+        if self._answering():
+            # Of this answer nothing is sent any more.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self._phase is _Phase.NOTHING and not self._ahead:
             transport.close()
         else:
-            close_and_discard(transport, self._bounds.leftover)
+            self._closing = close_and_discard(transport, self._bounds.leftover)
 
     # Input
 
@@ -287,7 +299,11 @@ class Http1Connection(HttpToolsProtocol):
         self._parse()
 
     def send_400_response(self, msg: str) -> None:
-        if not self._last:
+        if self._last:
+            return
+        if self._answering() and self.cycle.response_started:
+            self.transport.abort()  # a second response must not be written into the first
+        else:
             super().send_400_response(msg)
 
     def _require_host(self) -> None:
@@ -301,7 +317,14 @@ class Http1Connection(HttpToolsProtocol):
 
     def overdue(self, now: float) -> bool:
         """Return whether the client has exceeded a time limit, at `now` on the loop's clock."""
-        return self._stuck(now) or (self._late(now) and not self.transport.is_closing())
+        if self.transport.is_closing():
+            return self._stuck(now) or self._kept_for_nothing()
+        return self._stuck(now) or self._late(now)
+
+    def _kept_for_nothing(self) -> bool:
+        """Return whether the connection waits only for a client to close it too, as TLS does for half a minute."""
+        before, self._taken = self._taken, self._closing is None and is_received(self.transport)
+        return before and self._taken
 
     def _answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request

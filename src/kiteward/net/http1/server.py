@@ -103,8 +103,9 @@ class HttpServer:
 
     def _go_round(self) -> None:
         loop = asyncio.get_running_loop()
+        # First of all, so that a round that fails is not the last.
+        self._rounds = loop.call_later(LOOK_SECONDS, self._go_round) if self.state.connections else None
         now = loop.time()
         for connection in self._connections():
             if connection.overdue(now):
                 connection.transport.abort()
-        self._rounds = loop.call_later(LOOK_SECONDS, self._go_round) if self.state.connections else None

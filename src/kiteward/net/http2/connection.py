@@ -5,13 +5,14 @@ The protocol itself is the session's. What a client may take is bounded by `Http
 """
 
 import asyncio
+import contextlib
 import logging
 import struct
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from kiteward.domain.addresses import address_text, source_of
-from kiteward.net.closing import close_and_discard
+from kiteward.net.closing import close_and_discard, is_received
 from kiteward.net.http2.events import KEEPALIVE_PING, SHUTDOWN_PING, Application, EventHandlers
 from kiteward.net.http2.framing import ConnectionFault, FrameScanner, response_frame
 from kiteward.net.http2.inbound import InboundFlowControl
@@ -79,6 +80,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         self._pinged_at: float | None = None
         self._in_turns = False  # more has come than one turn takes: nothing is read meanwhile
         self._closing: asyncio.TimerHandle | None = None
+        self._taken = False  # by a silent client, when the closed connection was checked last
         self._late_flush = LateFlush(self.loop, self._flush)
         self.address = self.source = ""
 
@@ -200,17 +202,15 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
             self._transport.abort()
             return
         if self._closed:
-            # The system still sends what it was given, unless the client sends more.
-            silent = now - self._heard > limits.linger
-            if silent and self._transport.can_write_eof() and not self._transport.get_write_buffer_size():
+            before, self._taken = self._taken, now - self._heard > limits.linger and is_received(self._transport)
+            if before and self._taken:
                 self._transport.abort()
             return
         for stream in list(self._streams.values()):
             self._check_stream(stream, now)
         if self._pinged_at is None and now - self._heard > limits.idle:
             self._pinged_at = now
-            self._session.ping(KEEPALIVE_PING)
-            self._schedule_flush()
+            self._ping(KEEPALIVE_PING)
 
     def shut_down(self) -> None:
         """Accept no more requests, and close when those in flight are answered."""
@@ -221,8 +221,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         self._flush()
         # Requests sent before the client received GOAWAY are served too: its answer to the ping follows them. The
         # session sends a PING before all other frames, so that GOAWAY has to have left it already.
-        self._session.ping(SHUTDOWN_PING)
-        self._schedule_flush()
+        self._ping(SHUTDOWN_PING)
         self.loop.call_later(self._limits.goaway_grace, self._finish)
 
     def abort(self) -> None:
@@ -230,6 +229,11 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         self._transport.abort()
 
     # Writing
+
+    def _ping(self, payload: bytes) -> None:
+        with contextlib.suppress(SessionError):  # where the session has ended, which its next event says
+            self._session.ping(payload)
+        self._schedule_flush()
 
     def _write_out(self) -> None:
         """Write what the session has to send, as long as the client reads it."""

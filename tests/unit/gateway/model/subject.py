@@ -74,7 +74,7 @@ class Subject:
                 catalog,
                 CollectionDefinitions(engine, ddl, shared=False),
                 RowCounter(engine, Dialect.EMBEDDED),
-                CollectionSizes(engine),
+                CollectionSizes(engine, catalog.ids),
                 hasher,
                 POLICIES["standard"],
                 OPERATIONS,

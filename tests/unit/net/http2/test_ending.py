@@ -70,6 +70,14 @@ async def test_a_connection_is_shut_once() -> None:
     assert not link.answers()
 
 
+async def test_a_connection_whose_fault_is_not_sent_yet_is_shut_down_too() -> None:
+    link = Link()
+    link.send(headers(1), frames.frame(frames.WINDOW_UPDATE, 0, 0, bytes(4)))
+    link.connection.shut_down()
+    assert link.codes(GoAwayFrame) == [(0, frames.PROTOCOL_ERROR)]
+    assert link.wire.is_closing()
+
+
 async def test_an_answer_to_another_ping_ends_nothing() -> None:
     link = Link()
     answer = frames.frame(frames.PING, frames.ACK, 0, b"the end?")
