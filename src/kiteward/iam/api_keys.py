@@ -173,10 +173,7 @@ async def alter_key(caller: Caller, key_id: str, description: str) -> None:
 
 
 async def disable_key(caller: Caller, key_id: str) -> bool:
-    """Disable a key and its descendants.
-
-    Returns:
-        Whether it was enabled.
+    """Disable a key and its descendants, and return whether it was enabled.
 
     Raises:
         NotFound: there is no such key that the caller manages.
@@ -188,10 +185,7 @@ async def disable_key(caller: Caller, key_id: str) -> bool:
 
 
 async def enable_key(caller: Caller, key_id: str) -> bool:
-    """Enable a disabled key.
-
-    Returns:
-        Whether it was disabled.
+    """Enable a key, and return whether it was disabled.
 
     Raises:
         NotFound: there is no such key that the caller manages.

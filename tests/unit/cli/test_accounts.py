@@ -191,7 +191,7 @@ def test_disabling_unlocking_and_deleting(run: Run, tmp_path: Path) -> None:
         (("users", "create", "no such name"), "user name"),
         (("users", "create", "bob", "--password-file", "/nonexistent"), "cannot be read"),
         (("keys", "create", "nobody"), "user not found: nobody"),
-        (("keys", "create", "db_admin", "--network", "x"), "networks such as"),
+        (("keys", "create", "db_admin", "--role", "x"), "x"),
         (("keys", "revoke", "nothing"), "API key not found: nothing"),
     ],
 )

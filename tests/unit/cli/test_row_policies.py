@@ -126,7 +126,6 @@ def test_a_refusal_is_one_line_and_the_status(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--server", "localhost:19530"], "--server must be an address"),
         (["--server", "http://127.0.0.1:1"], "no response from http://127.0.0.1:1"),
         (["--ca-file", "/nowhere/ca.pem"], "cannot be read"),
     ],
