@@ -117,9 +117,9 @@ async def test_another_credential_is_forwarded_with_the_same_facts() -> None:
 
 async def test_our_own_operations_are_about_no_database() -> None:
     gateway, named = Answering(Done()), Named(user_name="ann")
-    assert await client_of(gateway, database="sales").invoke("DisableUser", named, Done) is gateway.answer
+    assert await client_of(gateway, database="sales").invoke("DeleteUserAccount", named, Done) is gateway.answer
     [call] = gateway.calls
-    assert (call.operation, call.database) == ("DisableUser", "")
+    assert (call.operation, call.database) == ("DeleteUserAccount", "")
     assert call.payload is named
 
 
@@ -159,8 +159,8 @@ async def test_types_that_do_not_belong_to_the_operation_are_refused_before_anyt
 
 
 async def test_outcome_of_another_type_is_a_defect() -> None:
-    with pytest.raises(TypeError, match="DisableUser returned Accounts"):
-        await client_of(Answering(Accounts(users=[], next=""))).invoke("DisableUser", Named(user_name="ann"), Done)
+    with pytest.raises(TypeError, match="DeleteUserAccount returned Accounts"):
+        await client_of(Answering(Accounts(users=[], next=""))).invoke("DeleteUserAccount", Named(user_name="ann"), Done)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ async def test_an_operation_of_ours_takes_typed_arguments_and_returns_its_outcom
 async def test_required_argument_that_is_empty_is_refused_by_its_name(harness: GatewayHarness) -> None:
     client = GatewayClient(harness.gateway, ROOT, transport="console")
     with pytest.raises(InvalidArgument, match="`userName` is empty") as caught:
-        await client.invoke("DisableUser", Named(user_name=""), Done)
+        await client.invoke("DeleteUserAccount", Named(user_name=""), Done)
     assert caught.value.field == "userName"
 
 
@@ -188,7 +188,7 @@ async def test_no_operation_takes_the_payload_of_another_kind(harness: GatewayHa
     mismatched: list[tuple[str, Any]] = [
         *((name, b"{}") for name in ADMIN_OPERATIONS),
         *((name, Named(user_name="root")) for name in messages.METHODS),
-        ("DisableUser", PerhapsNamed(user_name="root")),
+        ("DeleteUserAccount", PerhapsNamed(user_name="root")),
     ]
     for operation, payload in mismatched:
         with pytest.raises(OperationUnknown):

@@ -18,6 +18,7 @@ from kiteward.domain.identity import ROOT
 from kiteward.iam.json_api.accounts import Account, PerhapsNamed
 from kiteward.iam.json_api.base import Done
 from kiteward.iam.json_api.keys import AlteredKey, Key, KeyListing, KeyNamed, Keys, MadeKey, NewKey, Rotation
+from kiteward.iam.json_api.shapes import Changed
 from kiteward.store.listings import KeyState
 
 _DAY: Final = 24 * 3600
@@ -191,7 +192,7 @@ async def _shown_once(request: ConsoleRequest, made: Any) -> Response:
 
 
 async def _disable(request: ConsoleRequest) -> None:
-    await request.client.invoke("DisableApiKey", KeyNamed(key_id=request.names["key_id"]), Done)
+    await request.client.invoke("DisableApiKey", KeyNamed(key_id=request.names["key_id"]), Changed)
 
 
 async def _revoke(request: ConsoleRequest) -> None:
@@ -200,7 +201,7 @@ async def _revoke(request: ConsoleRequest) -> None:
 
 async def enable(request: ConsoleRequest) -> Response:
     """Enable a disabled key."""
-    await request.client.invoke("EnableApiKey", KeyNamed(key_id=request.names["key_id"]), Done)
+    await request.client.invoke("EnableApiKey", KeyNamed(key_id=request.names["key_id"]), Changed)
     return request.finish(_BACK, done="key_enable")
 
 

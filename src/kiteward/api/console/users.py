@@ -32,6 +32,7 @@ from kiteward.iam.json_api.accounts import (
 from kiteward.iam.json_api.base import Arguments, Done
 from kiteward.iam.json_api.limits import LimitedNamed, ShownLimits
 from kiteward.iam.json_api.sessions import ListedSessions
+from kiteward.iam.json_api.shapes import Changed
 from kiteward.iam.json_api.tags import HolderNamed, Tags
 from kiteward.iam.json_api.views import View
 from kiteward.milvus import messages
@@ -221,14 +222,14 @@ def _simply(operation: str, key: str, path: str) -> Page:
     """Return a page that changes a user at once, without asking for confirmation."""
 
     async def act(request: ConsoleRequest) -> Response:
-        await request.client.invoke(operation, Named(user_name=request.names["name"]), Done)
+        await request.client.invoke(operation, Named(user_name=request.names["name"]), Changed)
         return request.finish(_back(request), done=key)
 
     return Page(path, described, act)
 
 
 async def _disable(request: ConsoleRequest) -> None:
-    await request.client.invoke("DisableUser", Named(user_name=request.names["name"]), Done)
+    await request.client.invoke("DisableUser", Named(user_name=request.names["name"]), Changed)
 
 
 async def _reset_factors(request: ConsoleRequest) -> None:
