@@ -78,8 +78,24 @@ class Form:
 def show(request: ConsoleRequest, form: Form, errors: Mapping[str, Reason] | None = None) -> Response:
     """Return the page of a form, with the values entered so far and the errors by field."""
     if errors:
-        return request.page_with_errors("form.html", errors, shown=form)
-    return request.page("form.html", shown=form)
+        return request.page_with_errors("form.html", errors, shown=form, unsaved=_is_changed(request, form))
+    return request.page("form.html", shown=form, unsaved=_is_changed(request, form))
+
+
+def _is_changed(request: ConsoleRequest, form: Form) -> bool:
+    """Return whether a form that came back has anything else than when it was first shown."""
+    if not request.form:
+        return False
+    return bool(form.typed and request.form_raw("typed_name")) or any(
+        _was_changed(request.form_values(each.name), each) for each in form.fields
+    )
+
+
+def _was_changed(given: Sequence[str], field: Field) -> bool:
+    if field.kind == "checks":
+        return sorted(given) != sorted(field.value.split())
+    first = field.options[0][0] if field.kind == "select" and field.options else ""
+    return "".join(given).replace("\r\n", "\n") != (field.value or first)
 
 
 def reason_at_field(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import cast
 
 import pytest
+from tests.unit.api.console.test_app import browsing
 
 from kiteward.api.console.forms import Field, reason_at_field
 from kiteward.api.console.request import ConsoleRequest, Reason
@@ -30,3 +31,29 @@ def test_reason_stands_at_the_field_of_the_argument_at_fault(argument: str, fiel
     request = cast("ConsoleRequest", Asked())
     at = reason_at_field(request, error, FIELDS, password="new_password")
     assert at == {field: Reason("invalid_argument")}
+
+
+@pytest.mark.parametrize(
+    ("path", "typed", "changed"),
+    [
+        ("users/root/disable", {}, False),
+        ("users/root/disable", {"csrf_of": "x"}, False),
+        ("users/alice/delete", {"typed_name": ""}, False),
+        ("users/alice/delete", {"typed_name": "bob"}, True),
+        ("new-user", {"user_name": "", "description": "", "new_password": ""}, False),
+        ("new-user", {"user_name": "", "description": "x"}, True),
+        ("new-user", {"user_name": "", "one_time": "1"}, True),
+        ("new-user", {"user_name": "9 lives"}, True),
+        ("new-user", {"user_name": "", "roles": "admin"}, True),
+        ("users/alice/reset", {"new_password": "x", "keep_old_for": "0"}, True),
+    ],
+)
+async def test_a_form_that_comes_back_is_changed_only_where_something_was_typed(
+    path: str, typed: dict[str, str], changed: bool
+) -> None:
+    async with browsing() as browser:
+        await browser.harness.user("alice")
+        await browser.sign_in()
+        answer = await browser.send(path, **typed)
+        assert answer.status_code == 422
+        assert ("data-unsaved" in answer.text) is changed
