@@ -80,6 +80,7 @@ def failed_page(
         "what": "" if detail is not None and key in _SAID_BY_REASON else request.text(f"{key}.what"),
         "detail": detail,
         "back": back,
+        **({"within": back} if back else {}),
     }
     return request.page("error.html", status=status, **values)
 

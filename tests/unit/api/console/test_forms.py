@@ -57,3 +57,22 @@ async def test_a_form_that_comes_back_is_changed_only_where_something_was_typed(
         answer = await browser.send(path, **typed)
         assert answer.status_code == 422
         assert ("data-unsaved" in answer.text) is changed
+
+
+async def test_the_reloaded_page_of_a_secret_leads_to_where_another_is_made() -> None:
+    async with browsing() as browser:
+        await browser.harness.user("alice")
+        await browser.sign_in()
+        for path, form, where in (
+            ("new-user", {"user_name": "bob"}, "/console/users/bob"),
+            ("users/alice/reset", {"keep_old_for": "0"}, "/console/users/alice"),
+            ("new-key", {"expires_in_days": "1"}, "/console/keys"),
+        ):
+            answer = await browser.send(path, **form)
+            address = answer.headers["location"].removeprefix("/console/")
+            assert (await browser.open(address)).status_code == 200
+            again = await browser.open(address)
+            assert again.status_code == 410
+            assert f'<a class="button" href="{where}">Back</a>' in again.text
+        elsewhere = await browser.open("once/x?back=https%3A%2F%2Fevil.example")
+        assert '<a class="button" href="/console/">' in elsewhere.text
