@@ -120,8 +120,7 @@ async def change_members(
     Raises:
         LimitReached: more than `MOST_AT_ONCE`.
         InvalidArgument: a name breaks its rule.
-        RoleNotFound, UserNotFound: there is no such role or user. What is wrong with the role is raised with `dry_run`
-            too: it concerns all of them.
+        RoleNotFound, UserNotFound: there is no such role or user; of the role, with `dry_run` too.
         ProtectedObject: the role `admin` would be unbound from `root`, the caller or the last administrator.
     """
     added = frozenset(add)
