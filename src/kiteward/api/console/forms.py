@@ -103,14 +103,20 @@ def reason_at_field(
 ) -> dict[str, Reason]:
     """Return the text of a refusal, keyed by the field of the form that it concerns; by `""` if it concerns none.
 
+    What else is wrong with the request is there too, one reason for each field.
+
     Args:
         request: the request.
         error: the refusal.
         fields: the fields of the form; the argument `userName` belongs to the field `user_name`.
         renamed: argument of the operation -> the field that fills it, where the names differ.
     """
-    name = renamed.get(error.field) or _WORD.sub(lambda word: f"_{word[0].lower()}", error.field)
-    return {name if any(field.name == name for field in fields) else "": request.reason(error.details)}
+    known = {field.name for field in fields}
+    found: dict[str, Reason] = {}
+    for each in (error, *error.others):
+        name = renamed.get(each.field) or _WORD.sub(lambda word: f"_{word[0].lower()}", each.field)
+        found.setdefault(name if name in known else "", request.reason(each.details))
+    return found
 
 
 def path_below(page: str, *names: str) -> str:

@@ -1,5 +1,6 @@
 """Where the reason of a refusal is shown: at the field whose argument is at fault, else above the form."""
 
+import re
 from collections.abc import Iterable
 from typing import cast
 
@@ -76,3 +77,45 @@ async def test_the_reloaded_page_of_a_secret_leads_to_where_another_is_made() ->
             assert f'<a class="button" href="{where}">Back</a>' in again.text
         elsewhere = await browser.open("once/x?back=https%3A%2F%2Fevil.example")
         assert '<a class="button" href="/console/">' in elsewhere.text
+
+
+@pytest.mark.parametrize(
+    ("path", "typed", "wrong"),
+    [
+        (
+            "new-user",
+            {"user_name": "9 lives", "new_password": "short", "description": "x" * 1_100},
+            {"user_name", "new_password", "description"},
+        ),
+        (
+            "users/root/limits",
+            {"requests_per_second": "lots", "burst": "0", "concurrent_requests": "-1"},
+            {"requests_per_second", "burst", "concurrent_requests"},
+        ),
+        ("users/root/limits", {"requests_per_second": "5", "burst": "x", "concurrent_requests": "7"}, {"burst"}),
+        (
+            "users/root/limits",
+            {"requests_per_second": "0", "burst": "0", "concurrent_requests": "1"},
+            {"requests_per_second", "burst"},
+        ),
+        ("new-role", {"role_name": "9 lives", "source": "ghost"}, {"role_name", "source"}),
+        (
+            "new-role",
+            {"role_name": "9 lives", "source": "admin", "description": "x" * 1_100},
+            {"role_name", "source", "description"},
+        ),
+        ("new-role", {"role_name": "9 lives", "description": "x" * 1_100}, {"role_name", "description"}),
+        (
+            "new-key",
+            {"user_name": "ghost", "expires_in_days": "x", "networks": "y"},
+            {"user_name", "expires_in_days", "networks"},
+        ),
+    ],
+)
+async def test_everything_that_is_wrong_is_marked_at_once(path: str, typed: dict[str, str], wrong: set[str]) -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        answer = await browser.send(path, **typed)
+        assert answer.status_code == 422
+        assert {*re.findall(r'<p class="error" id="(\w+)-error">', answer.text)} == wrong
+        assert "Please correct the marked fields." in answer.text
