@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -189,15 +189,19 @@ def _errors(request: ConsoleRequest, given: tuple[FieldGiven, ...]) -> dict[str,
 
 def _illegal(request: ConsoleRequest, given: tuple[FieldGiven, ...]) -> dict[str, Reason]:
     """Return which names break a rule."""
-    naming, errors = request.client.gateway.naming, {}
-    for at, name, check in (
+    naming = request.client.gateway.naming
+    checks: list[tuple[str, str, Callable[[str], None]]] = [
+        (f"name_{position}", field.name, naming.check_field_name) for position, field in enumerate(given)
+    ]
+    checks.append(
         (
             "collection_name",
             request.form_text("collection_name"),
             partial(naming.check_new_name, what="collection name"),
-        ),
-        *((f"name_{position}", field.name, naming.check_field_name) for position, field in enumerate(given)),
-    ):
+        )
+    )
+    errors = {}
+    for at, name, check in checks:
         try:
             if name:
                 check(name)
