@@ -1,5 +1,7 @@
 """How pages are laid out: what the measurement finds, and what it cannot see."""
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import expect
 from tests.console.conftest import Console
@@ -99,7 +101,7 @@ def test_a_time_that_is_wrong_has_the_width_of_one_that_is_right(console: Consol
 
 
 def test_the_actions_of_api_keys_cover_no_column_on_a_laptop(console: Console) -> None:
-    wanted = {"description": "of a program that runs at night", "expiresIn": 86_400}
+    wanted: dict[str, Any] = {"description": "of a program that runs at night", "expiresIn": 86_400}
     made = console.rest("kiteward/api_keys/create", userName="reader", **wanted)
     with console.signed_in("root", viewport={"width": 1280, "height": 800}) as page:
         page.goto(f"{console.address}keys?user=reader")
