@@ -160,6 +160,20 @@ def check_limits(limits: RequestLimits) -> None:
     Raises:
         InvalidArgument: they are; one that is out of range has the others.
     """
+    faults = Faults()
+    with faults:
+        _require_some(limits)
+    for field, value, least, most in (
+        ("requestsPerSecond", limits.rate, LOWEST_RATE, HIGHEST_RATE),
+        ("burst", limits.burst, 1, MOST_AT_ONCE),
+        ("concurrentRequests", limits.concurrent, 1, MOST_AT_ONCE),
+    ):
+        with faults:
+            _require_between(field, value, least, most)
+    faults.require_none()
+
+
+def _require_some(limits: RequestLimits) -> None:
     if limits.burst is not None and limits.rate is None:
         raise InvalidArgument(
             "`burst` limits nothing without `requestsPerSecond`: give both, or leave it out",
@@ -172,15 +186,6 @@ def check_limits(limits: RequestLimits) -> None:
             ErrorDetail(ErrorCode.LIMITS_MISSING),
             field="requestsPerSecond",
         )
-    faults = Faults()
-    for field, value, least, most in (
-        ("requestsPerSecond", limits.rate, LOWEST_RATE, HIGHEST_RATE),
-        ("burst", limits.burst, 1, MOST_AT_ONCE),
-        ("concurrentRequests", limits.concurrent, 1, MOST_AT_ONCE),
-    ):
-        with faults:
-            _require_between(field, value, least, most)
-    faults.require_none()
 
 
 def _require_between(field: str, value: float | None, least: float, most: float) -> None:

@@ -103,7 +103,7 @@ def _given(request: ConsoleRequest) -> tuple[Mapping[str, Any], dict[str, Reason
                 given[name] = float(text) if name in _DECIMAL else int(text)
         except ValueError:
             errors[name] = request.complaint("field.decimal" if name in _DECIMAL else "field.number")
-    return given, errors | _out_of_range(request, given, errors) if errors else {}
+    return given, {**_out_of_range(request, given, errors), **errors} if errors else {}
 
 
 def _out_of_range(request: ConsoleRequest, given: Mapping[str, Any], wrong: Mapping[str, Reason]) -> dict[str, Reason]:
