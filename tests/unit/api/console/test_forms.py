@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from tests.unit.api.console.test_app import browsing
@@ -93,6 +93,7 @@ async def test_the_reloaded_page_of_a_secret_leads_to_where_another_is_made() ->
             {"requests_per_second", "burst", "concurrent_requests"},
         ),
         ("users/root/limits", {"requests_per_second": "5", "burst": "x", "concurrent_requests": "7"}, {"burst"}),
+        ("users/root/limits", {"burst": "x", "concurrent_requests": "0"}, {"burst", "concurrent_requests"}),
         (
             "users/root/limits",
             {"requests_per_second": "0", "burst": "0", "concurrent_requests": "1"},
@@ -106,14 +107,32 @@ async def test_the_reloaded_page_of_a_secret_leads_to_where_another_is_made() ->
         ),
         ("new-role", {"role_name": "9 lives", "description": "x" * 1_100}, {"role_name", "description"}),
         (
+            "new-group",
+            {"group_name": "9 lives", "privileges": ["Query", "CreateDatabase"]},
+            {"group_name", "privileges"},
+        ),
+        ("collections/default/docs/new-policy", {"policy_name": ""}, {"policy_name", "actions"}),
+        (
+            "collections/default/docs/new-policy",
+            {
+                "policy_name": "9 lives",
+                "policy_type": "PERMISSIVE",
+                "actions": "Query",
+                "check_expr": "id > 1",
+                "description": "x" * 1_100,
+            },
+            {"policy_name", "description", "using_expr", "check_expr"},
+        ),
+        (
             "new-key",
             {"user_name": "ghost", "expires_in_days": "x", "networks": "y"},
             {"user_name", "expires_in_days", "networks"},
         ),
     ],
 )
-async def test_everything_that_is_wrong_is_marked_at_once(path: str, typed: dict[str, str], wrong: set[str]) -> None:
+async def test_everything_that_is_wrong_is_marked_at_once(path: str, typed: dict[str, Any], wrong: set[str]) -> None:
     async with browsing() as browser:
+        browser.harness.engine.create("docs")
         await browser.sign_in()
         answer = await browser.send(path, **typed)
         assert answer.status_code == 422
