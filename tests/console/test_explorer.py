@@ -58,7 +58,7 @@ def books(console: Console) -> Iterator[MilvusClient]:
     grant = {"privilege": "Query", "collectionName": "books", "dbName": "default"}
     console.rest("vectordb/roles/grant_privilege_v2", roleName="books_reader", **grant)
     console.new_user("explored", "books_reader")
-    console.new_user("unprivileged")
+    console.new_user("b")
     policy: dict[str, Any] = {"policyName": "own", "actions": ["Query"], "usingExpr": "owner == $current_principal"}
     console.rest("kiteward/row_policies/create", collectionName="books", **policy)
     yield client
@@ -176,10 +176,17 @@ def test_rows_are_marked_as_another_user_sees_them(console: Console) -> None:
         expect(page.get_by_text("explored sees")).to_contain_text(f"explored sees {COUNT // 3} of all {COUNT} rows")
         expect(page.get_by_role("row").nth(1)).to_contain_text("Hidden")
         expect(page.get_by_role("row").nth(3)).to_contain_text("Visible")
-        page.get_by_label("View as user").fill("unprivileged")
+        page.get_by_label("View as user").fill("b")
         page.get_by_role("button", name="Show").click()
-        expect(page.get_by_text("Query is refused altogether")).to_be_visible()
+        note, allowed = page.get_by_text("Query is refused altogether"), len(range(1, COUNT, 3))
+        expect(note).to_contain_text(f"b would see {allowed} of all {COUNT} rows")
+        expect(page.get_by_role("row").nth(2)).to_contain_text("Visible")
         expect(page.get_by_role("row").nth(3)).to_contain_text("Hidden")
+        open_(console, page, f"{BOOKS}/preview?user=b&action=Query&primary_keys=1,2")
+        expect(page.get_by_text("Query is refused altogether")).to_be_visible()
+        expect(page.locator("#answer")).to_contain_text(f"see {allowed} of {COUNT} rows")
+        expect(page.locator("tr", has_text="Visible").locator("th")).to_have_text("1")
+        open_(console, page, f"{BOOKS}/rows")
         page.get_by_label("View as user").fill("nobody_here")
         page.get_by_role("button", name="Show").click()
         expect(page.locator("#view_as-error")).to_contain_text("nobody_here")

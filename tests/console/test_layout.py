@@ -1,5 +1,7 @@
 """How pages are laid out: what the measurement finds, and what it cannot see."""
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import expect
 from tests.console.conftest import Console
@@ -76,3 +78,33 @@ def test_the_page_that_enter_opens_stands_out_in_the_list_of_pages(console: Cons
         page.keyboard.press("ArrowDown")
         expect(page.locator("dialog a").nth(1)).to_be_focused()
         assert page.evaluate(_CONTRAST) >= 3
+
+
+def test_fields_side_by_side_are_on_one_line_also_where_they_are_wrong(console: Console) -> None:
+    fields = {"requests_per_second": "lots", "burst": "5", "concurrent_requests": "6"}
+    with console.signed_in("root", viewport={"width": 1280, "height": 800}) as page:
+        page.goto(f"{console.address}users/reader/limits")
+        for name, value in fields.items():
+            page.fill(f"#{name}", value)
+        page.locator("main form button.main").click()
+        expect(page.locator("#requests_per_second-error")).to_be_visible()
+        tops = {page.locator(f"#{name}").evaluate("each => each.getBoundingClientRect().top") for name in fields}
+        assert len(tops) == 1
+
+
+def test_a_time_that_is_wrong_has_the_width_of_one_that_is_right(console: Console) -> None:
+    with console.signed_in("root", viewport={"width": 1280, "height": 800}) as page:
+        page.goto(f"{console.address}audit?since=2026-12-01T00:00&until=2026-11-01T00:00")
+        expect(page.locator("#until-error")).to_be_visible()
+        widths = {page.locator(each).evaluate("each => each.offsetWidth") for each in ("#since", "#until")}
+        assert len(widths) == 1
+
+
+def test_the_actions_of_api_keys_cover_no_column_on_a_laptop(console: Console) -> None:
+    wanted: dict[str, Any] = {"description": "of a program that runs at night", "expiresIn": 86_400}
+    made = console.rest("kiteward/api_keys/create", userName="reader", **wanted)
+    with console.signed_in("root", viewport={"width": 1280, "height": 800}) as page:
+        page.goto(f"{console.address}keys?user=reader")
+        expect(page.get_by_text("of a program that runs at night")).to_be_visible()
+        assert page.locator(".wide").evaluate("each => each.scrollWidth - each.clientWidth") == 0
+    console.rest("kiteward/api_keys/revoke", keyId=made["keyId"])

@@ -120,6 +120,10 @@ def _about_existence(answer: Any, indent: str = "") -> list[str]:
     return [f"{indent}the collection {where} does not exist; the following would apply if it did"]
 
 
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _grant(grant: Any) -> str:
     return f"{grant['privilege']} on {grant['dbName']}.{grant['objectName']}"
 
@@ -138,7 +142,7 @@ def listed(answer: Any) -> list[str]:
         keys = [f"API key {key['keyId']} of {key['userName']}" for key in answer["keys"]]
         newer = []
         if answer["newerGrants"] or answer["newerKeys"]:
-            counts = f"{answer['newerGrants']} grants, {answer['newerKeys']} API keys"
+            counts = f"{_number(answer['newerGrants'], 'grant')}, {_number(answer['newerKeys'], 'API key')}"
             newer = [f"left out, because they were made since then: {counts}"]
         unused = [*grants, *keys] or ["none"]
         return [f"recorded since {answer['recordedSince'] or 'never'}; not used since then:", *unused, *newer]

@@ -31,6 +31,7 @@ class ErrorCode(StrEnum):
     PROTECTED_OBJECT = auto()
     COLLECTION_NOT_FOUND = auto()
     COLLECTION_KEPT = auto()
+    COLLECTION_HAS_ALIASES = auto()
     ROW_NOT_FOUND = auto()
     ENGINE_UNAVAILABLE = auto()
     ENGINE_DEADLINE_EXCEEDED = auto()

@@ -68,6 +68,7 @@ class KitewardError(Exception):
         default_code: the code of errors of this class that are raised without details.
         details: everything that is wrong, at least one.
         field: the argument at fault, in the request's spelling (`userName`); empty where there is none, or several.
+        others: what else is wrong with the request, as far as `Faults` has collected it.
     """
 
     default_code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
@@ -76,6 +77,7 @@ class KitewardError(Exception):
         super().__init__(message)
         self.details = details or (ErrorDetail(self.default_code),)
         self.field = field
+        self.others: tuple[KitewardError, ...] = ()
 
     @property
     def code(self) -> ErrorCode:
@@ -265,11 +267,7 @@ class CollectionNotFound(RequestRefused):
 
 
 class ResponseFailed(RequestRefused):
-    """The response to a request of the protocol reports a failure; the message is the reason that it gives.
-
-    Attributes:
-        status: `Status.code` of the response.
-    """
+    """The response to a request reports a failure with this `Status.code`; the message is the reason that it gives."""
 
     UNEXPECTED: Final = 65535  # where a response reports a failure by the older `error_code` alone (contract 5.1)
 

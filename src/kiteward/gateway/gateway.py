@@ -7,6 +7,7 @@ from typing import Any, TypeVar, overload
 from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import AccessDenied, KitewardError, LeaseOver, NotReady, StoreError
 from kiteward.domain.identity import Principal
+from kiteward.domain.naming import NamingRules
 from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
 from kiteward.gateway.admission import Admission
@@ -94,6 +95,11 @@ class Gateway:
         self._writes = writes = RowWrites(engine, authorizer, dialect, locks=locks)
         self._executors = _executors(context, engine=engine, catalog=catalog, ddl=ddl, dialect=dialect, writes=writes)
         self._admin_executor = AdminExecutor(context)
+
+    @property
+    def naming(self) -> NamingRules:
+        """The rules for names of new things."""
+        return self._services.naming
 
     @overload
     async def handle(self, call: Call[bytes]) -> bytes: ...

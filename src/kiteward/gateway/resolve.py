@@ -9,6 +9,7 @@ from typing import Final
 
 from kiteward.authz.policy import Condition
 from kiteward.authz.privileges import PRIVILEGES, Level, ObjectType
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AliasConflict, InvalidArgument
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE, NamingRules
 from kiteward.gateway import providers, row_properties
@@ -191,7 +192,8 @@ def _alias_conflict(
         for name in collections:
             if aliases := catalog.aliases_of(database, name):
                 told = operation.not_while_aliased.format(collection=name, aliases=" ".join(aliases))
-                return AliasConflict(told)
+                detail = ErrorDetail(ErrorCode.COLLECTION_HAS_ALIASES, {"name": name, "aliases": ", ".join(aliases)})
+                return AliasConflict(told, detail)
     return None
 
 

@@ -24,6 +24,9 @@ from kiteward.store.transaction import Transaction
 MOST_AT_ONCE: Final = 1_000
 """Most users or keys that are changed in one step."""
 
+_OF_ALL: Final = "roleName"
+"""The argument that concerns the whole change, and not one of what is changed."""
+
 
 class UserChange(StrEnum):
     """What is done to users."""
@@ -117,7 +120,7 @@ async def change_members(
     Raises:
         LimitReached: more than `MOST_AT_ONCE`.
         InvalidArgument: a name breaks its rule.
-        RoleNotFound, UserNotFound: there is no such role or user.
+        RoleNotFound, UserNotFound: there is no such role or user; of the role, with `dry_run` too.
         ProtectedObject: the role `admin` would be unbound from `root`, the caller or the last administrator.
     """
     added = frozenset(add)
@@ -221,7 +224,7 @@ async def _examined(
     try:
         return RowChange(name, await examine(transaction, name))
     except (RequestRefused, AccessDenied) as refusal:
-        if not dry_run:
+        if not dry_run or refusal.field == _OF_ALL:
             raise
         return RowChange(name, changed=False, refusal=refusal)
 

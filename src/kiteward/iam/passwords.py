@@ -85,6 +85,16 @@ def grace_period_end(seconds: int) -> float | None:
     return time.time() + seconds if seconds else None
 
 
+def check_new_password(services: Services, user_name: str, given: Secret | None, *, field: str = "password") -> None:
+    """Check a new password of a user; None, for a generated one, is right.
+
+    Raises:
+        InvalidArgument: the password policy refuses it.
+    """
+    if given is not None:
+        services.passwords.check(given, user_name=user_name, field=field)
+
+
 async def hash_new_password(
     services: Services, user_name: str, given: Secret | None, *, field: str = "password"
 ) -> HashedPassword:
@@ -102,7 +112,7 @@ async def hash_new_password(
     if given is None:
         generated = generated_password()
         return HashedPassword(await services.hasher.hash(generated), generated)
-    services.passwords.check(given, user_name=user_name, field=field)
+    check_new_password(services, user_name, given, field=field)
     return HashedPassword(await services.hasher.hash(given))
 
 

@@ -9,6 +9,7 @@ from kiteward.authz.policy import Condition, decide
 from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, Level, group_level
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InUse, InvalidArgument, InvalidGrant
+from kiteward.domain.faults import Faults
 from kiteward.iam.caller import Caller
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
@@ -44,7 +45,12 @@ async def create_group(services: Services, caller: Caller, name: str, privileges
         InvalidGrant: there is a privilege or group of this name; or of the privileges, as of `add_privileges`.
         AccessDenied: privileges are given, and the caller lacks OperatePrivilegeGroup.
     """
-    check_names(services, name, privileges)
+    faults = Faults()
+    with faults:
+        check_names(services, name, privileges)
+    with faults:
+        _require_one_level(privileges)
+    faults.require_none()
     if privileges:
         _require_operator(caller)
     if is_reserved_group_name(name):
@@ -64,7 +70,6 @@ async def create_group(services: Services, caller: Caller, name: str, privileges
         if privileges:
             _require_operator(caller)
             await _require_members(transaction, privileges)
-            _require_one_level(privileges)
         await transaction.groups.put(PrivilegeGroup(name, tuple(sorted({*privileges}))))
 
 

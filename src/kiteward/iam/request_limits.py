@@ -7,6 +7,7 @@ from kiteward.authz.policy import decide_administrator
 from kiteward.authz.request_limits import LimitedBy, applying
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, NotFound, RoleNotFound, UserNotFound
+from kiteward.domain.faults import Faults
 from kiteward.domain.identity import Principal
 from kiteward.domain.request_limits import HIGHEST_RATE, LOWEST_RATE, MOST_AT_ONCE, RequestLimits
 from kiteward.iam.access import Who, find_principal
@@ -63,7 +64,7 @@ async def set_limits(caller: Caller, holder: LimitHolder, limits: RequestLimits)
         InvalidArgument: no limit is given, one is out of its range, or the holder is not exactly one.
         NotFound: there is no such user, API key or role.
     """
-    _check(limits)
+    check_limits(limits)
     await _put(caller, holder, limits)
 
 
@@ -153,12 +154,26 @@ def _subject(holder: LimitHolder) -> tuple[Subject, str]:
     return given[0]
 
 
-def _check(limits: RequestLimits) -> None:
+def check_limits(limits: RequestLimits) -> None:
     """Refuse limits that are none, or out of range.
 
     Raises:
-        InvalidArgument: they are.
+        InvalidArgument: they are; one that is out of range has the others.
     """
+    faults = Faults()
+    with faults:
+        _require_some(limits)
+    for field, value, least, most in (
+        ("requestsPerSecond", limits.rate, LOWEST_RATE, HIGHEST_RATE),
+        ("burst", limits.burst, 1, MOST_AT_ONCE),
+        ("concurrentRequests", limits.concurrent, 1, MOST_AT_ONCE),
+    ):
+        with faults:
+            _require_between(field, value, least, most)
+    faults.require_none()
+
+
+def _require_some(limits: RequestLimits) -> None:
     if limits.burst is not None and limits.rate is None:
         raise InvalidArgument(
             "`burst` limits nothing without `requestsPerSecond`: give both, or leave it out",
@@ -171,19 +186,14 @@ def _check(limits: RequestLimits) -> None:
             ErrorDetail(ErrorCode.LIMITS_MISSING),
             field="requestsPerSecond",
         )
-    for field, value, least, most in (
-        ("requestsPerSecond", limits.rate, LOWEST_RATE, HIGHEST_RATE),
-        ("burst", limits.burst, 1, MOST_AT_ONCE),
-        ("concurrentRequests", limits.concurrent, 1, MOST_AT_ONCE),
-    ):
-        if value is not None and not least <= value <= most:
-            raise InvalidArgument(
-                f"`{field}` must be from {least:g} to {most:.0f}",
-                ErrorDetail(
-                    ErrorCode.LIMIT_OUT_OF_RANGE, {"name": field, "least": f"{least:g}", "most": f"{most:.0f}"}
-                ),
-                field=field,
-            )
+
+
+def _require_between(field: str, value: float | None, least: float, most: float) -> None:
+    if value is not None and not least <= value <= most:
+        detail = ErrorDetail(
+            ErrorCode.LIMIT_OUT_OF_RANGE, {"name": field, "least": f"{least:g}", "most": f"{most:.0f}"}
+        )
+        raise InvalidArgument(f"`{field}` must be from {least:g} to {most:.0f}", detail, field=field)
 
 
 def _recorded(limits: RequestLimits) -> dict[str, float]:

@@ -9,6 +9,7 @@ from kiteward.authz.policy import Condition, decide
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AlreadyExists, InUse, LimitReached, ProtectedObject
+from kiteward.domain.faults import Faults
 from kiteward.domain.identity import ROOT
 from kiteward.iam.administrators import require_another_administrator
 from kiteward.iam.caller import Caller
@@ -60,10 +61,19 @@ async def create_role(services: Services, caller: Caller, role: Role) -> None:
         AlreadyExists: there is a role of this name.
         LimitReached: the limit of roles would be exceeded.
     """
-    services.naming.check_role_name(role.name)
-    services.naming.check_role_description(role.description)
+    _names_of(services, role).require_none()
     async with caller.change() as transaction:
         await add_role(services, transaction, role)
+
+
+def _names_of(services: Services, role: Role) -> Faults:
+    """Return what is wrong with the name and the description of a new role."""
+    faults = Faults()
+    with faults:
+        services.naming.check_role_name(role.name)
+    with faults:
+        services.naming.check_role_description(role.description)
+    return faults
 
 
 async def copy_role(services: Services, caller: Caller, source: str, role: Role) -> int:
@@ -83,21 +93,27 @@ async def copy_role(services: Services, caller: Caller, source: str, role: Role)
         ProtectedObject: the source is `admin`, which allows everything without grants.
         InvalidArgument, AlreadyExists, LimitReached: as of `create_role`.
     """
-    services.naming.check_role_name(role.name)
-    services.naming.check_role_description(role.description)
+    faults = _names_of(services, role)
+    with faults:
+        _require_copyable(source)
+    async with caller.change() as transaction:
+        with faults:
+            await require_role(transaction, source, field="source")
+        faults.require_none()
+        grants = [each for each in await transaction.grants.of_role(source) if each.kept_for is None]
+        await add_role(services, transaction, role)
+        await transaction.grants.add([Grant(role.name, each.key, caller.principal.user_name) for each in grants])
+    caller.record(grants=len(grants))
+    return len(grants)
+
+
+def _require_copyable(source: str) -> None:
     if source == ADMIN_ROLE:
         raise ProtectedObject(
             f"the role {ADMIN_ROLE} allows everything without grants, so that there is nothing to copy",
             ErrorDetail(ErrorCode.ADMIN_ROLE_COPIED),
             field="source",
         )
-    async with caller.change() as transaction:
-        await require_role(transaction, source, field="source")
-        grants = [each for each in await transaction.grants.of_role(source) if each.kept_for is None]
-        await add_role(services, transaction, role)
-        await transaction.grants.add([Grant(role.name, each.key, caller.principal.user_name) for each in grants])
-    caller.record(grants=len(grants))
-    return len(grants)
 
 
 def compare_roles(caller: Caller, first: str, second: str) -> Sequence[ComparedGrant]:

@@ -22,6 +22,7 @@ from kiteward.authz.row_policies import (
 )
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound
+from kiteward.domain.faults import Faults
 from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_role
 from kiteward.iam.object_lookup import behind_alias
@@ -326,22 +327,38 @@ def _with_warnings(services: Services, held: ProtectedCollection) -> Protection:
 
 def _check_form(services: Services, policy: RowPolicy) -> None:
     """Check what can be checked of a policy by itself."""
-    services.naming.check_policy_name(policy.name)
-    if len(policy.description.encode()) > LONGEST_DESCRIPTION:
+    faults = Faults()
+    with faults:
+        services.naming.check_policy_name(policy.name)
+    with faults:
+        _check_description(policy.description)
+    with faults:
+        _check_actions(policy.actions)
+    if policy.actions:
+        with faults:
+            _check_use("using_expr", policy.using_expr, policy.actions, USING_ACTIONS)
+        with faults:
+            _check_use("check_expr", policy.check_expr, policy.actions, CHECK_ACTIONS)
+    faults.require_none()
+
+
+def _check_description(text: str) -> None:
+    if len(text.encode()) > LONGEST_DESCRIPTION:
         raise InvalidArgument(
             f"`description` must be at most {LONGEST_DESCRIPTION} bytes",
             ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": LONGEST_DESCRIPTION}),
             field="description",
         )
-    if not policy.actions:
+
+
+def _check_actions(actions: frozenset[RowAction]) -> None:
+    if not actions:
         known = ", ".join(RowAction)
         raise InvalidArgument(
             f"a row policy needs at least one action: {known}",
             ErrorDetail(ErrorCode.ROW_POLICY_WITHOUT_ACTION, {"known": known}),
             field="actions",
         )
-    _check_use("using_expr", policy.using_expr, policy.actions, USING_ACTIONS)
-    _check_use("check_expr", policy.check_expr, policy.actions, CHECK_ACTIONS)
 
 
 def _check_use(expression: str, text: str, actions: frozenset[RowAction], users: frozenset[RowAction]) -> None:

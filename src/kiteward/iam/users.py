@@ -5,11 +5,18 @@ from dataclasses import dataclass, field
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, AlreadyExists, InvalidArgument, LimitReached, ProtectedObject
+from kiteward.domain.faults import Faults
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.iam.administrators import require_another_administrator
 from kiteward.iam.caller import Caller, require_owner
 from kiteward.iam.lookup import require_role, require_user, stored_user
-from kiteward.iam.passwords import PasswordChange, VerifyPassword, change_password, hash_new_password
+from kiteward.iam.passwords import (
+    PasswordChange,
+    VerifyPassword,
+    change_password,
+    check_new_password,
+    hash_new_password,
+)
 from kiteward.iam.services import Services
 from kiteward.store.records import UserRecord
 from kiteward.store.transaction import Transaction
@@ -64,11 +71,21 @@ async def create_user(
         LimitReached: the limit of users would be exceeded.
         RoleNotFound: one of the roles does not exist.
     """
-    services.naming.check_user_name(name)
-    services.naming.check_user_description(description)
+    _require_acceptable(services, name, password, description)
     hashed = await hash_new_password(services, name, password)
     await create_hashed(services, caller, NewUser(name, hashed.stored, description, one_time), roles=roles)
     return hashed.generated
+
+
+def _require_acceptable(services: Services, name: str, password: Secret | None, description: str) -> None:
+    faults = Faults()
+    with faults:
+        services.naming.check_user_name(name)
+    with faults:
+        services.naming.check_user_description(description)
+    with faults:
+        check_new_password(services, name, password)
+    faults.require_none()
 
 
 async def create_hashed(services: Services, caller: Caller, user: NewUser, *, roles: Sequence[str] = ()) -> None:

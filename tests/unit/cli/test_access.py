@@ -100,7 +100,7 @@ def test_what_was_not_used(run: Run) -> None:
     key_id = json.loads(made)["keyId"]
     status, printed = run("access", "--unused-since", "2026-01-01")
     assert (status, key_id in printed) == (0, False)
-    assert printed.splitlines()[1:] == ["none", "left out, because they were made since then: 0 grants, 1 API keys"]
+    assert printed.splitlines()[1:] == ["none", "left out, because they were made since then: 0 grants, 1 API key"]
     status, printed = run("access", "--unused-since", written(datetime.now(UTC) + timedelta(minutes=1)))
     assert status == 0
     assert f"API key {key_id} of alice" in printed.splitlines()

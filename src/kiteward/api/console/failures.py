@@ -64,7 +64,13 @@ def refused_page(request: ConsoleRequest, error: KitewardError) -> Response:
 
 
 def failed_page(
-    request: ConsoleRequest, status: HTTPStatus, key: str, detail: Reason | None = None, *, back: str = ""
+    request: ConsoleRequest,
+    status: HTTPStatus,
+    key: str,
+    detail: Reason | None = None,
+    *,
+    back: str = "",
+    user: str = "",
 ) -> Response:
     """Return the page that says that a request failed.
 
@@ -74,12 +80,15 @@ def failed_page(
         key: the prefix of its texts, `<key>.title` and `<key>.what`.
         detail: more about it, or None.
         back: the address that it leads back to; empty for the first page.
+        user: the name of a user that is none any more, whose audit trail it leads to; empty for none.
     """
     values: dict[str, Any] = {
         "title": request.text(f"{key}.title"),
         "what": "" if detail is not None and key in _SAID_BY_REASON else request.text(f"{key}.what"),
         "detail": detail,
         "back": back,
+        "user": user,
+        **({"within": back} if back else {}),
     }
     return request.page("error.html", status=status, **values)
 

@@ -78,8 +78,24 @@ class Form:
 def show(request: ConsoleRequest, form: Form, errors: Mapping[str, Reason] | None = None) -> Response:
     """Return the page of a form, with the values entered so far and the errors by field."""
     if errors:
-        return request.page_with_errors("form.html", errors, shown=form)
-    return request.page("form.html", shown=form)
+        return request.page_with_errors("form.html", errors, shown=form, unsaved=_is_changed(request, form))
+    return request.page("form.html", shown=form, unsaved=_is_changed(request, form))
+
+
+def _is_changed(request: ConsoleRequest, form: Form) -> bool:
+    """Return whether a form that came back has anything else than when it was first shown."""
+    if not request.form:
+        return False
+    return bool(form.typed and request.form_raw("typed_name")) or any(
+        _was_changed(request.form_values(each.name), each) for each in form.fields
+    )
+
+
+def _was_changed(given: Sequence[str], field: Field) -> bool:
+    if field.kind == "checks":
+        return sorted(given) != sorted(field.value.split())
+    first = field.options[0][0] if field.kind == "select" and field.options else ""
+    return "".join(given).replace("\r\n", "\n") != (field.value or first)
 
 
 def reason_at_field(
@@ -87,14 +103,20 @@ def reason_at_field(
 ) -> dict[str, Reason]:
     """Return the text of a refusal, keyed by the field of the form that it concerns; by `""` if it concerns none.
 
+    What else is wrong with the request is there too, one reason for each field.
+
     Args:
         request: the request.
         error: the refusal.
         fields: the fields of the form; the argument `userName` belongs to the field `user_name`.
         renamed: argument of the operation -> the field that fills it, where the names differ.
     """
-    name = renamed.get(error.field) or _WORD.sub(lambda word: f"_{word[0].lower()}", error.field)
-    return {name if any(field.name == name for field in fields) else "": request.reason(error.details)}
+    known = {field.name for field in fields}
+    found: dict[str, Reason] = {}
+    for each in (error, *error.others):
+        name = renamed.get(each.field) or _WORD.sub(lambda word: f"_{word[0].lower()}", each.field)
+        found.setdefault(name if name in known else "", request.reason(each.details))
+    return found
 
 
 def path_below(page: str, *names: str) -> str:

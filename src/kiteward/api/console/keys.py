@@ -8,7 +8,7 @@ from starlette.responses import Response
 from kiteward.api.console.forms import Action, Description, Field, Form, reason_at_field, show
 from kiteward.api.console.lists import Asked, Found, ListPage
 from kiteward.api.console.one_time_secrets import show_once
-from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.api.console.way_back import as_it_was
 from kiteward.domain.addresses import networks_of
@@ -97,6 +97,18 @@ async def _create_form(request: ConsoleRequest) -> Form:
     return Form(text("key_new.title"), text("key_new.button"), _BACK, fields)
 
 
+async def _unknown_owner(request: ConsoleRequest) -> dict[str, Reason]:
+    """Return that there is no user of the name that was typed, if so; others than administrators type none."""
+    owner = request.form_text("user_name")
+    if not owner or not request.me.administrator:
+        return {}
+    try:
+        await request.client.invoke("DescribeUserAccount", PerhapsNamed(user_name=owner), Account)
+    except RequestRefused as error:
+        return {"user_name": request.reason(error.details)}
+    return {}
+
+
 async def _roles_of(request: ConsoleRequest, owner: str) -> list[str]:
     try:
         account = await request.client.invoke("DescribeUserAccount", PerhapsNamed(user_name=owner), Account)
@@ -121,7 +133,7 @@ async def create(request: ConsoleRequest) -> Response:
     except ValueError:
         errors["networks"] = request.reason([ErrorDetail(ErrorCode.NETWORK_INVALID)])
     if errors:
-        return show(request, await _create_form(request), errors)
+        return show(request, await _create_form(request), await _unknown_owner(request) | errors)
     wanted = NewKey(
         user_name=request.form_text("user_name") or request.me.user_name,
         description=request.form_text("description"),

@@ -14,6 +14,17 @@ NAMES: Final = {"en": "English", "zh": "中文"}
 
 _CODE: Final = re.compile(r"`[^`]*`")
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+_INVISIBLE: Final = {
+    " ": "character.space",
+    r"\t": "character.tab",
+    r"\n": "character.line_break",
+    r"\r": "character.line_break",
+    r"\xa0": "character.no_break_space",
+    r"\u3000": "character.wide_space",
+    r"\u200b": "character.zero_width_space",
+}
+"""A character that nobody sees, as errors spell it -> its name, which texts have in place of it."""
+
 _LOOKS_LIKE_BACKTICK: Final = "\N{MODIFIER LETTER GRAVE ACCENT}"
 _ASKED: Final = re.compile(r"\s*([A-Za-z]{1,8})(?:-[A-Za-z0-9-]+)?\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?))?\s*")
 
@@ -37,6 +48,7 @@ class Language:
 
         Names are between backticks. The macro `coded` of the templates shows those as code, and `plain` leaves the
         backticks out. A backtick of a name itself would end it there, so another letter that looks like it is shown.
+        A character that nobody sees has its name there.
 
         Args:
             key: the key of the text.
@@ -47,8 +59,15 @@ class Language:
         """
         text = self.texts[key]
         for name in {name for code in _CODE.findall(text) for name in _PLACEHOLDER.findall(code)} & values.keys():
+            if str(values[name]) in _INVISIBLE:
+                text = self._with_name(text, name, self.texts[_INVISIBLE[str(values[name])]])
             values[name] = str(values[name]).replace("`", _LOOKS_LIKE_BACKTICK)
         return text.format(**{"zone": self.zone, **values})
+
+    def _with_name(self, text: str, placeholder: str, name: str) -> str:
+        """Return a text with the name of a character in place of its code, which Chinese has no spaces around."""
+        around = " ?" if self.tag.startswith("zh") else ""
+        return re.sub(f"{around}`{{{placeholder}}}`{around}", name, text)
 
 
 def catalogues() -> dict[str, Language]:

@@ -10,9 +10,11 @@ from kiteward.api.console.forms import Action, Field, path_below, reason_at_fiel
 from kiteward.api.console.lists import Asked, Found, ListPage
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.domain.errors import RequestRefused
+from kiteward.domain.request_limits import RequestLimits
 from kiteward.iam.json_api.base import Done
 from kiteward.iam.json_api.limits import HolderKind, LimitedNamed, Limits, LimitsGiven, LimitsListing, ShownLimits
 from kiteward.iam.json_api.shapes import Changed
+from kiteward.iam.request_limits import check_limits
 
 _NUMBERS: Final = ("requests_per_second", "burst", "concurrent_requests")
 _DECIMAL: Final = ("requests_per_second",)
@@ -101,7 +103,17 @@ def _given(request: ConsoleRequest) -> tuple[Mapping[str, Any], dict[str, Reason
                 given[name] = float(text) if name in _DECIMAL else int(text)
         except ValueError:
             errors[name] = request.complaint("field.decimal" if name in _DECIMAL else "field.number")
-    return given, errors
+    return given, {**_out_of_range(request, given, errors), **errors} if errors else {}
+
+
+def _out_of_range(request: ConsoleRequest, given: Mapping[str, Any], wrong: Mapping[str, Reason]) -> dict[str, Reason]:
+    """Return the errors of the other fields, as the operation would refuse them."""
+    limits = {**dict.fromkeys(wrong, 1), **given}
+    try:
+        check_limits(RequestLimits(*(limits.get(name) for name in _NUMBERS)))
+    except RequestRefused as error:
+        return reason_at_field(request, error, _fields(request))
+    return {}
 
 
 async def _read(request: ConsoleRequest, asked: Asked, arguments: Mapping[str, Any]) -> Found:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from kiteward.api.console.forms import Field, reason_at_field
 from kiteward.api.console.group_roles import GROUPS, mapped_role
 from kiteward.api.console.group_roles import shown as group_role_shown
 from kiteward.api.console.request import NONE_SELECTED, ConsoleRequest, Page, Reason
@@ -58,7 +59,7 @@ class Selection:
             return request.redirect(back, done=NONE_SELECTED)
         missing = self._missing(request, change)
         if missing:
-            return await self._page(request, (change, back), (), {"": request.complaint(missing)})
+            return await self._page(request, (change, back), (), missing)
         errors: dict[str, Reason] = {}
         if request.form_text("apply"):
             try:
@@ -69,14 +70,22 @@ class Selection:
         try:
             rows = (await self.run(request, change, names, True)).rows
         except RequestRefused as error:
-            errors, rows = {"": request.reason(error.details)}, []
+            errors, rows = reason_at_field(request, error, self._fields(request), roleName="role"), []
         return await self._page(request, (change, back), rows, errors)
 
-    def _missing(self, request: ConsoleRequest, change: str) -> str:
-        """Return the key of a text about what the form lacks, or empty."""
+    def _missing(self, request: ConsoleRequest, change: str) -> dict[str, Reason]:
+        """Return what the form lacks, by the field to enter it in."""
         if change not in self.changes:
-            return "many.no_change"
-        return "many.no_role" if change in (_ADD, _REMOVE) and not request.form_text("role") else ""
+            return {"change": request.complaint("many.no_change")}
+        lacks_role = change in (_ADD, _REMOVE) and not request.form_text("role")
+        return {"role": request.complaint("many.no_role")} if lacks_role else {}
+
+    def _fields(self, request: ConsoleRequest) -> tuple[Field, ...]:
+        """Return the fields for what to do, which a page without rows asks for again."""
+        text = request.text
+        choices = [(change, text(f"many.{self.key}.{change}")) for change in self.changes]
+        change = Field("change", "select", options=[("", text("choose")), *choices])
+        return (change, Field("role", optional=False, complete="roles")) if _ADD in self.changes else (change,)
 
     async def _page(
         self,
@@ -96,6 +105,8 @@ class Selection:
             "rows": rows,
             "shown": {row.name: await self.shown(request, row.name) for row in rows} if self.shown else {},
             "role": request.form_text("role"),
+            "fields": self._fields(request),
+            "asked_for": list(dict.fromkeys(request.form_values("selected"))),
             "makes_administrators": change == _ADD and request.form_text("role") == ADMIN_ROLE,
             "selected": [row.name for row in rows if row.changed],
         }

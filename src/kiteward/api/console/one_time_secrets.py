@@ -8,6 +8,7 @@ from starlette.responses import Response
 from kiteward.api.console.failures import failed_page
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
+from kiteward.api.console.way_back import cancelling, leaving
 
 
 async def show_once(request: ConsoleRequest, shown: OneTimeSecret) -> Response:
@@ -16,8 +17,12 @@ async def show_once(request: ConsoleRequest, shown: OneTimeSecret) -> Response:
     Raises:
         StoreUnavailable: it could not be kept for that page.
     """
-    ticket = await request.tickets.put(*request.session(), shown)
-    return request.redirect(f"/console/once/{ticket}")
+    return request.redirect(address(await request.tickets.put(*request.session(), shown), shown))
+
+
+def address(ticket: str, shown: OneTimeSecret) -> str:
+    """Return the address of the page of a secret; a reloaded one leads to where another is made."""
+    return leaving(f"/console/once/{ticket}", shown.back)
 
 
 async def taken(request: ConsoleRequest, ticket: str) -> OneTimeSecret | None:
@@ -47,7 +52,7 @@ async def show(request: ConsoleRequest) -> Response:
     shown = await taken(request, request.names["ticket"]) if request.http_request.method == "GET" else None
     if shown is not None:
         return page_of(request, shown)
-    return failed_page(request, HTTPStatus.GONE, "once.gone")
+    return failed_page(request, HTTPStatus.GONE, "once.gone", back=cancelling("", request.back))
 
 
 PAGES: Final = (Page("once/{ticket}", show),)

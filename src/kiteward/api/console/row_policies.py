@@ -68,10 +68,11 @@ async def _policy(request: ConsoleRequest) -> Policy:
 
 async def _put(request: ConsoleRequest, operation: str, name: str, held: Policy | None) -> Response:
     form = _form(request, held)
-    if not name:
-        return show(request, form, {"policy_name": request.complaint("field.needed")})
+    errors = {} if name else {"policy_name": request.complaint("field.needed")}
     if not request.form_values("actions"):
-        return show(request, form, {"actions": request.complaint("field.choose_one")})
+        errors["actions"] = request.complaint("field.choose_one")
+    if errors:
+        return show(request, form, errors)
     given = PolicyGiven(
         **_place(request),
         policy_name=name,

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from kiteward.api.console import security
 from kiteward.api.console.forms import Field, reason_at_field
-from kiteward.api.console.one_time_secrets import page_of, show_once
+from kiteward.api.console.one_time_secrets import address, page_of, show_once
 from kiteward.api.console.qr_code import qr_code
 from kiteward.api.console.request import ENROLMENT, ConsoleRequest, Page, Reason
 from kiteward.api.console.tickets import OneTimeSecret
@@ -171,7 +171,7 @@ async def _enrolled(request: ConsoleRequest, enrolled: Enrolled) -> Response:
     if token is None:
         return await show_once(request, shown)
     ticket = await request.tickets.put(enrolled.session_id, token, shown)
-    response = request.redirect(f"/console/once/{ticket}")
+    response = request.redirect(address(ticket, shown))
     security.set_session_cookie(response, request.http_request, token)
     return response
 

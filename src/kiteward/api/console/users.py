@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.responses import Response
 
+from kiteward.api.console.failures import failed_page
 from kiteward.api.console.forms import Action, Description, Field, Form, path_below, reason_at_field, show
 from kiteward.api.console.identity_providers import identity_of
 from kiteward.api.console.keys import KEPT
@@ -16,7 +18,7 @@ from kiteward.api.console.roles import names_in, roles_field
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.api.console.way_back import as_it_was
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import ProtectedObject, RequestRefused
+from kiteward.domain.errors import ProtectedObject, RequestRefused, UserNotFound
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.iam.json_api.accounts import (
     Account,
@@ -77,8 +79,13 @@ _LIST: Final = ListPage(
 async def described(request: ConsoleRequest, errors: dict[str, Reason] | None = None) -> Response:
     """Describe a user, with the available actions."""
     name = request.names["name"]
-    sessions = await request.client.invoke("ListSessions", PerhapsNamed(user_name=name), ListedSessions)
-    account = await request.client.invoke("DescribeUserAccount", PerhapsNamed(user_name=name), Account)
+    try:
+        sessions = await request.client.invoke("ListSessions", PerhapsNamed(user_name=name), ListedSessions)
+        account = await request.client.invoke("DescribeUserAccount", PerhapsNamed(user_name=name), Account)
+    except UserNotFound as error:
+        reason = request.reason(error.details)
+        # The audit trail names users that have been deleted since.
+        return failed_page(request, HTTPStatus.NOT_FOUND, "error.missing", reason, user=name)
     values: dict[str, Any] = {
         "account": account,
         "identity": await identity_of(request, name) if account.issuer else None,

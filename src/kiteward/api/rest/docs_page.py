@@ -6,6 +6,7 @@ nothing, and its content security policy forbids both.
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -24,11 +25,14 @@ _FAILURE: Final = {"$ref": "#/components/schemas/Failure"}
 PAGE_PATH: Final = "/docs"
 PUBLIC_PATHS: Final = frozenset({DOCUMENT_PATH, PAGE_PATH})
 
+_CODE: Final = re.compile(r"`([^`]*)`")
+"""What the document, whose descriptions are Markdown, has as code."""
+
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }
 h1 { margin-bottom: 0; } h2 { margin-top: 2rem; border-bottom: 1px solid #d0d7de; }
 details { margin: .4rem 0; border: 1px solid #d0d7de; border-radius: 4px; }
-summary { padding: .4rem .8rem; cursor: pointer; } summary code { margin-right: .8rem; font-weight: 600; }
+summary { padding: .4rem .8rem; cursor: pointer; } summary code:first-child { margin-right: .8rem; font-weight: 600; }
 table { border-collapse: collapse; margin: .4rem .8rem .8rem; }
 td, th { padding: .2rem .8rem .2rem 0; text-align: left; }
 pre { margin: .4rem .8rem .8rem; padding: .6rem; overflow-x: auto; background: #f6f8fa; }
@@ -72,7 +76,7 @@ def _page(described: Schema) -> Iterator[str]:
     yield f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>"
-    yield f"<p>{escape(described['info']['description'])}</p>"
+    yield f"<p>{_marked_up(described['info']['description'])}</p>"
     yield f'<p>For programs: <a href="{DOCUMENT_PATH}">{DOCUMENT_PATH}</a></p>'
     for tag in described["tags"]:
         yield f"<h2>{escape(tag['name'])}</h2>"
@@ -84,7 +88,7 @@ def _page(described: Schema) -> Iterator[str]:
 
 
 def _operation(path: str, operation: Schema, components: Schema) -> Iterator[str]:
-    yield f"<details><summary><code>POST {escape(path)}</code>{escape(operation['summary'])}</summary>"
+    yield f"<details><summary><code>POST {escape(path)}</code>{_marked_up(operation['summary'])}</summary>"
     (taken,) = operation["requestBody"]["content"].values()
     body = _resolved(taken["schema"], components)
     required = body.get("required", [])
@@ -95,6 +99,10 @@ def _operation(path: str, operation: Schema, components: Schema) -> Iterator[str
     yield "</table>"
     outcome = operation["responses"]["200"]["content"]["application/json"]["schema"]
     yield f"<pre>{escape(_pretty(_shape(outcome, components)))}</pre></details>"
+
+
+def _marked_up(text: str) -> str:
+    return _CODE.sub(r"<code>\1</code>", escape(text))
 
 
 def _shape(outcome: Schema, components: Schema) -> Any:

@@ -248,3 +248,20 @@ def test_every_decision_has_a_code() -> None:
 def test_no_exception_is_left_over() -> None:
     made = [f"{file} {message_of(call)}" for file, _, call, name in calls_in_sources() if name in CLASSES]
     assert [known for known in (*ELSEWHERE, *EXCEPTIONS) if not any(each.startswith(known) for each in made)] == []
+
+
+@pytest.mark.parametrize(
+    ("character", "english", "chinese"),
+    [
+        (" ", "not a space.", "不能包含空格。"),
+        (r"\t", "not a tab.", "不能包含制表符。"),
+        (r"\xa0", "not a no-break space.", "不能包含不间断空格。"),
+        (r"\u3000", "not an ideographic space.", "不能包含全角空格。"),
+        ("`", "not `\N{MODIFIER LETTER GRAVE ACCENT}`.", "不能包含 `\N{MODIFIER LETTER GRAVE ACCENT}`。"),
+        ("-", "not `-`.", "不能包含 `-`。"),
+    ],
+)
+def test_a_character_that_nobody_sees_is_named(character: str, english: str, chinese: str) -> None:
+    for name, end in (("en", english), ("zh", chinese)):
+        said = LANGUAGES[name](f"reason.{ErrorCode.NAME_CHARACTER}", allowed="_", character=character)
+        assert said.endswith(end)

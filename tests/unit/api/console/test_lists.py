@@ -255,6 +255,39 @@ async def test_what_the_form_lacks_is_said(
         assert told in text
 
 
+@pytest.mark.parametrize(
+    ("path", "form", "wrong"),
+    [
+        ("change-users", {"change": "add_role"}, "role"),
+        ("change-users", {"change": "remove_role", "role": "ghost"}, "role"),
+        ("change-users", {"change": "add_role", "role": "9 lives"}, "role"),
+        ("change-users", {"change": "add_role", "role": "ghost", "apply": "1"}, "role"),
+        ("change-users", {"change": "rename"}, "change"),
+        ("change-keys", {"change": ""}, "change"),
+        ("change-group-roles", {"change": ""}, "change"),
+    ],
+)
+async def test_what_the_form_lacks_is_asked_for_there_and_the_selection_is_kept(
+    monkeypatch: pytest.MonkeyPatch, path: str, form: dict[str, str], wrong: str
+) -> None:
+    async with listing(monkeypatch) as browser:
+        status, text, _ = await selected(browser, path, ["ann", "ben"], back="/console/users?q=n", **form)
+        assert status == 422
+        assert "2 selected" in text
+        assert "can do what" not in text
+        answer = await browser.send(path, selected="ann", **form)
+        assert f'aria-describedby="{wrong}-error" aria-invalid="true"' in " ".join(answer.text.split())
+        assert '<input type="hidden" name="selected" value="ann">' in answer.text
+        assert "Continue</button>" in answer.text
+
+
+async def test_what_was_asked_for_again_is_then_shown_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listing(monkeypatch) as browser:
+        _, text, _ = await selected(browser, "change-users", ["ann", "ben"], change="add_role", role="reader")
+        assert "ann No change" in text
+        assert "ben Will get the role" in text
+
+
 async def test_a_change_of_nothing_leads_back_to_the_list_which_reports_no_success(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

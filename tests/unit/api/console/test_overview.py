@@ -2,7 +2,7 @@
 
 import html
 
-from tests.support.gateway import PASSWORD, GatewayHarness
+from tests.support.gateway import PASSWORD, GatewayHarness, own_call
 from tests.unit.api.console.test_app import browsing
 
 from kiteward.api.console.overview import charts_of
@@ -63,6 +63,21 @@ async def test_overview_names_locked_users_refusals_and_collections() -> None:
         )
         assert said in page
         assert 'style="' not in page
+
+
+async def test_the_name_of_a_deleted_user_leads_to_what_was_recorded_about_it() -> None:
+    async with browsing(prepare=counting) as browser:
+        await browser.harness.user("emma")
+        await browser.sign_in("emma", PASSWORD)
+        assert (await browser.open("users")).status_code == 403
+        browser.client.cookies.clear()
+        await browser.sign_in()
+        await browser.harness.gateway.handle(own_call("DeleteUserAccount", userName="emma"))
+        page = html.unescape((await browser.open("overview")).text)
+        assert '<a href="/console/audit?user=emma&user_is=by&period=day">emma</a>' in page
+        assert "/console/users/emma" not in page
+        gone = await browser.open("users/emma")
+        assert (gone.status_code, 'href="/console/audit?user=emma"' in gone.text) == (404, True)
 
 
 async def test_what_is_not_ready_is_said_and_the_rest_is_shown() -> None:

@@ -32,6 +32,8 @@ async def test_the_page_is_shown_to_everybody_and_lists_every_endpoint(rest: Res
     assert response.headers["content-type"].startswith("text/html")
     for path in TABLE:
         assert f"POST {path}<" in response.text
+    assert "`" not in response.text
+    assert "<code>message</code> says why" in response.text
 
 
 async def test_the_page_runs_nothing_and_loads_nothing(rest: Rest) -> None:

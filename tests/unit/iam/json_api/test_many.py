@@ -13,6 +13,7 @@ from kiteward.domain.errors import (
     LimitReached,
     NotFound,
     ProtectedObject,
+    RequestRefused,
     RoleNotFound,
 )
 from kiteward.domain.identity import LocalCredential
@@ -79,6 +80,10 @@ async def test_members_are_added_and_removed_in_one_step(own: Own) -> None:
     assert [user["userName"] for user in (await own("ListUserAccounts", roleName="reader"))["users"]] == ["bob"]
     assert told(await own("ChangeRoleMembers", **wanted)) == expected
     assert [user["userName"] for user in (await own("ListUserAccounts", roleName="reader"))["users"]] == ["ann"]
+    for role in ("ghost", "9 lives"):
+        with pytest.raises(RequestRefused) as refused:
+            await own("ChangeRoleMembers", roleName=role, add=["ann"], dryRun=True)
+        assert refused.value.field == "roleName"
     for role, name in (("reader", "ghost"), ("ghost", "ann")):
         with pytest.raises(NotFound):
             await own("ChangeRoleMembers", roleName=role, add=[name])

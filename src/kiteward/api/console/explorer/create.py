@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final
@@ -97,7 +98,7 @@ async def create(request: ConsoleRequest) -> Response:
     if request.form_text("more"):
         given = (*given, FieldGiven("", "VarChar"))[:_MOST_ROWS]
         return await _show(request, given, database, {}, dynamic=dynamic, load=load)
-    errors = await _taken(request, database) or _errors(request, given)
+    errors = {**_illegal(request, given), **await _taken(request, database), **_errors(request, given)}
     if not errors:
         name = request.form_text("collection_name")
         message, indexes = _messages(request, given, database, dynamic=dynamic)
@@ -183,6 +184,29 @@ def _errors(request: ConsoleRequest, given: tuple[FieldGiven, ...]) -> dict[str,
         errors |= _needless(request, position, field) | _unfit(request, position, field)
     if not any(field.name and field.kind in VECTORS for field in given):
         errors[""] = request.complaint("explorer.vector_needed")
+    return errors
+
+
+def _illegal(request: ConsoleRequest, given: tuple[FieldGiven, ...]) -> dict[str, Reason]:
+    """Return which names break a rule."""
+    naming = request.client.gateway.naming
+    checks: list[tuple[str, str, Callable[[str], None]]] = [
+        (f"name_{position}", field.name, naming.check_field_name) for position, field in enumerate(given)
+    ]
+    checks.append(
+        (
+            "collection_name",
+            request.form_text("collection_name"),
+            partial(naming.check_new_name, what="collection name"),
+        )
+    )
+    errors = {}
+    for at, name, check in checks:
+        try:
+            if name:
+                check(name)
+        except RequestRefused as error:
+            errors[at] = request.reason(error.details)
     return errors
 
 

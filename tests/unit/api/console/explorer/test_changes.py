@@ -100,6 +100,16 @@ async def test_what_is_missing_or_refused_is_shown_at_its_field() -> None:
         assert "too many &lt;b&gt;partitions&lt;/b&gt;" in answer.text
 
 
+async def test_the_aliases_that_keep_a_collection_from_being_dropped_are_named() -> None:
+    async with exploring() as browser:
+        for alias in ("latest", "stable"):
+            await browser.harness.succeed("CreateAlias", collection_name="docs", alias=alias)
+        answer = await browser.send(f"{HERE}/drop", typed_name="docs")
+        assert answer.status_code == 422
+        assert "The collection docs has aliases: latest, stable . Drop them first" in shown(answer.text)
+        assert f'href="/console/{HERE}"' in answer.text
+
+
 async def test_what_the_engine_lacks_is_shown_as_such() -> None:
     async with exploring() as browser:
         lacking = ErrorDetail(ErrorCode.ENGINE_LACKS_OPERATION, {"operation": "LoadPartitions"})

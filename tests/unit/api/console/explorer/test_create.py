@@ -112,6 +112,14 @@ async def test_what_is_wrong_is_shown_at_its_field_and_nothing_is_sent() -> None
         assert not browser.harness.engine.called("CreateCollection")
 
 
+async def test_everything_that_is_wrong_is_marked_at_once() -> None:
+    async with exploring() as browser:
+        wrong = {"collection_name": "9x", "size_1": "0", "size_2": "many", "name_3": "a b", "metric_4": "COSINE"}
+        answer = await browser.send("new-collection", **{**FORM, **wrong})
+        for field in wrong:
+            assert f'id="{field}-error"' in answer.text, field
+
+
 async def test_fields_are_added_by_a_button_and_what_was_typed_stays() -> None:
     async with exploring() as browser:
         answer = await browser.send("new-collection", **FORM, more="yes")

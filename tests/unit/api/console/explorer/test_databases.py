@@ -172,3 +172,12 @@ async def test_a_database_with_collections_is_kept_and_the_reason_is_shown() -> 
         await research(browser, "papers")
         answer = await browser.send("databases/research/drop", typed_name="research")
         assert (answer.status_code, "is not empty" in answer.text) == (422, True)
+
+
+async def test_the_page_of_a_missing_database_leads_to_the_collections_wherever_it_was_named() -> None:
+    async with exploring() as browser:
+        for path in ("collections?database=nosuch", "collections/nosuch/docs", "databases/nosuch/drop"):
+            page = await browser.open(path)
+            assert (page.status_code, '<a class="button" href="/console/collections">' in page.text) == (404, True), (
+                path
+            )
