@@ -89,7 +89,8 @@ def _explained(answer: Any) -> str:
         else:
             lines.append(f"  granting {_grant(remedy)} to the role {remedy['role']} would allow it")
     if not (answer["held"] or answer["remedies"]):
-        lines.append("  no role allows it yet: create one, grant it there, and bind it")
+        none = "no role allows it yet: create one, grant it there, and bind it"
+        lines.append(f"  {none if answer['advised'] else 'ask an administrator what would allow it'}")
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ from tests.support.command_line import Run, on
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
-from kiteward.cli.access import listed
+from kiteward.cli.access import COMMANDS, listed
 from kiteward.domain.moments import written
 
 
@@ -26,6 +26,17 @@ def test_refusal_is_explained_and_has_a_status_of_its_own(run: Run) -> None:
         "refused: no role of `alice` holds Insert on `default.docs`",
         "  the collection default.docs does not exist; the following would apply if it did",
         "  no role allows it yet: create one, grant it there, and bind it",
+    ]
+
+
+def test_who_is_not_told_what_would_allow_it_does_not_read_that_nothing_does() -> None:
+    refused = {"allowed": False, "held": False, "reason": "no role of `bob` holds Insert on `default.docs`"}
+    rest = {"actor": None, "exists": None, "closed": "", "ways": [], "remedies": [], "advised": False}
+    (command,) = [each for each in COMMANDS if each.word == "explain"]
+    assert command.text is not None
+    assert command.text({**refused, **rest}).splitlines() == [
+        "refused: no role of `bob` holds Insert on `default.docs`",
+        "  ask an administrator what would allow it",
     ]
 
 

@@ -79,7 +79,7 @@ class Explained(Outcome):
     `details` is `reason` as codes with parameters, for programs and translations.
     `rows` says which row policies apply, null where none are enforced or it is refused.
     `held` says whether its roles allow it, whether or not it can authenticate; `ways` and `remedies` explain `held`.
-    Only administrators get `remedies`, `opening`, whether the collection exists (null where that is not known), and the
+    `advised` says whether the caller is told what would allow it: only administrators get `remedies`, `opening`, whether the collection exists (null where that is not known), and the
     collection behind an alias; others get the name that they gave.
     `actor` is the service that acts with the API key for its owner, by token exchange; null for any other.
     `issuer` and `subject` say who a federated user is at its identity provider, null for others.
@@ -97,6 +97,7 @@ class Explained(Outcome):
     reason: str
     details: list[ErrorDetail]
     ways: list[HeldGrant]
+    advised: bool
     remedies: list[Remedy]
     closed: str
     opening: Opening | None
@@ -261,6 +262,7 @@ def explanation_shape(request: Request, found: AccessExplanation) -> Explained:
         reason=found.reason,
         details=list(found.details),
         ways=[HeldGrant.of(grant) for grant in found.explanation.ways],
+        advised=is_administrator(request),
         remedies=[_remedy(remedy.role, remedy.grant) for remedy in found.explanation.remedies],
         closed=_reason(found.block),
         opening=_opening(found.block) if is_administrator(request) else None,

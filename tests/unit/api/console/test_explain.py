@@ -5,7 +5,7 @@ from tests.unit.api.console.test_app import browsing
 
 ASKED = "explain?user=ann&privilege=Insert&collection=docs&database=default"
 FOR_ADMINISTRATORS = "No role allows it yet: create one"
-FOR_OTHERS = "No role allows this yet. Ask an administrator."
+FOR_OTHERS = "Ask an administrator what would allow this."
 
 
 async def test_who_cannot_create_a_role_is_advised_to_ask_an_administrator() -> None:

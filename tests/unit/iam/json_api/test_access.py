@@ -78,6 +78,10 @@ async def test_others_read_the_name_as_they_gave_it_and_no_remedies(team: Own) -
     absent = await team("ExplainAccess", by="carol", privilege="Search", collectionName="nothing")
     assert hidden["reason"] == "no role of `carol` holds Search on `default.current`"
     assert hidden["remedies"] == absent["remedies"] == []
+    assert (hidden["advised"], (await team("ExplainAccess", userName="carol", privilege="Search"))["advised"]) == (
+        False,
+        True,
+    )
     changed = {"collectionName": "nothing", "reason": hidden["reason"].replace("current", "nothing")}
     assert {**hidden, **changed} == absent
 
