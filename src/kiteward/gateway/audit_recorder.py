@@ -43,11 +43,13 @@ from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.gateway.audit_details import AT_ONCE
 from kiteward.gateway.audit_outcomes import decision_of, name_of, outcome_of, refusal_of
 from kiteward.gateway.call import AnyCall, rpc_call
+from kiteward.gateway.followed_reads import FollowedReads
 from kiteward.gateway.limited_callers import LimitedCallers
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.recording import Recording, StoredChange, record_parts
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.rows import Row
+from kiteward.iam.json_api.base import AdminOperation
 from kiteward.milvus import messages
 from kiteward.store.transaction import Transaction
 
@@ -99,6 +101,7 @@ class Recorder:
         self._clients: OrderedDict[str, str] = OrderedDict()
         self._second = self._strangers = self._left_out = 0
         self._limited = LimitedCallers()
+        self._followed = FollowedReads(clock)
         self.refusals = RefusalCounts()
 
     def state(self) -> AuditState:
@@ -192,7 +195,11 @@ class Recorder:
         kind = _kind(recording)
         if kind is not None and (self._data_operations or kind not in _DATA):
             outcome, name = outcome_of(recording, error)
-            self._sink.record(self._event(recording, kind, outcome, error=name, reason=refusal_of(error)))
+            event = self._event(recording, kind, outcome, error=name, reason=refusal_of(error))
+            row = recording.row
+            place = row.continues_after if isinstance(row, AdminOperation) else ""
+            if not (place and self._followed.continued_by(event, place)):
+                self._sink.record(event)
 
     def note_system_event(self, event: Event, operation: str, **details: Any) -> None:
         """Record something that the server does on its own."""

@@ -131,6 +131,7 @@ ADMIN_OPERATIONS: Final = (
         searched,
         "Search the audit trail, newest lines first.",
         changes=False,
+        continues_after="after",
     ),
     AdminOperation(
         "ExplainAuditLine",

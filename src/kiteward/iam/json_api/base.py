@@ -194,6 +194,8 @@ class AdminOperation:
         steps: the steps of an incomplete sign-in to the console that it is a part of; nothing else may be called then.
         while_unrecorded: whether this administrative read is answered while the audit trail cannot be written, because
             it reports that very state.
+        continues_after: the argument from which a read that is repeated to follow what is new continues. While it
+            does, it is recorded once a minute (decision 0086). Empty for none.
     """
 
     name: str
@@ -214,6 +216,7 @@ class AdminOperation:
     one_time_password: bool = False
     steps: frozenset[SignInStep] = frozenset()
     while_unrecorded: bool = False
+    continues_after: str = ""
 
     def decide(self, principal: Principal, snapshot: PolicySnapshot) -> Decision:
         """Decide whether a principal may call this, with the credential of its request, by the policy in force."""
