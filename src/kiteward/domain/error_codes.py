@@ -329,6 +329,7 @@ class ErrorCode(StrEnum):
     ALLOWED_TO_ROOT = auto()
     ALLOWED_TO_ADMINISTRATORS = auto()
     ALLOWED_TO_EVERY_USER = auto()
+    ALLOWED_TO_ONESELF = auto()
     ALLOWED_BY_ROLES = auto()
     USER_DISABLED = auto()
     USER_LOCKED = auto()

@@ -41,7 +41,7 @@ from kiteward.domain.errors import (
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal, TokenCredential
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.gateway.audit_details import AT_ONCE
-from kiteward.gateway.audit_outcomes import decision_of, name_of, outcome_of, refusal_of
+from kiteward.gateway.audit_outcomes import decision_of, name_of, object_of, outcome_of, refusal_of
 from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.followed_reads import FollowedReads
 from kiteward.gateway.limited_callers import LimitedCallers
@@ -288,9 +288,8 @@ class Recorder:
             self._clients.get(call.client_id, call.client) if call.client_id else call.client,
             call.transport,
             call.operation if row is not None else "unknown",
-            resolved.database if resolved is not None and operation is not None and operation.database else "",
-            _resources(operation, resolved) if operation is not None and resolved is not None else (),
-            *decision_of(recording, reason),
+            *(object_of(recording) if operation is None or resolved is None else _objects(operation, resolved)),
+            *decision_of(recording, reason, outcome),
             error,
             time.perf_counter() - recording.started if ended else None,
             details,
@@ -350,6 +349,11 @@ def _too_large(recording: Recording, limit: int) -> LimitReached:
         "split it into several",
         ErrorDetail(ErrorCode.AUDIT_DETAILS_LIMIT, {"operation": recording.call.operation, "limit": limit}),
     )
+
+
+def _objects(operation: Operation, resolved: ResolvedRequest) -> tuple[str, tuple[str, ...]]:
+    """Return the database and the resources of an RPC."""
+    return resolved.database if operation.database else "", _resources(operation, resolved)
 
 
 def _resources(operation: Operation, resolved: ResolvedRequest) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from kiteward.authz.policy import PolicySnapshot, decide_administrator
+from kiteward.authz.policy import Condition, Decision, PolicySnapshot, decide, decide_administrator
 from kiteward.domain.identity import Principal
 from kiteward.store.transaction import Transaction
 
@@ -40,6 +40,22 @@ class Caller(Protocol):
     def record(self) -> Callable[..., None]:
         """Add keyword arguments to the recorded result of a change in the audit trail; never a secret."""
         ...
+
+    @property
+    def note_decision(self) -> Callable[[Condition, Decision], None]:
+        """Keep a decision of the service, for the audit trail, where none was made before it was called."""
+        ...
+
+
+def require(caller: Caller, condition: Condition) -> None:
+    """Require that the caller meets a condition.
+
+    Raises:
+        AccessDenied: it does not.
+    """
+    decision = decide(caller.principal, (condition,), caller.snapshot)
+    caller.note_decision(condition, decision)
+    decision.require_allowed()
 
 
 def is_administrator(caller: Caller) -> bool:

@@ -22,7 +22,7 @@ from kiteward.authz.row_policies import (
 )
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound
-from kiteward.iam.caller import Caller
+from kiteward.iam.caller import Caller, require
 from kiteward.iam.lookup import require_role
 from kiteward.iam.object_lookup import behind_alias
 from kiteward.iam.row_expressions import check_expression
@@ -279,8 +279,7 @@ def require_on(caller: Caller, privilege: str, target: Place) -> None:
     Raises:
         AccessDenied: the caller lacks it.
     """
-    condition = Condition(PRIVILEGES[privilege], target.database, (target.collection,))
-    decide(caller.principal, (condition,), caller.snapshot).require_allowed()
+    require(caller, Condition(PRIVILEGES[privilege], target.database, (target.collection,)))
 
 
 def may_change(caller: Caller, held: ProtectedCollection) -> bool:

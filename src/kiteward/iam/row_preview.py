@@ -23,7 +23,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
 from kiteward.filters import Constant
 from kiteward.iam.access import Who, find_principal
-from kiteward.iam.caller import Caller
+from kiteward.iam.caller import Caller, require
 from kiteward.iam.lookup import stored_user
 from kiteward.iam.row_policies import Place, compiled_rules, require_on, resolved
 from kiteward.iam.services import Services
@@ -222,7 +222,7 @@ async def _principal(services: Services, caller: Caller, who: Who) -> tuple[Prin
     if not who.user_name or who.key_id:
         return await find_principal(services, caller, who)
     condition = Condition(PRIVILEGES["SelectUser"], names=(who.user_name,))
-    decide(caller.principal, (condition,), caller.snapshot).require_allowed()
+    require(caller, condition)
     return await services.principals.of_user(await stored_user(services, who.user_name)), None
 
 

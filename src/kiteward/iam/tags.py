@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kiteward.authz.policy import Condition, decide
+from kiteward.authz.policy import Condition
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached, NotFound
 from kiteward.domain.naming import ANY
 from kiteward.domain.tags import check_tag_key, check_tag_value
 from kiteward.iam.api_keys import manages_key
-from kiteward.iam.caller import Caller
+from kiteward.iam.caller import Caller, require
 from kiteward.iam.lookup import require_user, stored_user
 from kiteward.iam.services import Services
 from kiteward.store.records import KeyRecord
@@ -108,7 +108,7 @@ async def held_tags(services: Services, caller: Caller, holder: TagHolder) -> He
     holder = _named(caller, holder)
     if holder.key_id:
         return await _held_by_key(services, caller, holder.key_id)
-    _require(caller, Condition(PRIVILEGES["SelectUser"], names=(holder.user_name,)))
+    require(caller, Condition(PRIVILEGES["SelectUser"], names=(holder.user_name,)))
     record = await stored_user(services, holder.user_name)
     return HeldTags(record.name, None, record.tags, record.tags)
 
@@ -121,7 +121,7 @@ async def users_with_tag(services: Services, caller: Caller, key: str, value: st
         AccessDenied: the caller lacks SelectUser on all users.
     """
     check_tag_key(key)
-    _require(caller, Condition(PRIVILEGES["SelectUser"], names=(ANY,)))
+    require(caller, Condition(PRIVILEGES["SelectUser"], names=(ANY,)))
     return await services.store.users_with_tag(key, value)
 
 
@@ -158,11 +158,7 @@ def require_tagging_of(caller: Caller, user_name: str) -> None:
     Raises:
         AccessDenied: it is not allowed to.
     """
-    _require(caller, Condition(PRIVILEGES["UpdateUser"], names=(user_name,), not_oneself=True))
-
-
-def _require(caller: Caller, condition: Condition) -> None:
-    decide(caller.principal, (condition,), caller.snapshot).require_allowed()
+    require(caller, Condition(PRIVILEGES["UpdateUser"], names=(user_name,), not_oneself=True))
 
 
 def _require_some(given: Iterable[str]) -> None:

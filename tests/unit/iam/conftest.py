@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.support.gateway import GatewayHarness
 
-from kiteward.authz.policy import PolicySnapshot
+from kiteward.authz.policy import Condition, Decision, PolicySnapshot
 from kiteward.domain.identity import Principal
 from kiteward.store.transaction import Transaction
 
@@ -17,12 +17,14 @@ class FakeCaller:
 
     Attributes:
         recorded: what services added to the audit trail.
+        decided: what services decided, and whether it was allowed.
     """
 
     def __init__(self, harness: GatewayHarness, principal: Principal) -> None:
         self._harness = harness
         self.principal = principal
         self.recorded: dict[str, Any] = {}
+        self.decided: list[tuple[Condition, bool]] = []
         self.tentative = False
 
     @property
@@ -36,6 +38,9 @@ class FakeCaller:
     @property
     def record(self) -> Callable[..., None]:
         return self.recorded.update
+
+    def note_decision(self, condition: Condition, decision: Decision) -> None:
+        self.decided.append((condition, decision.allowed))
 
 
 @pytest.fixture

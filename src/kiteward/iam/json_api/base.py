@@ -74,6 +74,7 @@ class Request:
         verify_factor: verifies a second factor of a user; see `VerifyFactor`.
         record: adds keyword arguments to the recorded result of a change in the audit trail, besides request and
             outcome; never a secret.
+        note_decision: keeps a decision that `run` makes, for the audit trail.
         tentative: false: a change is made when its transaction ends.
         record_change: adds a change to those that are recorded one by one when a change of several has succeeded.
     """
@@ -93,6 +94,7 @@ class Request:
         accept: Callable[[PresentedCredential | None, bool], Awaitable[Accepted]],
         root_bypass: bool,
         record: Callable[..., None],
+        note_decision: Callable[[Condition, Decision], None],
         record_change: "Callable[[RecordedChange], None]",
     ) -> None:
         self.principal = principal
@@ -101,6 +103,7 @@ class Request:
         self._caller_now = caller_now
         self.root_bypass = root_bypass
         self.record = record
+        self.note_decision = note_decision
         self.record_change = record_change
         self.tentative = False
         self.verify_password = verify_password
@@ -194,6 +197,8 @@ class AdminOperation:
         steps: the steps of an incomplete sign-in to the console that it is a part of; nothing else may be called then.
         while_unrecorded: whether this administrative read is answered while the audit trail cannot be written, because
             it reports that very state.
+        own: whether `run` allows administrators everything, and others what is about themselves or theirs.
+        on_objects: the privileges that `run` requires on the collection or the user that the request names.
         continues_after: the argument from which a read that is repeated to follow what is new continues. While it
             does, it is recorded once a minute (decision 0086). Empty for none.
     """
@@ -216,7 +221,14 @@ class AdminOperation:
     one_time_password: bool = False
     steps: frozenset[SignInStep] = frozenset()
     while_unrecorded: bool = False
+    own: bool = False
+    on_objects: tuple[Privilege, ...] = ()
     continues_after: str = ""
+
+    @property
+    def decided_by_run(self) -> bool:
+        """Whether `run` decides; that any user may call this says nothing then."""
+        return self.own or bool(self.on_objects)
 
     def decide(self, principal: Principal, snapshot: PolicySnapshot) -> Decision:
         """Decide whether a principal may call this, with the credential of its request, by the policy in force."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from msgspec import UnsetType
 
 from kiteward.audit.events import Event
-from kiteward.authz.policy import PolicySnapshot
+from kiteward.authz.policy import Condition, Decision, PolicySnapshot
 from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.errors import AccessDenied, EngineError, RequestRefused
 from kiteward.domain.identity import Principal
@@ -142,6 +142,9 @@ class JoinedCaller:
     @property
     def record(self) -> Callable[..., None]:
         return self.recorded.update
+
+    def note_decision(self, condition: Condition, decision: Decision) -> None:
+        """Do nothing: whoever applies a file is an administrator, which was decided before."""
 
 
 class HeldCollections:
