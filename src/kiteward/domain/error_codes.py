@@ -47,6 +47,7 @@ class ErrorCode(StrEnum):
     # Access.
     PRIVILEGE_MISSING = auto()
     PRIVILEGE_MISSING_EVERYWHERE = auto()
+    PRIVILEGE_MISSING_ON = auto()
     ADMINISTRATOR_NEEDED = auto()
     ONE_TIME_PASSWORD = auto()
     SECOND_FACTOR_DUE = auto()

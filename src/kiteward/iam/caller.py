@@ -41,21 +41,33 @@ class Caller(Protocol):
         """Add keyword arguments to the recorded result of a change in the audit trail; never a secret."""
         ...
 
-    @property
-    def note_decision(self) -> Callable[[Condition, Decision], None]:
-        """Keep a decision of the service, for the audit trail, where none was made before it was called."""
+    def enforce(self, condition: Condition, decision: Decision, *, given: str) -> None:
+        """Enforce a decision of the service on a condition, and keep it for the audit trail if it is the first.
+
+        Args:
+            condition: what is required, on one object.
+            decision: the decision.
+            given: the object as the caller named it.
+
+        Raises:
+            AccessDenied: it is a refusal.
+        """
         ...
 
 
-def require(caller: Caller, condition: Condition) -> None:
-    """Require that the caller meets a condition.
+def require(caller: Caller, condition: Condition, *, given: str = "") -> None:
+    """Require that the caller meets a condition on one object.
+
+    Args:
+        caller: who calls.
+        condition: what is required.
+        given: the object as the caller named it; by default as the condition does.
 
     Raises:
-        AccessDenied: it does not.
+        AccessDenied: it does not meet it.
     """
     decision = decide(caller.principal, (condition,), caller.snapshot)
-    caller.note_decision(condition, decision)
-    decision.require_allowed()
+    caller.enforce(condition, decision, given=given or condition.names[0])
 
 
 def is_administrator(caller: Caller) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 from kiteward.authn.principals import PrincipalState
 from kiteward.authz.policy import Condition, decide
 from kiteward.authz.privileges import PRIVILEGES
+from kiteward.authz.refusals import on_object
 from kiteward.authz.row_policies import (
     USING_ACTIONS,
     BoundPolicy,
@@ -118,8 +119,8 @@ async def preview(
         EngineError: the engine does not respond, or refuses.
     """
     target = await resolved(services, place)
-    require_on(caller, "ManageRLS", target)
-    require_on(caller, "Query", target)
+    require_on(caller, "ManageRLS", target, given=place)
+    require_on(caller, "Query", target, given=place)
     wanted = _action(action)
     _require_few(keys)
     state, key_id = await _principal(services, caller, who)
@@ -231,4 +232,5 @@ def _refusal(caller: Caller, state: PrincipalState, action: RowAction, target: P
         return state.closed.details
     condition = Condition(PRIVILEGES[action.value], target.database, (target.collection,))
     decision = decide(state.principal, (condition,), caller.snapshot)
+    decision = on_object(decision, state.principal, condition, target.collection)
     return () if decision.allowed or decision.detail is None else (decision.detail,)

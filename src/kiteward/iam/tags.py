@@ -147,18 +147,21 @@ async def require_tagging(transaction: Transaction, caller: Caller, holder: TagH
         # Whoever may tag nobody does not learn which keys there are.
         require_tagging_of(caller, ANY)
         raise _no_key(holder.key_id)
-    require_tagging_of(caller, lineage[0].owner)
+    # A refusal does not reveal whose key it is, or whether there is one.
+    require_tagging_of(caller, lineage[0].owner, given=ANY)
     caller.record(userName=lineage[0].owner)
     return holder.key_id, transaction.key_tags
 
 
-def require_tagging_of(caller: Caller, user_name: str) -> None:
+def require_tagging_of(caller: Caller, user_name: str, *, given: str = "") -> None:
     """Require that the caller may change the tags of a user and of its API keys; `*` stands for every user.
+
+    A refusal names the user as `given`, by default as `user_name`; for `*` nobody.
 
     Raises:
         AccessDenied: it is not allowed to.
     """
-    require(caller, Condition(PRIVILEGES["UpdateUser"], names=(user_name,), not_oneself=True))
+    require(caller, Condition(PRIVILEGES["UpdateUser"], names=(user_name,), not_oneself=True), given=given)
 
 
 def _require_some(given: Iterable[str]) -> None:

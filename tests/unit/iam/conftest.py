@@ -17,14 +17,14 @@ class FakeCaller:
 
     Attributes:
         recorded: what services added to the audit trail.
-        decided: what services decided, and whether it was allowed.
+        decided: what services decided, with the names that were given.
     """
 
     def __init__(self, harness: GatewayHarness, principal: Principal) -> None:
         self._harness = harness
         self.principal = principal
         self.recorded: dict[str, Any] = {}
-        self.decided: list[tuple[Condition, bool]] = []
+        self.decided: list[tuple[Condition, str]] = []
         self.tentative = False
 
     @property
@@ -39,8 +39,9 @@ class FakeCaller:
     def record(self) -> Callable[..., None]:
         return self.recorded.update
 
-    def note_decision(self, condition: Condition, decision: Decision) -> None:
-        self.decided.append((condition, decision.allowed))
+    def enforce(self, condition: Condition, decision: Decision, *, given: str) -> None:
+        self.decided.append((condition, given))
+        decision.require_allowed()
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ class Explained(Outcome):
     `details` is `reason` as codes with parameters, for programs and translations.
     `rows` says which row policies apply, null where none are enforced or it is refused.
     `held` says whether its roles allow it, whether or not it can authenticate; `ways` and `remedies` explain `held`.
-    `advised` says whether the caller is told what would allow it: administrators are. Only they get `remedies`,
+    `advised` says whether the caller gets what would allow it. Only administrators get `remedies`,
     `opening`, whether the collection exists (null where that is not known), and the collection behind an alias; others
     get the name that they gave.
     `actor` is the service that acts with the API key for its owner, by token exchange; null for any other.

@@ -25,6 +25,7 @@ from kiteward.authz.policy import (
     decide_authenticated,
 )
 from kiteward.authz.privileges import Privilege
+from kiteward.authz.refusals import on_object
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
 from kiteward.domain.identity import CredentialReach, PresentedCredential, Principal, Secret, SignInStep
@@ -74,7 +75,6 @@ class Request:
         verify_factor: verifies a second factor of a user; see `VerifyFactor`.
         record: adds keyword arguments to the recorded result of a change in the audit trail, besides request and
             outcome; never a secret.
-        note_decision: keeps a decision that `run` makes, for the audit trail.
         tentative: false: a change is made when its transaction ends.
         record_change: adds a change to those that are recorded one by one when a change of several has succeeded.
     """
@@ -103,7 +103,7 @@ class Request:
         self._caller_now = caller_now
         self.root_bypass = root_bypass
         self.record = record
-        self.note_decision = note_decision
+        self._note_decision = note_decision
         self.record_change = record_change
         self.tentative = False
         self.verify_password = verify_password
@@ -112,6 +112,11 @@ class Request:
         self._finish_sign_in = finish_sign_in
         self._end_by_provider = end_by_provider
         self._accept = accept
+
+    def enforce(self, condition: Condition, decision: Decision, *, given: str) -> None:
+        """Enforce a decision, with a message that names the object; see `Caller.enforce`."""
+        self._note_decision(condition, decision)
+        on_object(decision, self.principal, condition, given).require_allowed()
 
     async def begin_session(self, description: str) -> BegunSignIn:
         """Begin a session of the console for the caller, unless a second factor is to be presented too.

@@ -43,8 +43,9 @@ class Request:
     record: Callable[..., None]
     tentative: bool = False
 
-    def note_decision(self, condition: Condition, decision: Decision) -> None:
-        """Do nothing: the row of an RPC says what it requires, and that was decided before it was executed."""
+    def enforce(self, condition: Condition, decision: Decision, *, given: str) -> None:  # noqa: ARG002  see `Caller`
+        """Enforce a decision, with the message of Milvus; see `Caller.enforce`. The row has decided it before."""
+        decision.require_allowed()
 
     def read(self, kind: type[_M]) -> _M:
         """Return the request message, which must be of a type.

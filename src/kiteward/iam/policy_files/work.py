@@ -143,8 +143,8 @@ class JoinedCaller:
     def record(self) -> Callable[..., None]:
         return self.recorded.update
 
-    def note_decision(self, condition: Condition, decision: Decision) -> None:
-        """Do nothing: whoever applies a file is an administrator, which was decided before."""
+    def enforce(self, condition: Condition, decision: Decision, *, given: str) -> None:  # noqa: ARG002  see `Caller`
+        decision.require_allowed()
 
 
 class HeldCollections:

@@ -82,7 +82,9 @@ async def test_others_read_the_name_as_they_gave_it_and_no_remedies(team: Own) -
         False,
         True,
     )
+    assert hidden["details"][0]["parameters"] == {"privilege": "Search", "object": "default.current"}
     changed = {"collectionName": "nothing", "reason": hidden["reason"].replace("current", "nothing")}
+    changed["details"] = [{**hidden["details"][0], "parameters": {"privilege": "Search", "object": "default.nothing"}}]
     assert {**hidden, **changed} == absent
 
 
