@@ -94,7 +94,7 @@ def explain_with_remedies(principal: Principal, condition: Condition, snapshot: 
 
 def named_as_given(found: Explanation, principal: Principal, condition: Condition, name: str) -> Explanation:
     """Return an explanation whose reason names an object as the caller did, not the collection that an alias names."""
-    if found.decision.allowed:
+    if found.decision.allowed or (condition.not_oneself and principal.user_name in condition.names):
         return found
     return replace(found, decision=on_object(denied(principal, condition, name), principal, condition, name))
 

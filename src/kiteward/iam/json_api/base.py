@@ -203,7 +203,7 @@ class AdminOperation:
         while_unrecorded: whether this administrative read is answered while the audit trail cannot be written, because
             it reports that very state.
         own: whether `run` allows administrators everything, and others what is about themselves or theirs.
-        on_objects: the privileges that `run` requires on the collection or the user that the request names.
+        on_objects: what `run` requires on the collection or the user that the request names, without its name.
         continues_after: the argument from which a read that is repeated to follow what is new continues. While it
             does, it is recorded once a minute (decision 0086). Empty for none.
     """
@@ -227,7 +227,7 @@ class AdminOperation:
     steps: frozenset[SignInStep] = frozenset()
     while_unrecorded: bool = False
     own: bool = False
-    on_objects: tuple[Privilege, ...] = ()
+    on_objects: tuple[Condition, ...] = ()
     continues_after: str = ""
 
     @property

@@ -3,6 +3,7 @@
 from typing import Final
 
 from kiteward.audit.events import Event
+from kiteward.authz.policy import Condition
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.identity import CredentialReach
 from kiteward.iam import tags
@@ -104,7 +105,7 @@ def _row(
         summary,
         administrators=False,
         own=outcome is Tags,
-        on_objects=(PRIVILEGES["UpdateUser" if changes else "SelectUser"],),
+        on_objects=(Condition(PRIVILEGES["UpdateUser" if changes else "SelectUser"], not_oneself=changes),),
         credential=CredentialReach.ANY,
         changes=changes,
         event=Event.TAG_CHANGE if changes else Event.ADMINISTRATIVE_READ,
