@@ -24,7 +24,8 @@ from kiteward.iam.services import Services
 class ExplainRequest(Arguments):
     """Asks whether a user or an API key is allowed something; the caller, without `userName` and `keyId`.
 
-    It names a `privilege`, or an `operation` whose privilege is meant. `collection` is a user for privileges on users.
+    It names a `privilege`, or an `operation`: what that needs is meant. `collectionName` is a user for privileges on
+    users, and for operations about what belongs to users.
     """
 
     user_name: str = ""

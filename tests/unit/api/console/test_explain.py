@@ -73,6 +73,7 @@ async def test_lines_of_our_own_operations_are_explained_in_whole_sentences(tmp_
         received, refusal, made = [text_of((await browser.open(f"explain?line={n}")).text) for n in (1, 2, 3)]
         listed = (await browser.open("audit")).text
     assert "ann, EnableRowPolicies: this line has no decision: the last line of the same request has it." in received
+    assert ("Recorded at" in received, "Decided at" in received, "Decided at" in refusal) == (True, False, True)
     assert "Refused Today: ann, EnableRowPolicies on default.docs" in received
     assert "The privilege ManageRLS is missing on default.docs." in refusal
     assert f"ann, EnableRowPolicies on default.docs: {reason.replace('`', '')}" in refusal
