@@ -149,7 +149,7 @@ def test_everybody_may_ask_about_themselves_and_about_nobody_else(console: Conso
         page.get_by_label("Privilege").select_option("Insert")
         page.get_by_label("Collection or user").fill("docs")
         page.get_by_role("button", name="Explain").click()
-        expect(page.get_by_role("region")).to_contain_text("The privilege Insert is missing in the database default.")
+        expect(page.get_by_role("region")).to_contain_text("The privilege Insert is missing on default.docs.")
         expect(page.get_by_role("link", name="Audit trail", exact=True)).to_have_count(0)
         for path in ("audit", "explain?user=boss&privilege=Search"):
             assert page.goto(f"{console.address}{path}").status == 403  # type: ignore[union-attr]  # there is an answer

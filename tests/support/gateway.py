@@ -180,6 +180,7 @@ class GatewayHarness:
             hasher,
             settings.passwords,
             OPERATIONS,
+            own_operations=ADMIN_OPERATIONS,
             factors=self.authenticator.factors,
             naming=settings.naming,
             limits=settings.limits,

@@ -107,7 +107,7 @@ class AuditEvent(NamedTuple):
         database: the resolved database.
         resources: the collections, aliases or databases it is about.
         privilege: the privilege it needs.
-        decision: `allowed` or `refused`; empty where no decision was needed.
+        decision: `allowed` or `refused`; empty where none was needed, or what executes it has not decided.
         reason: the rule behind the decision, in full.
         error: what kind of error it ended with.
         duration: in seconds, until the outcome was known.

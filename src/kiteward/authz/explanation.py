@@ -13,6 +13,7 @@ from kiteward.authz.compiled_role import CompiledRole
 from kiteward.authz.model import ADMIN_ROLE, Grant, GrantKey
 from kiteward.authz.policy import Condition, Decision, PolicySnapshot, decide, denied
 from kiteward.authz.privileges import LEGACY_GROUPS, PRIVILEGES, Level, ObjectType, Privilege
+from kiteward.authz.refusals import on_object
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 
@@ -73,6 +74,7 @@ def explain(principal: Principal, condition: Condition, snapshot: PolicySnapshot
         snapshot: the policy in force.
     """
     decision = decide(principal, (condition,), snapshot)
+    decision = on_object(decision, principal, condition, "".join(condition.names[:1]))
     unneeded = principal.unrestricted or ADMIN_ROLE in principal.roles
     if unneeded or not decision.allowed or _by_rule(principal, condition, snapshot):
         return Explanation(decision)
@@ -92,9 +94,9 @@ def explain_with_remedies(principal: Principal, condition: Condition, snapshot: 
 
 def named_as_given(found: Explanation, principal: Principal, condition: Condition, name: str) -> Explanation:
     """Return an explanation whose reason names an object as the caller did, not the collection that an alias names."""
-    if found.decision.allowed:
+    if found.decision.allowed or (condition.not_oneself and principal.user_name in condition.names):
         return found
-    return replace(found, decision=denied(principal, condition, name))
+    return replace(found, decision=on_object(denied(principal, condition, name), principal, condition, name))
 
 
 def allowing_grants_of(

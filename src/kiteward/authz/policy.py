@@ -174,6 +174,9 @@ _ALLOWED_ADMIN: Final = Decision(
     True, "the role `admin` may do everything", detail=ErrorDetail(ErrorCode.ALLOWED_TO_ADMINISTRATORS)
 )
 _ALLOWED_OPEN: Final = Decision(True, "any authenticated user may", detail=ErrorDetail(ErrorCode.ALLOWED_TO_EVERY_USER))
+_ALLOWED_OWN: Final = Decision(
+    True, "users may do this for themselves, with what is theirs", detail=ErrorDetail(ErrorCode.ALLOWED_TO_ONESELF)
+)
 _ALLOWED: Final = Decision(
     True, "the roles of the principal hold every required privilege", detail=ErrorDetail(ErrorCode.ALLOWED_BY_ROLES)
 )
@@ -262,6 +265,12 @@ def decide_administrator(principal: Principal) -> Decision:
         f"permission deny to {principal.user_name}: an administrator is needed",
         ErrorDetail(ErrorCode.ADMINISTRATOR_NEEDED),
     )
+
+
+def decide_oneself(principal: Principal) -> Decision:
+    """Return why a principal was allowed what administrators may do with everything, and others with what is theirs."""
+    administrator = decide_administrator(principal)
+    return administrator if administrator.allowed else _ALLOWED_OWN
 
 
 def _lacking(principal: Principal, condition: Condition, held: list[CompiledRole], *, exempt: bool) -> str | None:

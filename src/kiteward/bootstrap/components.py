@@ -27,6 +27,7 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.row_access.counting import RowCounter
+from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.services import Services
 from kiteward.store.base import Store
 
@@ -179,6 +180,7 @@ def make_services(
         access.hasher,
         settings.passwords,
         OPERATIONS,
+        own_operations=ADMIN_OPERATIONS,
         factors=access.authenticator.factors,
         naming=settings.naming,
         limits=settings.limits,

@@ -66,14 +66,21 @@ async def everybody(connection: Connection, request: dict[str, Any]) -> Any:
 
 def _recorded_and_current(answer: Any) -> str:
     line = answer["line"]
-    lines = [f"{line['time']}: {line.get('decision', line['outcome'])}: {line.get('reason', 'no decision was needed')}"]
+    lines = [f"{line['time']}: {line.get('decision', line['outcome'])}: {line.get('reason') or _undecided(line)}"]
     if line.get("roles"):
         lines.append(f"  roles of {line['principal']} at that time: {', '.join(line['roles'])}")
     if answer["gone"]:
         lines.append(f"today: {answer['gone']}")
     elif answer["today"] is not None:
-        lines.append(f"today{' (differs)' if answer['differs'] else ' (same)'}: {_explained(answer['today'])}")
+        compared = " (differs)" if answer["differs"] else " (same)"
+        lines.append(f"today{compared if 'decision' in line else ''}: {_explained(answer['today'])}")
     return "\n".join(lines)
+
+
+def _undecided(line: Any) -> str:
+    if line["outcome"] == "received":
+        return "it was decided afterwards: the last line of this request has the decision"
+    return "no decision was made"
 
 
 def _explained(answer: Any) -> str:
@@ -88,8 +95,9 @@ def _explained(answer: Any) -> str:
             lines.append(f"  binding the role {remedy['role']} would allow it")
         else:
             lines.append(f"  granting {_grant(remedy)} to the role {remedy['role']} would allow it")
-    if not (answer["held"] or answer["remedies"]):
-        lines.append("  no role allows it yet: create one, grant it there, and bind it")
+    if answer["privilege"] is not None and not (answer["held"] or answer["remedies"]):
+        none = "no role allows it yet: create one, grant it there, and bind it"
+        lines.append(f"  {none if answer['advised'] else 'ask an administrator what would allow it'}")
     return "\n".join(lines)
 
 

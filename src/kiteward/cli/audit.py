@@ -29,9 +29,6 @@ from kiteward.domain.errors import ConfigurationError, InvalidArgument
 if TYPE_CHECKING:  # loaded when a command runs, not to print its help
     from kiteward.config.settings import Settings
 
-_PAUSE: Final = 0.2
-"""Seconds between two reads of `audit tail --follow`."""
-
 _SHOWN_FINDINGS: Final = 20
 
 _CHAIN: Final = re.compile("[0-9a-f]{64}")
@@ -271,7 +268,7 @@ def _following(lines: Lines, query: AuditQuery, last: int) -> Iterator[Entry]:
         last: the number of that line.
     """
     while True:
-        time.sleep(_PAUSE)
+        time.sleep(lines.pause)
         fresh = lines.after(last)
         if fresh:
             last = fresh[-1]["seq"]

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,6 +36,11 @@ _MEMBERS: Final = {
 class Lines(Protocol):
     """Lines of one chain."""
 
+    @property
+    def pause(self) -> float:
+        """Seconds between two reads of who follows them."""
+        ...
+
     def search(self, question: AuditQuery, *, limit: int) -> AuditPage:
         """Return the newest matching lines, at most `limit`.
 
@@ -56,6 +60,8 @@ class Lines(Protocol):
 
 class FileLines:
     """The lines of a directory. Implements `Lines`."""
+
+    pause: Final = 0.2
 
     def __init__(self, place: Path) -> None:
         self._reader = AuditReader(place)
@@ -77,6 +83,8 @@ class FileLines:
 
 class StoredLines:
     """The lines that replicas share. Implements `Lines`."""
+
+    pause: Final = 0.2
 
     def __init__(self, runner: asyncio.Runner, trail: "SharedTrail") -> None:
         self._runner = runner
@@ -110,6 +118,8 @@ class StoredLines:
 class ServerLines:
     """The lines of a server, which only administrators may read. Implements `Lines`."""
 
+    pause: Final = 1.0
+
     def __init__(self, server: "Connection", scope: Scope) -> None:
         self._server = server
         self._scope = scope
@@ -123,17 +133,21 @@ class ServerLines:
             seconds = getattr(question, name)
             if seconds is not None:
                 request[name] = written(datetime.fromtimestamp(seconds, UTC))
-        if question.before is not None:
-            request["before"] = question.before
+        request |= {name: at for name in ("before", "after") if (at := getattr(question, name)) is not None}
         answer = asyncio.run(self._server.ask("kiteward/audit/search", request))
-        return AuditPage(tuple(answer["lines"]), answer["before"])
+        return AuditPage(tuple(answer["lines"]), answer["before"], answer["after"])
 
     def every(self, question: AuditQuery) -> Iterator[Entry]:
         yield from list(self._newest_first(question))[::-1]
 
     def after(self, number: int) -> list[Entry]:
-        fresh = itertools.takewhile(lambda entry: entry["seq"] > number, self._newest_first(AuditQuery()))
-        return list(fresh)[::-1]
+        fresh: list[Entry] = []
+        place: int | None = number
+        while place is not None:
+            page = self.search(AuditQuery(after=place), limit=MOST_LISTED)
+            fresh += page.entries[::-1]
+            place = page.after
+        return fresh
 
     def _newest_first(self, question: AuditQuery) -> Iterator[Entry]:
         while True:

@@ -29,9 +29,10 @@ _HINTS: Final = dict.fromkeys(
 """What to do about a refusal, by its reason."""
 
 _DENIED: Final = re.compile(
-    r"^Privilege(?P<privilege>\w+): permission deny to (?P<user>.+) in the `(?P<database>[^`]+)` database$"
+    r"^Privilege(?P<privilege>\w+): permission deny to (?P<user>.+) "
+    r"(?:in the `(?P<database>[^`]+)` database|on `(?P<object>[^`]+)`)$"
 )
-"""How Milvus refuses; its clients read it, and people get plain words."""
+"""How Milvus refuses, and operations of our own; clients read it, and people get plain words."""
 
 _NOT_PERMITTED: Final = re.compile(r"^permission deny to (?P<user>[^:]+): ")
 
@@ -142,8 +143,11 @@ def sentence(message: str) -> str:
 
 
 def _lacking(denied: re.Match[str]) -> str:
+    lacking = f"{denied['user']} lacks the privilege {denied['privilege']}"
+    if denied["object"]:
+        return f"{lacking} on {denied['object']}"
     where = "all databases" if denied["database"] == ANY else f"the database {denied['database']}"
-    return f"{denied['user']} lacks the privilege {denied['privilege']}, which is needed in {where}"
+    return f"{lacking}, which is needed in {where}"
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

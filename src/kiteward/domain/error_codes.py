@@ -48,6 +48,7 @@ class ErrorCode(StrEnum):
     # Access.
     PRIVILEGE_MISSING = auto()
     PRIVILEGE_MISSING_EVERYWHERE = auto()
+    PRIVILEGE_MISSING_ON = auto()
     ADMINISTRATOR_NEEDED = auto()
     ONE_TIME_PASSWORD = auto()
     SECOND_FACTOR_DUE = auto()
@@ -330,6 +331,7 @@ class ErrorCode(StrEnum):
     ALLOWED_TO_ROOT = auto()
     ALLOWED_TO_ADMINISTRATORS = auto()
     ALLOWED_TO_EVERY_USER = auto()
+    ALLOWED_TO_ONESELF = auto()
     ALLOWED_BY_ROLES = auto()
     USER_DISABLED = auto()
     USER_LOCKED = auto()

@@ -41,13 +41,15 @@ from kiteward.domain.errors import (
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal, TokenCredential
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.gateway.audit_details import AT_ONCE
-from kiteward.gateway.audit_outcomes import decision_of, name_of, outcome_of, refusal_of
+from kiteward.gateway.audit_outcomes import decision_of, name_of, object_of, outcome_of, refusal_of
 from kiteward.gateway.call import AnyCall, rpc_call
+from kiteward.gateway.followed_reads import FollowedReads
 from kiteward.gateway.limited_callers import LimitedCallers
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.recording import Recording, StoredChange, record_parts
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.rows import Row
+from kiteward.iam.json_api.base import AdminOperation
 from kiteward.milvus import messages
 from kiteward.store.transaction import Transaction
 
@@ -99,6 +101,7 @@ class Recorder:
         self._clients: OrderedDict[str, str] = OrderedDict()
         self._second = self._strangers = self._left_out = 0
         self._limited = LimitedCallers()
+        self._followed = FollowedReads(clock)
         self.refusals = RefusalCounts()
 
     def state(self) -> AuditState:
@@ -192,7 +195,11 @@ class Recorder:
         kind = _kind(recording)
         if kind is not None and (self._data_operations or kind not in _DATA):
             outcome, name = outcome_of(recording, error)
-            self._sink.record(self._event(recording, kind, outcome, error=name, reason=refusal_of(error)))
+            event = self._event(recording, kind, outcome, error=name, reason=refusal_of(error))
+            row = recording.row
+            place = row.continues_after if isinstance(row, AdminOperation) else ""
+            if not (place and self._followed.continued_by(event, place)):
+                self._sink.record(event)
 
     def note_system_event(self, event: Event, operation: str, **details: Any) -> None:
         """Record something that the server does on its own."""
@@ -281,9 +288,8 @@ class Recorder:
             self._clients.get(call.client_id, call.client) if call.client_id else call.client,
             call.transport,
             call.operation if row is not None else "unknown",
-            resolved.database if resolved is not None and operation is not None and operation.database else "",
-            _resources(operation, resolved) if operation is not None and resolved is not None else (),
-            *decision_of(recording, reason),
+            *(object_of(recording) if operation is None or resolved is None else _objects(operation, resolved)),
+            *decision_of(recording, reason, outcome),
             error,
             time.perf_counter() - recording.started if ended else None,
             details,
@@ -343,6 +349,11 @@ def _too_large(recording: Recording, limit: int) -> LimitReached:
         "split it into several",
         ErrorDetail(ErrorCode.AUDIT_DETAILS_LIMIT, {"operation": recording.call.operation, "limit": limit}),
     )
+
+
+def _objects(operation: Operation, resolved: ResolvedRequest) -> tuple[str, tuple[str, ...]]:
+    """Return the database and the resources of an RPC."""
+    return resolved.database if operation.database else "", _resources(operation, resolved)
 
 
 def _resources(operation: Operation, resolved: ResolvedRequest) -> tuple[str, ...]:

@@ -275,6 +275,7 @@ class Authorizer:
         snapshot = self._policy_cache.current()
         begun = perf_counter()
         self._require_allowed(recording, row.decide(principal, snapshot), begun)
+        recording.undecided = row.decided_by_run
         return AuthorizedRequest(_PROOF, row, call, principal, snapshot, NOTHING_RESOLVED, False, None)
 
     async def require_reach(self, recording: Recording, *, size: int) -> Principal:

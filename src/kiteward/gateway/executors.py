@@ -302,5 +302,6 @@ class AdminExecutor:
             accept=accept,
             root_bypass=self._context.services.root_bypass,
             record=recording.result.update,
+            note_decision=recording.note_decision,
             record_change=recording.parts.append,
         )

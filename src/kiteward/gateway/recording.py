@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiteward.audit.events import NO_DETAILS, AuditEvent
 from kiteward.audit.writer import AuditSink
-from kiteward.authz.policy import Decision
+from kiteward.authz.policy import Condition, Decision
 from kiteward.domain.identity import Principal
 from kiteward.gateway.call import AnyCall
 from kiteward.gateway.operations import Operation
@@ -35,6 +35,8 @@ class Recording:
         principal: the authenticated caller, once known.
         resolved: the resolved request, once known.
         decision: the decision, once made.
+        undecided: whether what executes the request has still to decide, after the decision that any user may send it.
+        condition: what it has decided, once it has.
         message: the decoded request, where it was decoded.
         details: the details of a change.
         in_full: the same before they were shortened, where replicas share the store.
@@ -53,6 +55,7 @@ class Recording:
         "admitted",
         "apart",
         "call",
+        "condition",
         "decision",
         "details",
         "hidden",
@@ -70,6 +73,7 @@ class Recording:
         "status",
         "stored",
         "time",
+        "undecided",
     )
 
     def __init__(self, call: AnyCall, row: Row | None) -> None:
@@ -79,6 +83,8 @@ class Recording:
         self.principal: Principal | None = None
         self.resolved: ResolvedRequest | None = None
         self.decision: Decision | None = None
+        self.undecided = False
+        self.condition: Condition | None = None
         self.message: messages.ProtocolMessage | None = None
         self.details: Mapping[str, Any] = NO_DETAILS
         self.in_full: Mapping[str, Any] = NO_DETAILS
@@ -93,6 +99,11 @@ class Recording:
         self.leave_engine: Callable[[], None] | None = None
         self.time = time.time()
         self.started = time.perf_counter()
+
+    def note_decision(self, condition: Condition, decision: Decision) -> None:
+        """Keep a decision of what executes the request. Of several, it is the one that refuses, or the first."""
+        if self.undecided or not decision.allowed:
+            self.condition, self.decision, self.undecided = condition, decision, False
 
 
 class StoredChange:

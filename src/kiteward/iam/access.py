@@ -1,13 +1,13 @@
 """Explanations of access, by the function that decides requests."""
 
 import asyncio
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kiteward.authn.principals import AccessBlock, PrincipalState
 from kiteward.authz.explanation import (
     Explanation,
+    Remedy,
     condition_of,
     explain,
     explain_with_remedies,
@@ -17,16 +17,17 @@ from kiteward.authz.explanation import (
 )
 from kiteward.authz.model import Grant
 from kiteward.authz.policy import PolicySnapshot, decide, decide_administrator
-from kiteward.authz.privileges import PRIVILEGES, Level, ObjectType, Privilege
+from kiteward.authz.privileges import PRIVILEGES, Level, Privilege
 from kiteward.authz.row_policies import CHECK_ACTIONS, USING_ACTIONS, BoundPolicy, RowAction
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import InvalidArgument, NotFound
+from kiteward.domain.errors import NotFound
 from kiteward.domain.identity import FederatedName, Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.filters import Constant
 from kiteward.iam.api_keys import manages_key
 from kiteward.iam.caller import Caller, is_administrator, require_owner
 from kiteward.iam.lookup import stored_user
+from kiteward.iam.needed_access import Needed, needed_for, not_exactly_one
 from kiteward.iam.object_lookup import behind_alias, exists
 from kiteward.iam.row_policies import Place
 from kiteward.iam.services import Services
@@ -47,8 +48,8 @@ class AccessQuestion:
     Attributes:
         who: the user or API key.
         privilege: the privilege in question, or empty.
-        operation: the RPC whose privilege is in question, or empty; exactly one of both is given.
-        collection: the collection, or a user for privileges on users; empty or `*` for all.
+        operation: the RPC or the operation of our own in question, or empty; exactly one of both is given.
+        collection: the collection, or a user for privileges on users and what belongs to users; empty or `*` for all.
         database: the database, empty for `default`.
     """
 
@@ -157,20 +158,12 @@ async def explain_access(services: Services, caller: Caller, question: AccessQue
     """
     (state, key_id), administrator = await find_principal(services, caller, question.who), is_administrator(caller)
     database, given = question.database or DEFAULT_DATABASE, question.collection or ANY
-    privilege, visibility_is_enough = _needed(services, question)
-    on_user = privilege is not None and privilege.object_type is ObjectType.USER
-    on_collection = privilege is not None and not on_user and privilege.level is not Level.CLUSTER
-    name = given if on_user else await behind_alias(services.catalog, database, given)
-    if privilege is None:
-        credential = services.operations[question.operation].credential
-        explanation = Explanation(decide(state.principal, (), caller.snapshot, credential=credential))
-    else:
-        condition = condition_of(privilege, database, name, visibility_is_enough=visibility_is_enough)
-        # In a thread: a principal may hold tens of thousands of grants, and remedies evaluate every role.
-        explained_by = explain_with_remedies if administrator else explain
-        explanation = await asyncio.to_thread(explained_by, state.principal, condition, caller.snapshot)
-        if not administrator:
-            explanation = named_as_given(explanation, state.principal, condition, given)
+    needed = needed_for(services, question.privilege, question.operation, question.collection)
+    on_collection = not needed.on_user and any(
+        condition.privilege.level is not Level.CLUSTER for condition in needed.conditions
+    )
+    name = given if needed.on_user else await behind_alias(services.catalog, database, given)
+    privilege, explanation = await _explanation(needed, state.principal, caller, Place(database, name), given=given)
     return AccessExplanation(
         user_name=state.principal.user_name,
         key_id=key_id,
@@ -186,6 +179,31 @@ async def explain_access(services: Services, caller: Caller, question: AccessQue
         else None,
         identity=state.principal.identity,
     )
+
+
+async def _explanation(
+    needed: Needed, principal: Principal, caller: Caller, place: Place, *, given: str
+) -> tuple[Privilege | None, Explanation]:
+    """Explain what is needed on an object: the first privilege that is missing, or else the first."""
+    administrator = is_administrator(caller)
+    if needed.rule is not None:
+        decision = needed.rule(principal, caller.snapshot)
+        roles = needed.roles if administrator and not decision.allowed else ()
+        return None, Explanation(decision, remedies=tuple(map(Remedy, roles)))
+    found: list[tuple[Privilege, Explanation]] = []
+    for each in needed.conditions:
+        condition = condition_of(each.privilege, place.database, place.collection)._replace(
+            visibility_is_enough=each.visibility_is_enough, not_oneself=each.not_oneself
+        )
+        # In a thread: a principal may hold tens of thousands of grants, and remedies evaluate every role.
+        explained_by = explain_with_remedies if administrator else explain
+        explanation = await asyncio.to_thread(explained_by, principal, condition, caller.snapshot)
+        if not administrator:
+            explanation = named_as_given(explanation, principal, condition, given)
+        if not explanation.decision.allowed:
+            return each.privilege, explanation
+        found.append((each.privilege, explanation))
+    return found[0]
 
 
 def row_access(principal: Principal, privilege: Privilege, target: Place, snapshot: PolicySnapshot) -> RowAccess | None:
@@ -244,7 +262,7 @@ async def find_principal(services: Services, caller: Caller, who: Who) -> tuple[
         NotFound: the user does not exist, or the caller manages no such key.
     """
     if who.user_name and who.key_id:
-        raise _not_exactly_one("userName", "keyId")
+        raise not_exactly_one("userName", "keyId")
     if who.key_id:
         state = await services.principals.key(who.key_id)
         if state is None or not manages_key(caller, await services.store.lineage(who.key_id)):
@@ -271,37 +289,3 @@ def _held_by_object(principal: Principal, snapshot: PolicySnapshot) -> list[tupl
     """Return the privileges of a principal on every object that its grants name."""
     held = ((row, held_privileges(principal, *row, snapshot)) for row in rows_of(snapshot.held_by(principal)))
     return [(row, privileges) for row, privileges in held if privileges]
-
-
-def _needed(services: Services, question: AccessQuestion) -> tuple[Privilege | None, bool]:
-    """Return the privilege in question, None where none is required, and whether visibility is enough.
-
-    Raises:
-        InvalidArgument: there is no such privilege or operation, or not exactly one of both is given.
-    """
-    if bool(question.privilege) == bool(question.operation):
-        raise _not_exactly_one("privilege", "operation")
-    if question.operation:
-        row = services.operations.get(question.operation)
-        if row is None:
-            raise _unknown("operation", ErrorCode.OPERATION_UNKNOWN, question.operation, services.operations)
-        if row.closed:
-            raise InvalidArgument(
-                f"{question.operation} is not supported here: {row.closed}", *row.closed_details(), field="operation"
-            )
-        return row.privilege, row.visibility_is_enough
-    if question.privilege not in PRIVILEGES:
-        raise _unknown("privilege", ErrorCode.PRIVILEGE_UNKNOWN, question.privilege, PRIVILEGES)
-    return PRIVILEGES[question.privilege], False
-
-
-def _not_exactly_one(first: str, second: str) -> InvalidArgument:
-    detail = ErrorDetail(ErrorCode.EXACTLY_ONE_ARGUMENT, {"first": first, "second": second})
-    return InvalidArgument(f"give either `{first}` or `{second}`", detail)
-
-
-def _unknown(field: str, code: ErrorCode, given: str, known: Iterable[str]) -> InvalidArgument:
-    near = difflib.get_close_matches(given, list(known), n=1)
-    message = f"no such {field}: {given}" + (f"; did you mean {near[0]}?" if near else "")
-    hints = [ErrorDetail(ErrorCode.DID_YOU_MEAN, {"name": name}) for name in near]
-    return InvalidArgument(message, ErrorDetail(code, {"name": given}), *hints, field=field)

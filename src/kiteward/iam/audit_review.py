@@ -8,6 +8,7 @@ from typing import Final
 
 from kiteward.audit.events import HIDDEN, NOT_SHARED
 from kiteward.audit.reader import AuditPage, AuditQuery, AuditReader, Entry, Scope
+from kiteward.authz.privileges import ObjectType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineError, InvalidArgument, NotFound
 from kiteward.iam.access import AccessExplanation, AccessQuestion, Who, explain_access
@@ -15,6 +16,9 @@ from kiteward.iam.caller import Caller
 from kiteward.iam.services import Services
 
 _ALLOWED: Final = "allowed"
+
+_DECIDED_BY_HOLDERS: Final = frozenset({"keyId", "keyIds", "roleName", "sessionId"})
+"""Details that name what belongs to somebody; to whom, a line does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ class ReviewedLine:
     def differs(self) -> bool:
         """Whether the current decision differs from the recorded one."""
         allowed_today = self.today is not None and self.today.allowed
-        return (self.today is not None or bool(self.gone)) and allowed_today != (self.line["decision"] == _ALLOWED)
+        compared = "decision" in self.line and (self.today is not None or bool(self.gone))
+        return compared and allowed_today != (self.line["decision"] == _ALLOWED)
 
 
 async def search_audit(services: Services, query: AuditQuery, *, limit: int, scope: Scope = Scope.ALL) -> AuditLines:
@@ -106,7 +111,9 @@ async def review_line(services: Services, caller: Caller, number: int, *, scope:
             field="seq",
         )
     line = found[0]
-    if not (line.get("principal") and line.get("decision") and line.get("operation") in services.operations):
+    own = line.get("operation") in services.own_operations
+    decided = line.get("decision") and line.get("operation") in services.operations
+    if not (line.get("principal") and (own or decided)) or (own and _objects_of(services, line) is None):
         return ReviewedLine(line, None, "")
     try:
         return ReviewedLine(line, await _decided_today(services, caller, line), "")
@@ -140,12 +147,30 @@ async def _decided_today(services: Services, caller: Caller, line: Entry) -> Acc
     kind, _, key_id = line.get("credential", "").partition(":")
     who = Who(key_id=key_id) if kind == "key" else Who(user_name=line["principal"])
     explanations = []
-    for name in line.get("resources") or [""]:
-        question = AccessQuestion(who, operation=line["operation"], collection=name, database=line.get("database", ""))
+    database = line.get("database") or line.get("details", {}).get("dbName", "")
+    for name in _objects_of(services, line) or [""]:
+        question = AccessQuestion(who, operation=line["operation"], collection=name, database=database)
         explanations.append(await explain_access(services, caller, question))
         if not explanations[-1].allowed:
             return explanations[-1]
     return explanations[0]
+
+
+def _objects_of(services: Services, line: Entry) -> Sequence[str] | None:
+    """Return the collections or the user that a line is about; None where it does not say on what its decision was."""
+    row = services.own_operations.get(line["operation"])
+    resources: Sequence[str] = line.get("resources", ())
+    if resources or row is None or not (row.own or row.on_objects):
+        return resources
+    details = line.get("details", {})
+    if not (row.own or any(each.privilege.object_type is ObjectType.USER for each in row.on_objects)):
+        return [str(details.get("collectionName", ""))]
+    user = details.get("userName") or details.get("result", {}).get("userName")
+    if user:
+        return [str(user)]
+    if details.keys() & _DECIDED_BY_HOLDERS:
+        return None
+    return [line["principal"]] if row.own else ()
 
 
 def _trail(services: Services) -> AuditReader:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from kiteward.authz.policy import PolicySnapshot, decide_administrator
+from kiteward.authz.policy import Condition, Decision, PolicySnapshot, decide, decide_administrator
 from kiteward.domain.identity import Principal
 from kiteward.store.transaction import Transaction
 
@@ -40,6 +40,34 @@ class Caller(Protocol):
     def record(self) -> Callable[..., None]:
         """Add keyword arguments to the recorded result of a change in the audit trail; never a secret."""
         ...
+
+    def enforce(self, condition: Condition, decision: Decision, *, given: str) -> None:
+        """Enforce a decision of the service on a condition, and keep it for the audit trail if it is the first.
+
+        Args:
+            condition: what is required, on one object.
+            decision: the decision.
+            given: the object as the caller named it.
+
+        Raises:
+            AccessDenied: it is a refusal.
+        """
+        ...
+
+
+def require(caller: Caller, condition: Condition, *, given: str = "") -> None:
+    """Require that the caller meets a condition on one object.
+
+    Args:
+        caller: who calls.
+        condition: what is required.
+        given: the object as the caller named it; by default as the condition does.
+
+    Raises:
+        AccessDenied: it does not meet it.
+    """
+    decision = decide(caller.principal, (condition,), caller.snapshot)
+    caller.enforce(condition, decision, given=given or condition.names[0])
 
 
 def is_administrator(caller: Caller) -> bool:

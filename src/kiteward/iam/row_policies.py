@@ -23,7 +23,7 @@ from kiteward.authz.row_policies import (
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound
 from kiteward.domain.faults import Faults
-from kiteward.iam.caller import Caller
+from kiteward.iam.caller import Caller, require
 from kiteward.iam.lookup import require_role
 from kiteward.iam.object_lookup import behind_alias
 from kiteward.iam.row_expressions import check_expression
@@ -144,7 +144,7 @@ async def describe_protection(services: Services, caller: Caller, place: Place) 
         EngineError: it has no policies, and the engine does not respond.
     """
     target = await resolved(services, place)
-    require_on(caller, "ViewRLS", target)
+    require_on(caller, "ViewRLS", target, given=place)
     rules = caller.snapshot.row_rules.get((target.database, target.collection))
     if rules is None:
         await services.collections.fields(target.database, target.collection)
@@ -213,7 +213,7 @@ def _shows(policy: RowPolicy) -> bool:
 
 
 async def _put(services: Services, caller: Caller, place: Place, policy: RowPolicy, *, new: bool) -> Protection:
-    require_on(caller, "ManageRLS", await resolved(services, place))
+    require_on(caller, "ManageRLS", await resolved(services, place), given=place)
     _check_form(services, policy)
     async with _changing(services, caller, place, looked_up=True, policy=policy) as (target, transaction):
         before = await _held(transaction, target)
@@ -254,10 +254,10 @@ async def _changing(
         looked_up: whether the collection must exist.
         policy: a policy whose expressions are checked against the fields of the collection.
     """
-    require_on(caller, "ManageRLS", await resolved(services, place))
+    require_on(caller, "ManageRLS", await resolved(services, place), given=place)
     async with services.collections.held():
         target = await resolved(services, place)
-        require_on(caller, "ManageRLS", target)
+        require_on(caller, "ManageRLS", target, given=place)
         if looked_up:
             fields = await services.collections.fields(target.database, target.collection)
             if policy is not None:
@@ -265,7 +265,7 @@ async def _changing(
                     if text:
                         check_expression(expression, text, fields)
         async with caller.change() as transaction:
-            require_on(caller, "ManageRLS", target)
+            require_on(caller, "ManageRLS", target, given=place)
             yield target, transaction
 
 
@@ -274,14 +274,19 @@ async def resolved(services: Services, place: Place) -> Place:
     return replace(place, collection=await behind_alias(services.catalog, place.database, place.collection))
 
 
-def require_on(caller: Caller, privilege: str, target: Place) -> None:
+def require_on(caller: Caller, privilege: str, target: Place, *, given: Place) -> None:
     """Require a privilege on a collection.
+
+    Args:
+        caller: who needs it.
+        privilege: the privilege.
+        target: the collection, aliases resolved.
+        given: the same as the caller named it.
 
     Raises:
         AccessDenied: the caller lacks it.
     """
-    condition = Condition(PRIVILEGES[privilege], target.database, (target.collection,))
-    decide(caller.principal, (condition,), caller.snapshot).require_allowed()
+    require(caller, Condition(PRIVILEGES[privilege], target.database, (target.collection,)), given=given.collection)
 
 
 def may_change(caller: Caller, held: ProtectedCollection) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 from kiteward.authn.principals import PrincipalState
 from kiteward.authz.policy import Condition, decide
 from kiteward.authz.privileges import PRIVILEGES
+from kiteward.authz.refusals import on_object
 from kiteward.authz.row_policies import (
     USING_ACTIONS,
     BoundPolicy,
@@ -23,7 +24,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
 from kiteward.filters import Constant
 from kiteward.iam.access import Who, find_principal
-from kiteward.iam.caller import Caller
+from kiteward.iam.caller import Caller, require
 from kiteward.iam.lookup import stored_user
 from kiteward.iam.row_policies import Place, compiled_rules, require_on, resolved
 from kiteward.iam.services import Services
@@ -118,8 +119,8 @@ async def preview(
         EngineError: the engine does not respond, or refuses.
     """
     target = await resolved(services, place)
-    require_on(caller, "ManageRLS", target)
-    require_on(caller, "Query", target)
+    require_on(caller, "ManageRLS", target, given=place)
+    require_on(caller, "Query", target, given=place)
     wanted = _action(action)
     _require_few(keys)
     state, key_id = await _principal(services, caller, who)
@@ -222,7 +223,7 @@ async def _principal(services: Services, caller: Caller, who: Who) -> tuple[Prin
     if not who.user_name or who.key_id:
         return await find_principal(services, caller, who)
     condition = Condition(PRIVILEGES["SelectUser"], names=(who.user_name,))
-    decide(caller.principal, (condition,), caller.snapshot).require_allowed()
+    require(caller, condition)
     return await services.principals.of_user(await stored_user(services, who.user_name)), None
 
 
@@ -231,4 +232,5 @@ def _refusal(caller: Caller, state: PrincipalState, action: RowAction, target: P
         return state.closed.details
     condition = Condition(PRIVILEGES[action.value], target.database, (target.collection,))
     decision = decide(state.principal, (condition,), caller.snapshot)
+    decision = on_object(decision, state.principal, condition, target.collection)
     return () if decision.allowed or decision.detail is None else (decision.detail,)

@@ -14,11 +14,12 @@ from kiteward.authn.password_policy import PasswordPolicy
 from kiteward.authn.principals import PrincipalLookup
 from kiteward.authn.second_factor.factors import SecondFactors
 from kiteward.authn.sessions import MemorySessions, Sessions
+from kiteward.authz.policy import Condition, Decision, PolicySnapshot
 from kiteward.authz.privileges import Privilege
 from kiteward.authz.row_policies import BoundRule
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineUnavailable, OperationRefused
-from kiteward.domain.identity import CredentialReach
+from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.domain.naming import NamingRules
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.engine.base import Engine
@@ -190,6 +191,20 @@ class OperationRules(Protocol):
     def closed_details(self) -> tuple[ErrorDetail, ...]: ...
 
 
+class OwnOperationRules(Protocol):
+    """The columns of the row of an operation of our own that explanations need; implemented by `AdminOperation`."""
+
+    @property
+    def privilege(self) -> Privilege | None: ...
+    @property
+    def on_objects(self) -> tuple[Condition, ...]: ...
+    @property
+    def own(self) -> bool: ...
+    @property
+    def administrators(self) -> bool: ...
+    def decide(self, principal: Principal, snapshot: PolicySnapshot) -> Decision: ...
+
+
 class ReceivedCall(Protocol):
     """The parts of a request that are read here; the gateway's `Call` implements it."""
 
@@ -283,6 +298,7 @@ class Services:
         hasher: hashes new passwords.
         passwords: the password policy.
         operations: the rules of every RPC by its name.
+        own_operations: likewise of every operation of our own.
         factors: the second factors of the console's sign-in, shared with the authenticator.
         naming: the naming rules.
         limits: the limits of users and roles.
@@ -313,6 +329,7 @@ class Services:
     passwords: PasswordPolicy
     operations: Mapping[str, OperationRules]
     factors: SecondFactors
+    own_operations: Mapping[str, OwnOperationRules] = field(default_factory=dict)
     naming: NamingRules = field(default_factory=NamingRules)
     limits: Limits = field(default_factory=Limits)
     request_limits: RequestLimits = field(default_factory=RequestLimits)

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kiteward.authz.policy import Condition, decide
+from kiteward.authz.policy import Condition
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached, NotFound
 from kiteward.domain.naming import ANY
 from kiteward.domain.tags import check_tag_key, check_tag_value
 from kiteward.iam.api_keys import manages_key
-from kiteward.iam.caller import Caller
+from kiteward.iam.caller import Caller, require
 from kiteward.iam.lookup import require_user, stored_user
 from kiteward.iam.services import Services
 from kiteward.store.records import KeyRecord
@@ -108,7 +108,7 @@ async def held_tags(services: Services, caller: Caller, holder: TagHolder) -> He
     holder = _named(caller, holder)
     if holder.key_id:
         return await _held_by_key(services, caller, holder.key_id)
-    _require(caller, Condition(PRIVILEGES["SelectUser"], names=(holder.user_name,)))
+    require(caller, Condition(PRIVILEGES["SelectUser"], names=(holder.user_name,)))
     record = await stored_user(services, holder.user_name)
     return HeldTags(record.name, None, record.tags, record.tags)
 
@@ -121,7 +121,7 @@ async def users_with_tag(services: Services, caller: Caller, key: str, value: st
         AccessDenied: the caller lacks SelectUser on all users.
     """
     check_tag_key(key)
-    _require(caller, Condition(PRIVILEGES["SelectUser"], names=(ANY,)))
+    require(caller, Condition(PRIVILEGES["SelectUser"], names=(ANY,)))
     return await services.store.users_with_tag(key, value)
 
 
@@ -147,22 +147,21 @@ async def require_tagging(transaction: Transaction, caller: Caller, holder: TagH
         # Whoever may tag nobody does not learn which keys there are.
         require_tagging_of(caller, ANY)
         raise _no_key(holder.key_id)
-    require_tagging_of(caller, lineage[0].owner)
+    # A refusal does not reveal whose key it is, or whether there is one.
+    require_tagging_of(caller, lineage[0].owner, given=ANY)
     caller.record(userName=lineage[0].owner)
     return holder.key_id, transaction.key_tags
 
 
-def require_tagging_of(caller: Caller, user_name: str) -> None:
+def require_tagging_of(caller: Caller, user_name: str, *, given: str = "") -> None:
     """Require that the caller may change the tags of a user and of its API keys; `*` stands for every user.
+
+    A refusal names the user as `given`, by default as `user_name`; for `*` nobody.
 
     Raises:
         AccessDenied: it is not allowed to.
     """
-    _require(caller, Condition(PRIVILEGES["UpdateUser"], names=(user_name,), not_oneself=True))
-
-
-def _require(caller: Caller, condition: Condition) -> None:
-    decide(caller.principal, (condition,), caller.snapshot).require_allowed()
+    require(caller, Condition(PRIVILEGES["UpdateUser"], names=(user_name,), not_oneself=True), given=given)
 
 
 def _require_some(given: Iterable[str]) -> None:

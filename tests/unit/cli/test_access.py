@@ -4,13 +4,14 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.command_line import Run, on
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
-from kiteward.cli.access import listed
+from kiteward.cli.access import COMMANDS, listed
 from kiteward.domain.moments import written
 
 
@@ -26,6 +27,24 @@ def test_refusal_is_explained_and_has_a_status_of_its_own(run: Run) -> None:
         "refused: no role of `alice` holds Insert on `default.docs`",
         "  the collection default.docs does not exist; the following would apply if it did",
         "  no role allows it yet: create one, grant it there, and bind it",
+    ]
+
+
+def test_who_is_not_told_what_would_allow_it_does_not_read_that_nothing_does() -> None:
+    refused = {"allowed": False, "held": False, "reason": "no role of `bob` holds Insert on `default.docs`"}
+    rest: dict[str, Any] = {
+        "actor": None,
+        "exists": None,
+        "closed": "",
+        "ways": [],
+        "remedies": [],
+        "advised": False,
+    }
+    (command,) = [each for each in COMMANDS if each.word == "explain"]
+    assert command.text is not None
+    assert command.text({**refused, **rest, "privilege": "Insert"}).splitlines() == [
+        "refused: no role of `bob` holds Insert on `default.docs`",
+        "  ask an administrator what would allow it",
     ]
 
 
@@ -137,6 +156,44 @@ def test_line_of_the_trail_is_explained_then_and_today(run: Run, tmp_path: Path)
     assert (status, lines[0].endswith(": allowed: it was so")) == (0, True)
     assert lines[1] == "  roles of alice at that time: reader, writer"
     assert lines[2] == "today (differs): refused: no role of `alice` holds Search on `default.docs`"
+
+
+def test_operation_of_our_own_is_explained_by_what_decides_it(run: Run) -> None:
+    run("users", "create", "bob")
+    for words, status, told in (
+        (
+            ("EnableRowPolicies", "--collection", "docs"),
+            3,
+            "refused: no role of `bob` holds ManageRLS on `default.docs`",
+        ),
+        (("CreateApiKey",), 0, "allowed: users may do this for themselves, with what is theirs"),
+        (("CreateApiKey", "--collection", "alice"), 3, "refused: `bob` does not hold the role `admin`"),
+        (("SearchAudit",), 3, "refused: `bob` does not hold the role `admin`\n  binding the role admin would allow it"),
+    ):
+        ended, printed = run("explain", "--user", "bob", "--operation", *words)
+        assert (ended, printed.startswith(told)) == (status, True), printed
+        assert ("no role allows it yet" in printed) is (words[0] == "EnableRowPolicies")
+    _, printed = run("explain", "--user", "bob", "--operation", "EnableRowPolicy")
+    assert "no such operation: EnableRowPolicy; did you mean EnableRowPolicies?" in printed
+
+
+def test_line_that_has_no_decision_says_where_it_is(run: Run, tmp_path: Path) -> None:
+    files = ChainedFiles(tmp_path / "data" / "audit", keep_days=0)
+    about: dict[str, Any] = {
+        "operation": "EnableRowPolicies",
+        "principal": "alice",
+        "details": {"collectionName": "docs"},
+    }
+    files.append([AuditEvent(Event.ROW_POLICY_CHANGE, time.time(), Outcome.RECEIVED, "r1", **about)])
+    files.close()
+    _, printed = run("audit", "search", "--request-id", "r1", "--json")
+    status, printed = run("explain", "--line", str(json.loads(printed)["seq"]))
+    then, today = printed.splitlines()[:2]
+    assert (status, then.partition(": ")[2]) == (
+        0,
+        "received: it was decided afterwards: the last line of this request has the decision",
+    )
+    assert today == "today: refused: no role of `alice` holds ManageRLS on `default.docs`"
 
 
 def test_line_that_is_not_there_is_reported(run: Run) -> None:

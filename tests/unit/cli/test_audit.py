@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from tests.support.command_line import Run, on
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles, files_of
+from kiteward.audit.reader import Scope
+from kiteward.cli.audit_lines import ServerLines
 from kiteward.cli.main import main
 
 NOTHING = "kiteward: no line matches\n"
@@ -242,3 +245,23 @@ def test_what_was_done_to_a_user_and_what_it_did_are_told_apart(run: Run) -> Non
     assert [line["operation"] for line in entries(to_alice)] == ["DisableUser", "CreateUserAccount"]
     assert run("audit", "search", "--by", "alice")[1] == NOTHING
     assert run("audit", "search", "--by", "root", "--target-user", "alice", *wanted)[1] == to_alice
+
+
+class Polled:
+    """A server that answers with one line at a time, up to line 12."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    async def ask(self, _path: str, request: Mapping[str, Any]) -> Any:
+        self.asked.append({**request})
+        seq = request["after"] + 1
+        newer = seq if seq < 12 else None
+        return {"lines": [{"seq": seq}], "before": seq, "after": newer}
+
+
+def test_a_server_is_asked_for_what_is_new_alone() -> None:
+    server = Polled()
+    lines = ServerLines(server, Scope.ALL)  # type: ignore[arg-type]  # no real server
+    assert [line["seq"] for line in lines.after(9)] == [10, 11, 12]
+    assert [request["after"] for request in server.asked] == [9, 10, 11]

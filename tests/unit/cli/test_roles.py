@@ -110,8 +110,12 @@ def test_what_is_refused_is_told_in_plain_words(run: conftest.Run, served: Simpl
             "PrivilegeQuery: permission deny to alice in the `*` database",
             "alice lacks the privilege Query, which is needed in all databases",
         ),
+        (
+            "PrivilegeManageRLS: permission deny to alice on `default.docs`",
+            "alice lacks the privilege ManageRLS on default.docs",
+        ),
         ("invalid user name `permission deny to`", "invalid user name `permission deny to`"),
     ],
 )
-def test_a_refusal_of_milvus_says_where_the_privilege_is_needed(message: str, told: str) -> None:
+def test_a_refusal_says_where_the_privilege_is_needed(message: str, told: str) -> None:
     assert sentence(message) == told

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.support.gateway import GatewayHarness
 
-from kiteward.authz.policy import PolicySnapshot
+from kiteward.authz.policy import Condition, Decision, PolicySnapshot
 from kiteward.domain.identity import Principal
 from kiteward.store.transaction import Transaction
 
@@ -17,12 +17,14 @@ class FakeCaller:
 
     Attributes:
         recorded: what services added to the audit trail.
+        decided: what services decided, with the names that were given.
     """
 
     def __init__(self, harness: GatewayHarness, principal: Principal) -> None:
         self._harness = harness
         self.principal = principal
         self.recorded: dict[str, Any] = {}
+        self.decided: list[tuple[Condition, str]] = []
         self.tentative = False
 
     @property
@@ -36,6 +38,10 @@ class FakeCaller:
     @property
     def record(self) -> Callable[..., None]:
         return self.recorded.update
+
+    def enforce(self, condition: Condition, decision: Decision, *, given: str) -> None:
+        self.decided.append((condition, given))
+        decision.require_allowed()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from kiteward.api.console.language import Language
 from kiteward.audit.events import Event, Outcome
 from kiteward.audit.reader import Entry
 from kiteward.gateway.operations import OPERATIONS
+from kiteward.iam.json_api import ADMIN_OPERATIONS
 
 _BEGINNINGS: Final = (Outcome.RECEIVED.value, Outcome.COMMITTED.value)
 _REPEATED: Final = frozenset(
@@ -91,9 +92,11 @@ class Line:
 
     @property
     def explainable(self) -> bool:
-        """Whether a privilege decided it, so that it can be explained."""
+        """Whether a privilege or a rule of an operation of our own decided it, so that it can be explained."""
         entry = self.entry
-        return bool(entry.get("principal") and entry.get("operation") in OPERATIONS and entry.get("privilege"))
+        if self.operation in ADMIN_OPERATIONS:
+            return bool(entry.get("principal") and entry.get("decision"))
+        return bool(entry.get("principal") and self.operation in OPERATIONS and entry.get("privilege"))
 
     @property
     def begins(self) -> bool:

@@ -13,6 +13,7 @@ _FORMS: Final = {
     "recorded.root": r"`root` is not restricted",
     "recorded.administrator": r"the role `admin` may do everything",
     "recorded.every_user": r"any authenticated user may",
+    "recorded.own": r"users may do this for themselves, with what is theirs",
     "recorded.roles": r"the roles of the principal hold every required privilege",
     "recorded.no_role": r"no role of `(?P<user>.*)` holds (?P<privilege>\w+) on `(?P<place>.*)`",
     "recorded.no_administrator": r"`(?P<user>.*)` does not hold the role `admin`",

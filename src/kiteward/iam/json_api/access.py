@@ -24,7 +24,8 @@ from kiteward.iam.services import Services
 class ExplainRequest(Arguments):
     """Asks whether a user or an API key is allowed something; the caller, without `userName` and `keyId`.
 
-    It names a `privilege`, or an `operation` whose privilege is meant. `collection` is a user for privileges on users.
+    It names a `privilege`, or an `operation`: what that needs is meant. `collectionName` is a user for privileges on
+    users, and for operations about what belongs to users.
     """
 
     user_name: str = ""
@@ -79,8 +80,9 @@ class Explained(Outcome):
     `details` is `reason` as codes with parameters, for programs and translations.
     `rows` says which row policies apply, null where none are enforced or it is refused.
     `held` says whether its roles allow it, whether or not it can authenticate; `ways` and `remedies` explain `held`.
-    Only administrators get `remedies`, `opening`, whether the collection exists (null where that is not known), and the
-    collection behind an alias; others get the name that they gave.
+    `advised` says whether the caller gets what would allow it. Only administrators get `remedies`,
+    `opening`, whether the collection exists (null where that is not known), and the collection behind an alias; others
+    get the name that they gave.
     `actor` is the service that acts with the API key for its owner, by token exchange; null for any other.
     `issuer` and `subject` say who a federated user is at its identity provider, null for others.
     """
@@ -97,6 +99,7 @@ class Explained(Outcome):
     reason: str
     details: list[ErrorDetail]
     ways: list[HeldGrant]
+    advised: bool
     remedies: list[Remedy]
     closed: str
     opening: Opening | None
@@ -261,6 +264,7 @@ def explanation_shape(request: Request, found: AccessExplanation) -> Explained:
         reason=found.reason,
         details=list(found.details),
         ways=[HeldGrant.of(grant) for grant in found.explanation.ways],
+        advised=is_administrator(request),
         remedies=[_remedy(remedy.role, remedy.grant) for remedy in found.explanation.remedies],
         closed=_reason(found.block),
         opening=_opening(found.block) if is_administrator(request) else None,
@@ -313,6 +317,7 @@ ADMIN_OPERATIONS: Final = (
         explained,
         "Explain whether a user or API key may do something: through which grants, or what would allow it.",
         administrators=False,
+        own=True,
         credential=CredentialReach.ANY,
         changes=False,
     ),
@@ -333,6 +338,7 @@ ADMIN_OPERATIONS: Final = (
         reaches,
         "List everything that a user or an API key may do.",
         administrators=False,
+        own=True,
         credential=CredentialReach.ANY,
         changes=False,
     ),

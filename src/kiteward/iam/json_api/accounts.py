@@ -326,6 +326,7 @@ ADMIN_OPERATIONS: Final = (
         described,
         "Describe a user; without a name, the caller.",
         administrators=False,
+        own=True,
         changes=False,
     ),
     AdminOperation(
@@ -364,6 +365,7 @@ ADMIN_OPERATIONS: Final = (
         old_password_ended,
         "Stop accepting the password from before the last reset.",
         administrators=False,
+        own=True,
         event=Event.USER_CHANGE,
     ),
     AdminOperation(

@@ -65,7 +65,7 @@ class ExplainedLine(Outcome):
     """A line, with the decision that its request would get now.
 
     `today` is null where there is none: the user or API key no longer exists (`gone` says which, `goneDetails` as codes
-    with parameters), or the line was not decided by the privilege of an RPC. `differs` says whether the current
+    with parameters), or the line does not say on what its decision was made. `differs` says whether the current
     decision is another one.
     """
 
@@ -131,6 +131,7 @@ ADMIN_OPERATIONS: Final = (
         searched,
         "Search the audit trail, newest lines first.",
         changes=False,
+        continues_after="after",
     ),
     AdminOperation(
         "ExplainAuditLine",

@@ -25,6 +25,7 @@ from kiteward.authz.policy import (
     decide_authenticated,
 )
 from kiteward.authz.privileges import Privilege
+from kiteward.authz.refusals import on_object
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
 from kiteward.domain.identity import CredentialReach, PresentedCredential, Principal, Secret, SignInStep
@@ -93,6 +94,7 @@ class Request:
         accept: Callable[[PresentedCredential | None, bool], Awaitable[Accepted]],
         root_bypass: bool,
         record: Callable[..., None],
+        note_decision: Callable[[Condition, Decision], None],
         record_change: "Callable[[RecordedChange], None]",
     ) -> None:
         self.principal = principal
@@ -101,6 +103,7 @@ class Request:
         self._caller_now = caller_now
         self.root_bypass = root_bypass
         self.record = record
+        self._note_decision = note_decision
         self.record_change = record_change
         self.tentative = False
         self.verify_password = verify_password
@@ -109,6 +112,11 @@ class Request:
         self._finish_sign_in = finish_sign_in
         self._end_by_provider = end_by_provider
         self._accept = accept
+
+    def enforce(self, condition: Condition, decision: Decision, *, given: str) -> None:
+        """Enforce a decision, with a message that names the object; see `Caller.enforce`."""
+        self._note_decision(condition, decision)
+        on_object(decision, self.principal, condition, given).require_allowed()
 
     async def begin_session(self, description: str) -> BegunSignIn:
         """Begin a session of the console for the caller, unless a second factor is to be presented too.
@@ -194,6 +202,10 @@ class AdminOperation:
         steps: the steps of an incomplete sign-in to the console that it is a part of; nothing else may be called then.
         while_unrecorded: whether this administrative read is answered while the audit trail cannot be written, because
             it reports that very state.
+        own: whether `run` allows administrators everything, and others what is about themselves or theirs.
+        on_objects: what `run` requires on the collection or the user that the request names, without its name.
+        continues_after: the argument from which a read that is repeated to follow what is new continues. While it
+            does, it is recorded once a minute (decision 0086). Empty for none.
     """
 
     name: str
@@ -214,6 +226,14 @@ class AdminOperation:
     one_time_password: bool = False
     steps: frozenset[SignInStep] = frozenset()
     while_unrecorded: bool = False
+    own: bool = False
+    on_objects: tuple[Condition, ...] = ()
+    continues_after: str = ""
+
+    @property
+    def decided_by_run(self) -> bool:
+        """Whether `run` decides; that any user may call this says nothing then."""
+        return self.own or bool(self.on_objects)
 
     def decide(self, principal: Principal, snapshot: PolicySnapshot) -> Decision:
         """Decide whether a principal may call this, with the credential of its request, by the policy in force."""

@@ -222,6 +222,7 @@ def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outco
         run,  # type: ignore[arg-type]  # handlers have their own types of arguments
         summaries[action],
         administrators=False,
+        own=True,
         credential=CredentialReach.ANY,
         changes=changes,
         event=Event.KEY_CHANGE if changes else Event.ADMINISTRATIVE_READ,

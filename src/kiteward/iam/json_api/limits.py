@@ -174,6 +174,7 @@ def _row(
         run,  # type: ignore[arg-type]  # handlers have their own types of arguments
         summary,
         administrators=not everybody,
+        own=everybody,
         credential=CredentialReach.ANY if everybody else CredentialReach.FULL,
         changes=changes,
         event=Event.LIMIT_CHANGE if changes else Event.ADMINISTRATIVE_READ,

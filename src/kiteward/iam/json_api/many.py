@@ -142,6 +142,7 @@ ADMIN_OPERATIONS: Final = (
         keys_changed,
         "Disable, enable or revoke several API keys in one step, or return what that would do.",
         administrators=False,
+        own=True,
         credential=CredentialReach.ANY,
         event=Event.KEY_CHANGE,
         details_limit=_DETAILS,

@@ -6,6 +6,8 @@ from typing import Final
 import msgspec
 
 from kiteward.audit.events import Event
+from kiteward.authz.policy import Condition
+from kiteward.authz.privileges import PRIVILEGES
 from kiteward.authz.row_policies import PolicyType, RowAction, RowPolicy
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
@@ -190,6 +192,7 @@ def _row(name: str, action: str, arguments: type[Arguments], run: object, summar
         run,  # type: ignore[arg-type]  # handlers have their own types of arguments
         summary,
         administrators=False,
+        on_objects=(Condition(PRIVILEGES["ManageRLS" if changes else "ViewRLS"]),),
         credential=CredentialReach.ANY,
         changes=changes,
         event=Event.ROW_POLICY_CHANGE if changes else Event.ADMINISTRATIVE_READ,

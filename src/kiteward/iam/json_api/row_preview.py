@@ -4,6 +4,8 @@ from typing import Final
 
 import msgspec
 
+from kiteward.authz.policy import Condition
+from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.identity import CredentialReach
 from kiteward.domain.naming import DEFAULT_DATABASE
@@ -123,6 +125,7 @@ ADMIN_OPERATIONS: Final = (
         previewed,
         "Tell how many rows of a collection somebody sees under its row policies, and through which.",
         administrators=False,
+        on_objects=(Condition(PRIVILEGES["ManageRLS"]), Condition(PRIVILEGES["Query"])),
         credential=CredentialReach.ANY,
         changes=False,
     ),

@@ -221,6 +221,7 @@ ADMIN_OPERATIONS: Final = (
         listed,
         "List the second factors of a user for the console; without a name, the caller's.",
         administrators=False,
+        own=True,
         changes=False,
         steps=_ENROLLING,
     ),

@@ -204,6 +204,7 @@ ADMIN_OPERATIONS: Final = (
         listed,
         "List the console sessions of a user; without a name, the caller's.",
         administrators=False,
+        own=True,
         changes=False,
     ),
     AdminOperation(
@@ -214,6 +215,7 @@ ADMIN_OPERATIONS: Final = (
         ended,
         "End a console session.",
         administrators=False,
+        own=True,
         changes=False,
         event=Event.SESSION,
         one_time_password=True,
@@ -227,6 +229,7 @@ ADMIN_OPERATIONS: Final = (
         all_ended,
         "End all console sessions of a user; without a name, the caller's.",
         administrators=False,
+        own=True,
         changes=False,
         event=Event.SESSION,
     ),

@@ -3,6 +3,8 @@
 from typing import Final
 
 from kiteward.audit.events import Event
+from kiteward.authz.policy import Condition
+from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.identity import CredentialReach
 from kiteward.iam import tags
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
@@ -102,6 +104,8 @@ def _row(
         run,  # type: ignore[arg-type]  # handlers have their own types of arguments
         summary,
         administrators=False,
+        own=outcome is Tags,
+        on_objects=(Condition(PRIVILEGES["UpdateUser" if changes else "SelectUser"], not_oneself=changes),),
         credential=CredentialReach.ANY,
         changes=changes,
         event=Event.TAG_CHANGE if changes else Event.ADMINISTRATIVE_READ,

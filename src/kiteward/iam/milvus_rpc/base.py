@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from kiteward.authz.policy import PolicySnapshot
+from kiteward.authz.policy import Condition, Decision, PolicySnapshot
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import PasswordCredential, Principal, Secret
 from kiteward.iam.services import ReceivedCall, Services
@@ -42,6 +42,10 @@ class Request:
     verify_password: Callable[[PasswordCredential], Awaitable[str]]
     record: Callable[..., None]
     tentative: bool = False
+
+    def enforce(self, condition: Condition, decision: Decision, *, given: str) -> None:  # noqa: ARG002  see `Caller`
+        """Enforce a decision, with the message of Milvus; see `Caller.enforce`. The row has decided it before."""
+        decision.require_allowed()
 
     def read(self, kind: type[_M]) -> _M:
         """Return the request message, which must be of a type.

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from msgspec import UnsetType
 
 from kiteward.audit.events import Event
-from kiteward.authz.policy import PolicySnapshot
+from kiteward.authz.policy import Condition, Decision, PolicySnapshot
 from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.errors import AccessDenied, EngineError, RequestRefused
 from kiteward.domain.identity import Principal
@@ -146,6 +146,9 @@ class JoinedCaller:
     @property
     def record(self) -> Callable[..., None]:
         return self.recorded.update
+
+    def enforce(self, condition: Condition, decision: Decision, *, given: str) -> None:  # noqa: ARG002  see `Caller`
+        decision.require_allowed()
 
 
 class HeldCollections:

@@ -78,7 +78,13 @@ async def test_others_read_the_name_as_they_gave_it_and_no_remedies(team: Own) -
     absent = await team("ExplainAccess", by="carol", privilege="Search", collectionName="nothing")
     assert hidden["reason"] == "no role of `carol` holds Search on `default.current`"
     assert hidden["remedies"] == absent["remedies"] == []
+    assert (hidden["advised"], (await team("ExplainAccess", userName="carol", privilege="Search"))["advised"]) == (
+        False,
+        True,
+    )
+    assert hidden["details"][0]["parameters"] == {"privilege": "Search", "object": "default.current"}
     changed = {"collectionName": "nothing", "reason": hidden["reason"].replace("current", "nothing")}
+    changed["details"] = [{**hidden["details"][0], "parameters": {"privilege": "Search", "object": "default.nothing"}}]
     assert {**hidden, **changed} == absent
 
 
@@ -100,6 +106,47 @@ async def test_operation_is_explained_by_what_it_needs(team: Own) -> None:
     held = await team("ExplainAccess", userName="alice", privilege="DescribeCollection", collectionName="docs")
     assert not held["allowed"]
     assert (await team("ExplainAccess", userName="carol", operation="ListDatabases"))["allowed"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "privilege", "reason"),
+    [
+        ("MakeRowPolicy", "docs", "ManageRLS", "no role of `carol` holds ManageRLS on `default.docs`"),
+        ("PreviewRows", "docs", "ManageRLS", "no role of `carol` holds ManageRLS on `default.docs`"),
+        ("SetTags", "bob", "UpdateUser", "no role of `carol` holds UpdateUser on `*.bob`"),
+        ("SetTags", "carol", "UpdateUser", "only administrators do this as `carol` to `carol`"),
+        ("DescribeTags", "carol", "SelectUser", None),
+        ("MakePrivilegeGroup", "", "CreatePrivilegeGroup", "no role of `carol` holds CreatePrivilegeGroup on `*.*`"),
+        ("DescribeUserAccount", "carol", None, None),
+        ("DescribeUserAccount", "bob", None, "`carol` does not hold the role `admin`"),
+        ("DisableUser", "", None, "`carol` does not hold the role `admin`"),
+        ("WhoAmI", "", None, None),
+    ],
+)
+async def test_operation_of_our_own_is_explained_by_what_decides_it(
+    team: Own, operation: str, name: str, privilege: str | None, reason: str | None
+) -> None:
+    answer = await team("ExplainAccess", userName="carol", operation=operation, collectionName=name)
+    assert (answer["allowed"], answer["privilege"]) == (reason is None, privilege)
+    assert reason is None or answer["reason"].startswith(reason)
+    by_role = [remedy["role"] for remedy in answer["remedies"]]
+    assert by_role == (["admin"] if reason and privilege is None else [])
+    own = await team("ExplainAccess", by="carol", operation=operation, collectionName=name)
+    assert (own["allowed"], own["reason"], own["remedies"]) == (answer["allowed"], answer["reason"], [])
+    assert (await team("ExplainAccess", userName="root", operation=operation, collectionName=name))["allowed"]
+
+
+async def test_preview_is_explained_by_the_first_privilege_that_is_missing(team: Own) -> None:
+    await team.harness.grant("reader", "ManageRLS", "default", "docs")
+    asked = {"userName": "alice", "operation": "PreviewRows", "collectionName": "docs"}
+    assert (await team("ExplainAccess", **asked))["privilege"] == "Query"
+    await team.harness.grant("reader", "Query", "default", "docs")
+    answer = await team("ExplainAccess", **asked)
+    assert (answer["allowed"], answer["privilege"], ways(answer)) == (
+        True,
+        "ManageRLS",
+        [("reader", "ManageRLS", "docs")],
+    )
 
 
 async def test_user_who_may_not_sign_in_is_refused_whatever_its_roles_say(team: Own) -> None:
@@ -287,6 +334,51 @@ async def test_line_is_explained_by_what_held_then_and_by_what_holds_today(team:
     other = await team("ExplainAuditLine", seq=line["seq"])
     assert other["line"]["reason"] == "no role of `alice` holds Query on `default.docs`"
     assert (other["today"]["allowed"], other["differs"]) == (True, True)
+
+
+async def test_line_of_an_operation_of_our_own_is_explained_too(team: Own, tmp_path: Path) -> None:
+    made = await team("CreateApiKey", userName="bob")
+
+    async def tried() -> None:
+        for operation, given in (
+            ("EnableRowPolicies", {"collectionName": "docs"}),
+            ("CreateApiKey", {"userName": "bob"}),
+            ("SetTags", {"userName": "bob", "tags": {"a": "b"}}),
+            ("DescribeUserAccess", {"userName": "bob"}),
+        ):
+            with pytest.raises(AccessDenied):
+                await team(operation, by="alice", **given)
+        await team("DescribeTags", by="alice")
+        await team("ExplainAccess", by="alice", privilege="Query", collectionName="docs")
+        with pytest.raises(NotFound):
+            await team("RevokeApiKey", by="alice", keyId=made["keyId"])
+
+    await lines_of(team, tmp_path, tried)
+    explained = {}
+    for line in (await team("SearchAudit", byUserName="alice"))["lines"]:
+        answer = await team("ExplainAuditLine", seq=line["seq"])
+        today = answer["today"] and answer["today"]["allowed"]
+        assert not answer["differs"], line
+        assert line.get("decision") in (None, "allowed" if today else "refused"), line
+        explained[line["operation"], line["outcome"]] = today
+    assert explained == {
+        ("EnableRowPolicies", "received"): False,
+        ("EnableRowPolicies", "refused"): False,
+        ("CreateApiKey", "received"): False,
+        ("CreateApiKey", "refused"): False,
+        ("SetTags", "received"): False,
+        ("SetTags", "refused"): False,
+        ("DescribeUserAccess", "refused"): False,
+        ("DescribeTags", "succeeded"): True,
+        ("ExplainAccess", "succeeded"): True,
+        # Whose the key was is not in the line.
+        ("RevokeApiKey", "received"): None,
+        ("RevokeApiKey", "failed"): None,
+    }
+    (refused,) = (await team("SearchAudit", operation="EnableRowPolicies", outcome="refused"))["lines"]
+    await team.harness.grant("reader", "ManageRLS", "default", "docs")
+    answer = await team("ExplainAuditLine", seq=refused["seq"])
+    assert (answer["differs"], answer["today"]["privilege"]) == (True, "ManageRLS")
 
 
 async def test_line_of_a_deleted_user_is_explained_too(team: Own, tmp_path: Path) -> None:

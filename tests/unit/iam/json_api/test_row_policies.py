@@ -10,7 +10,7 @@ from tests.support.engine import FakeEngine
 from tests.support.gateway import opened
 from tests.unit.iam.json_api.conftest import Own
 
-from kiteward.domain.error_codes import ErrorCode
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, NotFound, RequestRefused
 from kiteward.gateway.collection_definitions import CollectionDefinitions
 
@@ -139,6 +139,23 @@ async def test_nobody_manages_them_without_the_privilege(docs: Own) -> None:
         with pytest.raises(AccessDenied, match="RLS"):
             await docs(operation, by="alice", **given)
         assert docs.harness.policy_cache.current().row_rules == {}
+
+
+async def test_a_refusal_names_the_collection_as_its_caller_did(docs: Own) -> None:
+    docs.harness.engine.databases["default"].aliases["current"] = "docs"
+    for operation in ("EnableRowPolicies", "DescribeRowPolicies", "PreviewRows"):
+        for name in ("docs", "current", "nothing"):
+            with pytest.raises(AccessDenied) as refused:
+                await docs(operation, by="alice", collectionName=name)
+            privilege = "ViewRLS" if operation == "DescribeRowPolicies" else "ManageRLS"
+            parameters = {"privilege": privilege, "object": f"default.{name}"}
+            assert list(refused.value.details) == [ErrorDetail(ErrorCode.PRIVILEGE_MISSING_ON, parameters)]
+            assert str(refused.value) == f"Privilege{privilege}: permission deny to alice on `default.{name}`"
+
+
+async def test_the_rpcs_of_milvus_are_refused_with_its_text(docs: Own) -> None:
+    with pytest.raises(AccessDenied, match="PrivilegeManageRLS: permission deny to alice in the `default` database"):
+        await docs.harness.call("DropRowPolicy", by="alice", collection_name="docs", policy_name="own")
 
 
 # Explanations

@@ -117,7 +117,7 @@ async def test_who_bypasses_the_policies_sees_every_row_unless_they_are_forced(d
 async def test_it_is_about_the_action_in_question_and_says_why_that_is_refused(docs: Own) -> None:
     await docs("MakeRowPolicy", **POLICY)
     answer = await docs("PreviewRows", **DOCS, userName="alice", action="Delete")
-    assert (answer["visibleRows"], answer["refusal"][0]["code"]) == (0, "privilege_missing")
+    assert (answer["visibleRows"], answer["refusal"][0]["code"]) == (0, "privilege_missing_on")
     with pytest.raises(RequestRefused, match="choose from Query, Search, Delete, Upsert") as refused:
         await docs("PreviewRows", **DOCS, userName="alice", action="Insert")
     assert (refused.value.code, refused.value.field) == (ErrorCode.ROW_POLICY_ACTION_UNKNOWN, "action")
