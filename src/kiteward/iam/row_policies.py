@@ -325,9 +325,8 @@ def logged(held: ProtectedCollection, warnings: Sequence[ErrorDetail]) -> list[s
 
 
 def _with_warnings(services: Services, held: ProtectedCollection) -> Protection:
-    return Protection(
-        held, dict(CompiledRowRules.compile(held).faults), warnings_of(held, shared=services.collections.shared)
-    )
+    warnings = warnings_of(held, shared=services.collections.shared)
+    return Protection(held, dict(CompiledRowRules.compile(held).faults), warnings)
 
 
 def _check_form(services: Services, policy: RowPolicy) -> None:

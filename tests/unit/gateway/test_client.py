@@ -159,8 +159,8 @@ async def test_types_that_do_not_belong_to_the_operation_are_refused_before_anyt
 
 
 async def test_outcome_of_another_type_is_a_defect() -> None:
+    client = client_of(Answering(Accounts(users=[], next="")))
     with pytest.raises(TypeError, match="DeleteUserAccount returned Accounts"):
-        client = client_of(Answering(Accounts(users=[], next="")))
         await client.invoke("DeleteUserAccount", Named(user_name="ann"), Done)
 
 
