@@ -231,6 +231,7 @@ STATES: Final = (
     State("users-selected", "users", chosen("add_role", role="docs_reader")),
     State("users-disable", "users", both(chosen("disable", "boss", "service_03", "service_05"), press("#many button"))),
     State("users-admin", "users", both(chosen("add_role", role="admin"), press("#many button"))),
+    State("users-role-missing", "users", both(chosen("add_role", "service_03"), press("#many button"))),
     State("users-none-selected", "users", submitted("#many")),
     # Keys
     State("key-errors", "new-key", sent(_SEND, expires_in_days="soon", networks="wrong")),
