@@ -340,13 +340,7 @@ ADMIN_OPERATIONS: Final = (
         details_limit=2 * 1024 * 1024,
     ),
     AdminOperation(
-        "DeleteUserAccount",
-        "users/delete",
-        Named,
-        Done,
-        deleted,
-        "Delete a user.",
-        event=Event.USER_CHANGE,
+        "DeleteUserAccount", "users/delete", Named, Done, deleted, "Delete a user.", event=Event.USER_CHANGE
     ),
     AdminOperation(
         "ResetPassword",

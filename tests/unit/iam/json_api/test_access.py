@@ -284,6 +284,7 @@ async def test_grants_on_collections_that_do_not_exist_are_listed(team: Own) -> 
 async def test_grants_and_keys_nobody_has_used_are_reported_by_the_trail(team: Own, tmp_path: Path) -> None:
     harness: GatewayHarness = team.harness
     await harness.grant("reader", "Insert", "default", "docs")
+    await harness.grant("reader", "ManageRLS", "default", "docs")
     made = await team("CreateApiKey", userName="alice")
     trail = AuditWriter.open(tmp_path / "audit")
     harness.recorder = Recorder(trail)
@@ -291,6 +292,7 @@ async def test_grants_and_keys_nobody_has_used_are_reported_by_the_trail(team: O
     since = datetime.now(UTC).isoformat()
     await harness.call("Search", by="alice", collection_name="docs")
     await harness.call("Query", by="bob", collection_name="docs")
+    await team("DisableRowPolicies", by="alice", collectionName="docs")
     await trail.close()
     harness.recorder = writing(tmp_path / "other")
     harness.configure()
