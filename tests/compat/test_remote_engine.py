@@ -37,6 +37,7 @@ def doctor(milvus: Upstream, scheme: str = "grpc", password: str = upstream.SERV
     """Return the exit status of the doctor, and what it found about the engine."""
     command = [sys.executable, "-m", "kiteward", "doctor", "--engine", f"{scheme}://{milvus.address}"]
     with tempfile.TemporaryDirectory() as empty:
+        (Path(empty) / "data").mkdir(mode=0o700)
         ran = subprocess.run(
             command,
             capture_output=True,

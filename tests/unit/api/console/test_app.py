@@ -489,7 +489,7 @@ async def test_failed_response_with_a_clear_code_has_the_sentence_of_that_code(c
         ("explain?operation=CalcDistance", "此处不支持 <code>CalcDistance</code>。"),
         ("explain?operation=GetClientTelemetry", "客户端遥测会让一个用户控制其他用户的客户端。"),
         ("explain?privilege=Insert&collection=docs", "用户 <code>root</code> 不受限制。"),
-        ("explain?privilege=Insert&user=alice", "缺少数据库 <code>default</code> 中的权限 <code>Insert</code>。"),
+        ("explain?privilege=Insert&user=alice", "需要在数据库 <code>default</code> 中"),
         ("explain?privilege=Insert&user=locked", "该用户已停用。"),
         ("collections/ghost/docs", "数据库 <code>ghost</code> 不存在，或您无权查看。"),  # noqa: RUF001  Chinese
     ],
