@@ -22,6 +22,7 @@ from kiteward import __version__
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, EngineUnavailable
 from kiteward.engine.embedded.supervisor import EmbeddedEngine
+from kiteward.net.unix_sockets import address_in, listen_in
 
 SOCKET: Final = "backup.sock"
 LONGEST_PAUSE: Final = 4.0
@@ -30,8 +31,6 @@ LONGEST_PAUSE: Final = 4.0
 _STOP_WITHIN: Final = 3.0
 _LOOK: Final = 0.001
 _ANSWER_WITHIN: Final = 5.0
-_PATH_BYTES: Final = 107
-_MODE: Final = 0o600
 _LINE: Final = 64 * 1024
 _PAUSE: Final = b"pause\n"
 _RESUME: Final = b"resume\n"
@@ -167,12 +166,7 @@ class BackupSocket:
         Raises:
             OSError: the socket cannot be made.
         """
-        path = directory / SOCKET
-        path.unlink(missing_ok=True)
-        with _address(directory) as address:
-            server = await asyncio.start_unix_server(self._serve, address, limit=_LINE)
-        path.chmod(_MODE)
-        stack.callback(path.unlink, missing_ok=True)
+        server = await listen_in(stack, directory, SOCKET, self._serve, longest_line=_LINE)
         stack.callback(self._close, server)
 
     def _close(self, server: asyncio.Server) -> None:
@@ -229,7 +223,7 @@ class RunningServer:
         connection = stack.enter_context(socket.socket(socket.AF_UNIX))
         connection.settimeout(_ANSWER_WITHIN)
         try:
-            with _address(directory) as address:
+            with address_in(directory, SOCKET) as address:
                 connection.connect(address)
         except (FileNotFoundError, ConnectionRefusedError):
             return None
@@ -262,17 +256,3 @@ class RunningServer:
     def _line(self) -> bytes:
         line: bytes = self._lines.readline(_LINE)
         return line
-
-
-@contextmanager
-def _address(directory: Path) -> Iterator[str]:
-    """Give an address of the socket in a directory; a long one by way of the directory's descriptor."""
-    path = directory.absolute() / SOCKET
-    if len(os.fsencode(path)) <= _PATH_BYTES:
-        yield str(path)
-        return
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{SOCKET}"
-    finally:
-        os.close(descriptor)
