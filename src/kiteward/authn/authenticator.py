@@ -101,7 +101,7 @@ class Authenticator:
             store: holds users and keys.
             hasher: verifies passwords.
             root_bypass: whether `root` needs no roles (`common.security.rootShouldBindRole` false).
-            local: whether `LocalCredential` is accepted; for the command line alone.
+            local: whether `LocalCredential` is accepted: by the command line, and by a server from its socket for it.
             open_to_anybody: whether nobody is authenticated, and all is allowed (`authorizationEnabled` false).
             throttle: limits guessing at this server; None for one without failures.
             attempts: counts guesses for all servers that share the store; None for a single server.
@@ -159,6 +159,8 @@ class Authenticator:
             SessionEnded: no such session or ticket, or it has ended.
             StoreUnavailable: users cannot be read.
         """
+        if self._local and isinstance(presented, LocalCredential):
+            return _OPERATOR
         if self._open_to_anybody:
             return ANONYMOUS
         if isinstance(presented, PasswordCredential):
@@ -171,8 +173,6 @@ class Authenticator:
             return await self._in_console(presented, sign_up=sign_up)
         if isinstance(presented, SignInTicket):
             return await self.console.holder(presented)
-        if isinstance(presented, LocalCredential) and self._local:
-            return _OPERATOR
         self.counts["none", "refused"] += 1
         if isinstance(presented, AuthenticationError):
             raise presented

@@ -35,7 +35,8 @@ async def open_local(
 ) -> AsyncIterator[Gateway]:
     """Open a gateway on the store alone, for the operator of this machine's command line (`LocalCredential`).
 
-    A server may be running on the same store: it applies changes made here within a second.
+    A server may be running on the same store: it applies changes made here within a second. A server of the same data
+    directory is asked instead (`command_socket.py`).
 
     Args:
         settings: the configuration; a `root` that is created gets `default_root_password`.
@@ -68,9 +69,14 @@ async def open_local(
         yield gateway
 
 
-def local_client(gateway: Gateway) -> GatewayClient:
-    """Return a client for the operator of this machine; audit events name the user of the operating system."""
-    return GatewayClient(gateway, LocalCredential(), transport="local", user_agent=f"system user {system_user()}")
+def local_client(gateway: Gateway, user: int | None = None) -> GatewayClient:
+    """Return a client for the operator of this machine; audit events name the user of the operating system.
+
+    Args:
+        gateway: handles the requests.
+        user: the number of that user; None for the one who runs this process.
+    """
+    return GatewayClient(gateway, LocalCredential(), transport="local", user_agent=f"system user {system_user(user)}")
 
 
 def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) -> DataDirectory:

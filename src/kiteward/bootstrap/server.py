@@ -19,6 +19,7 @@ from kiteward.authn.shared_throttle import RULES
 from kiteward.authn.stored_sessions import StoredSessions
 from kiteward.bootstrap.activity import services_of_server
 from kiteward.bootstrap.backup.control import listen_for_backups
+from kiteward.bootstrap.command_socket import listen_for_commands
 from kiteward.bootstrap.components import (
     AccessControl,
     dialect_of,
@@ -69,17 +70,14 @@ StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[Engine]]
 _FOLLOW_SECONDS: Final = 0.25
 """Seconds between two checks whether another process has changed the store."""
 
-
 _EXPIRE_SECONDS: Final = 300.0
 """Seconds between two removals of wrong passwords that no longer count."""
 
 _NOTE_SECONDS: Final = 5.0
 """Seconds between two updates of when users and keys were last used."""
 
-
 _VANISHED_SECONDS: Final = 1.0
 """Seconds between two checks whether collections have vanished from a remote engine."""
-
 
 _LEFT_OUT_SECONDS: Final = 1.0
 """Seconds between two audit events that count the unauthenticated requests left out of the audit trail."""
@@ -181,10 +179,11 @@ def _public_port(stack: AsyncExitStack, gateway: Gateway, settings: Settings, st
 async def _open_ports(
     stack: AsyncExitStack, settings: Settings, sources: Sources, public_port: PublicPort, *, place: Place | None
 ) -> tuple[int, int | None]:
-    """Open both ports and return them: the main one, and the one for health and metrics.
+    """Open the socket for commands and both ports; return these: the main one, and the one for health and metrics.
 
     That of a worker for health and metrics is closed first: while it stops, others report for the server.
     """
+    await listen_for_commands(stack, settings, public_port.gateway, place=place)
     metrics = Metrics(sources, worker=None if place is None else place.number)
     own = OwnReports(public_port.missing_components, metrics.text)
     if place is None:
@@ -248,6 +247,7 @@ def _authenticator(stack: AsyncExitStack, settings: Settings, store: Store, hash
         store,
         hasher,
         root_bypass=settings.root_bypass,
+        local=True,  # from its socket in the data directory
         open_to_anybody=not settings.authorization,
         attempts=store.attempts if store.shared else None,
         sessions=(StoredSessions(store, rules) if store.shared else MemorySessions(rules)),

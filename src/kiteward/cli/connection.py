@@ -1,7 +1,8 @@
 """Where commands send their requests: to the store of this machine (near), or to a running server (far).
 
 Both answer the same requests in the same way. The options say which of them is meant, else the environment, else the
-login that `kiteward login` keeps; without any of these it is the store of this machine.
+login that `kiteward login` keeps; without any of these it is the store of this machine. While a server uses that store,
+it carries out the requests itself (decision 0087).
 """
 
 import argparse
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kiteward.cli.kept_login import KeptLogin, kept_login
 from kiteward.cli.options import UsageError, add_configuration, read_secret, settings_of
+from kiteward.cli.served import served
 from kiteward.domain.environment import CA_FILE, SERVER, TOKEN_FILE
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 
 if TYPE_CHECKING:
     from kiteward.cli.remote import Remote
+    from kiteward.config.settings import Settings
 
 HERE: Final = "http://localhost:19530"
 """The server that commands ask which need one, if none is named."""
@@ -77,26 +80,48 @@ async def connected(arguments: argparse.Namespace, *, needs_server: bool = False
 
     Args:
         arguments: has the options of `add_connection`.
-        needs_server: whether a server has to carry the command out; without any that is named, it is `HERE`.
+        needs_server: whether a server has to carry the command out; where none is named and none uses the data
+            directory, it is `HERE`.
 
     Raises:
         UsageError: the options contradict one another.
-        ConfigurationError: the credential cannot be read; or as `open_local`.
+        ConfigurationError: the credential cannot be read, or no server runs that is needed; or as `open_local`.
     """
     remote = server_of(arguments, needs_server=needs_server)
     if remote is not None:
         yield remote
         return
+    settings = settings_of(arguments)
+    async with served(settings) as server:
+        if server is not None:
+            yield server
+            return
+    if needs_server:
+        yield _asked_for(arguments, settings)
+        return
     from kiteward.cli.near import near  # noqa: PLC0415  a server is asked without loading one
 
-    async with near(settings_of(arguments)) as local:
+    async with near(settings) as local:
         yield local
+
+
+def _asked_for(arguments: argparse.Namespace, settings: "Settings") -> "Remote":
+    """Return the server that is asked where one is needed, none is named and none uses the data directory.
+
+    Raises:
+        ConfigurationError: a data directory is named, so that no other server is meant; or as `remote_at`.
+    """
+    if arguments.data_dir is not None or arguments.config is not None:
+        raise ConfigurationError(
+            f"only a running server can do this, and none uses {settings.data_dir}: start it, or give --server URL"
+        )
+    return remote_at(HERE, arguments, login=None)
 
 
 def server_of(arguments: argparse.Namespace, *, needs_server: bool = False) -> "Remote | None":
     """Return the server that the command line, the environment or the login names; None for the store of this machine.
 
-    Arguments and errors as of `connected`.
+    Arguments and errors as of `connected`. Options about a server that is not named are about `HERE` if one is needed.
     """
     given = [
         option
@@ -107,12 +132,10 @@ def server_of(arguments: argparse.Namespace, *, needs_server: bool = False) -> "
         near = "--config" if arguments.data_dir is None else "--data-dir"
         if given:
             raise UsageError(f"{near} names the store of this machine and {given[0]} a server: give one of them")
-        if needs_server:
-            raise UsageError(f"only a running server can do this: give --server URL instead of {near}")
         return None
     login = kept_login()
     server = arguments.server or os.environ.get(SERVER) or (login.server if login else None)
-    if server is None and needs_server:
+    if server is None and given and needs_server:
         server = HERE
     if server is None:
         if given:

@@ -1,14 +1,14 @@
 """Carries out requests on the store of this machine, by the endpoints that a server would answer them with."""
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from kiteward.api.rest.in_process import data_of
-from kiteward.api.rest.status import RestFailure
+from kiteward.api.rest.in_process import answer_to
 from kiteward.bootstrap.local_gateway import local_client, open_local
+from kiteward.cli.served import data_in
 from kiteward.config.settings import Settings
-from kiteward.domain.errors import InvalidArgument
 from kiteward.gateway.client import GatewayClient
 
 
@@ -21,12 +21,7 @@ class Near:
         self.where = where
 
     async def ask(self, path: str, request: Mapping[str, Any]) -> Any:
-        try:
-            return await data_of(self._client, f"/v2/{path}", request)
-        except RestFailure as failure:
-            from kiteward.cli.remote import sentence  # noqa: PLC0415  a client of HTTP comes with it
-
-            raise InvalidArgument(sentence(failure.message), field=failure.field) from None
+        return data_in(await answer_to(self._client, path, json.dumps(request).encode()))
 
 
 @contextlib.asynccontextmanager

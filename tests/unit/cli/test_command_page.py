@@ -30,9 +30,8 @@ def rows(parser: argparse.ArgumentParser, path: str, text: str) -> Iterator[str]
         elif not set(action.option_strings) & set(EXPLAINED):
             options.append(_written(action))
     command = parser.get_default("command")
-    if command is not None and command.needs_server:
-        known -= {"--data-dir"}
-    where = ", ".join(name for name, option in (("near", "--data-dir"), ("far", "--server")) if option in known)
+    near = "served" if command is not None and command.needs_server else "near"
+    where = ", ".join(name for name, option in ((near, "--data-dir"), ("far", "--server")) if option in known)
     yield f"| `{' '.join(places)}` | {text.replace('|', ';')} | {where or '-'} | {' '.join(options) or '-'} |"
 
 

@@ -72,10 +72,14 @@ ALIKE = [
 
 
 @pytest.mark.parametrize(("status", "words"), ALIKE, ids=[" ".join(words) for _, words in ALIKE])
-def test_near_and_far_answer_alike(run: Run, served: SimpleNamespace, status: int, words: list[str]) -> None:
-    near = run(*words, "--data-dir", served.data)
+def test_near_and_far_answer_alike(
+    run: Run, served: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, status: int, words: list[str]
+) -> None:
     far = run(*words, "--server", served.url, "--token-file", served.token)
-    assert near == far
+    by_the_server = run(*words, "--data-dir", served.data)
+    monkeypatch.setattr("kiteward.cli.served.SOCKET", "none.sock")
+    near = run(*words, "--data-dir", served.data)
+    assert by_the_server == near == far
     assert near[0] == status
     told = status or "--dry-run" in words or (words[0] == "audit" and not near[1])
     assert near[2].count("\n") == (1 if told else 0)
@@ -107,13 +111,29 @@ def test_a_credential_without_a_server_is_refused(run: Run, served: SimpleNamesp
 
 
 @pytest.mark.parametrize("words", [["row-policies", "list", "docs"], ["sessions", "list"], ["sessions", "end-all"]])
-def test_what_only_a_server_can_do_is_said(run: Run, served: SimpleNamespace, words: list[str]) -> None:
-    status, _, told = run(*words, "--data-dir", served.data)
-    assert status == 2
-    assert "only a running server can do this: give --server URL instead of --data-dir" in told
+@pytest.mark.parametrize("named", ["--data-dir", "--config"])
+def test_what_only_a_server_can_do_is_said(run: Run, tmp_path: Path, words: list[str], named: str) -> None:
+    file = tmp_path / "milvus.yaml"
+    file.write_text(f"kiteward:\n  dataDir: {tmp_path}\n")
+    status, printed, told = run(*words, named, str({"--data-dir": tmp_path, "--config": file}[named]))
+    assert (status, printed) == (1, "")
+    assert told == (
+        f"kiteward: only a running server can do this, and none uses {tmp_path}: start it, or give --server URL\n"
+    )
 
 
-def test_what_a_store_in_a_file_does_not_say_is_asked_of_a_server(run: Run, served: SimpleNamespace) -> None:
+def test_what_only_a_server_can_do_is_done_near_while_one_runs(run: Run, served: SimpleNamespace) -> None:
+    assert run("sessions", "list", "--data-dir", served.data) == (0, "none\n", "")
+    described = json.loads(run("servers", "describe", "--json", "--data-dir", served.data)[1])
+    assert described["engine"]["ready"]
+
+
+def test_what_a_store_in_a_file_does_not_say_is_asked_of_the_server_that_uses_it(
+    run: Run, served: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, printed, _ = run("servers", "list", "--data-dir", served.data)
+    assert (status, "yes" in printed) == (0, True)
+    monkeypatch.setattr("kiteward.cli.served.SOCKET", "none.sock")
     status, printed, told = run("servers", "list", "--data-dir", served.data)
     assert (status, printed) == (1, "")
     assert "ask that server by --server URL" in told

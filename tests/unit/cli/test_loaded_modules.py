@@ -3,10 +3,11 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.support.server_in_thread import running
 
 from kiteward.cli.main import COMMANDS, main
 from kiteward.iam.json_api import CONTENTS
@@ -195,6 +196,39 @@ def test_a_command_loads_only_what_it_works_with(
     assert libraries(loaded) <= allowed
     assert loaded & SERVER == set()
     assert len(loaded) < most
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data directory of a running server."""
+    directory = tmp_path_factory.mktemp("served")
+    with running(directory):
+        yield directory / "data"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("users list", "users create second", "keys list", "roles list", "roles create reader", "grants list"),
+        *(
+            "groups list",
+            "collections list",
+            "limits list",
+            "identities list",
+            "sessions list",
+            "servers list",
+            "whoami",
+        ),
+        *("explain --user root --privilege Query", "access --user root", "policy export"),
+    ],
+)
+def test_a_command_near_a_running_server_loads_neither_a_store_nor_a_gateway(served: Path, line: str) -> None:
+    statuses, loaded = carried_out([*line.split(), "--data-dir", str(served)])
+    assert statuses == [0]
+    assert libraries(loaded) <= ({"msgspec", "yaml"} if line.startswith("policy") else set())
+    assert loaded & (SERVER | RPCS | {"kiteward.cli.near", "kiteward.gateway.gateway", "kiteward.store.sql"}) == set()
+    assert len(loaded) < 330
+    assert len([name for name in loaded if name.startswith("kiteward")]) < 130
 
 
 def test_a_configuration_file_is_what_loads_yaml(directory: Path, tmp_path: Path) -> None:

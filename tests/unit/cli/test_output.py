@@ -121,7 +121,9 @@ def test_every_other_text_is_printed_by_what_makes_it_printable() -> None:
 
 def test_a_line_of_the_trail_is_one_line(run: Run, served: SimpleNamespace) -> None:
     asked = run("explain", "--user", "root", "--privilege", "Query", "--collection", HOSTILE, "--data-dir", served.data)
-    # What other tests have the server do may be recorded in between.
+    # What other tests have the server do may be recorded in between. A server writes the lines of reads a little later.
     search = ("audit", "search", "--operation", "ExplainAccess", "--limit", "1")
-    status, printed, _ = run(*search, "--data-dir", served.data)
+    while not (found := run(*search, "--data-dir", served.data))[1]:
+        pass
+    status, printed, _ = found
     assert (status, SHOWN in printed, printed.count("\n")) == (0, True, 1), (asked, printed)

@@ -1,7 +1,5 @@
 """Carries out requests to endpoints in this process, without HTTP: for the command line, which authenticates nobody."""
 
-import json
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,27 +8,43 @@ import msgspec
 from kiteward.api.rest import bodies
 from kiteward.api.rest.endpoint_table import TABLE
 from kiteward.api.rest.endpoints import Answer, RequestContext
+from kiteward.api.rest.status import UNEXPECTED, RestFailure
+from kiteward.domain.errors import KitewardError
 from kiteward.gateway.client import GatewayClient
 
 
-async def data_of(client: GatewayClient, path: str, request: Mapping[str, Any]) -> Any:
-    """Return the member `data` of the response to a request, as plain values.
+async def answer_to(client: GatewayClient, path: str, body: bytes) -> bytes:
+    """Return the answer to a request as a line of JSON: `{"data": DATA}`, or `{"fault": MESSAGE, "field": MEMBER}`.
 
     Args:
         client: sends the requests of the endpoint.
-        path: the full path of the endpoint.
-        request: the body, as plain values.
-
-    Raises:
-        KeyError: there is no such endpoint.
-        RestFailure: the body is not what the endpoint takes, or the endpoint refuses.
-        KitewardError: as `GatewayClient.call`.
+        path: the endpoint, below `/v2/`.
+        body: the body, as JSON.
     """
-    endpoint = TABLE[path]
-    body = bodies.decode(endpoint.body, json.dumps(request).encode())
+    try:
+        return _line({"data": await _data_of(client, path, body)})
+    except RestFailure as failure:
+        return fault(failure.message, failure.field)
+    except KitewardError as error:
+        return fault(str(error), error.field)
+
+
+def fault(message: str, field: str = "") -> bytes:
+    """Return the answer that says what is wrong, and with which member of the request."""
+    return _line({"fault": message, "field": field})
+
+
+async def _data_of(client: GatewayClient, path: str, body: bytes) -> Any:
+    endpoint = TABLE.get(f"/v2/{path}")
+    if endpoint is None:
+        raise RestFailure(UNEXPECTED, f"there is no endpoint /v2/{path}")
+    request = bodies.decode(endpoint.body, body)
     with ThreadPoolExecutor(1) as executor:
         context = RequestContext(client, executor, allow_int64=True)
-        context.choose_database(body, endpoint)
-        answer = await endpoint.run(context, body)
-    data = answer.data if isinstance(answer, Answer) else answer
-    return msgspec.json.decode(msgspec.json.encode(data))
+        context.choose_database(request, endpoint)
+        answer = await endpoint.run(context, request)
+    return answer.data if isinstance(answer, Answer) else answer
+
+
+def _line(values: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(values) + b"\n"

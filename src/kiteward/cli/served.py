@@ -1,0 +1,80 @@
+"""Has requests carried out by the server that uses a data directory of this machine, by its socket (decision 0087)."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from kiteward import __version__
+from kiteward.bootstrap.command_wire import LONGEST_LINE, SOCKET
+from kiteward.domain.errors import ConfigurationError, InvalidArgument
+from kiteward.net.unix_sockets import address_in
+
+if TYPE_CHECKING:
+    from kiteward.config.settings import Settings
+
+_GREETING_WITHIN: Final = 2.0
+"""Seconds after which a server that says nothing is taken for one that hangs."""
+
+
+class Served:
+    """A running server that uses a data directory. Implements `kiteward.cli.connection.Connection`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, where: str) -> None:
+        """Take a connection whose greeting has been read, and the name of the store."""
+        self._reader = reader
+        self._writer = writer
+        self.where = where
+
+    async def ask(self, path: str, request: Mapping[str, Any]) -> Any:
+        try:
+            self._writer.write(f"{path} {json.dumps(request)}\n".encode())
+            await self._writer.drain()
+            line = await self._reader.readline()
+        except OSError:
+            line = b""
+        if not line.endswith(b"\n"):
+            raise ConfigurationError(
+                "the server ended before it answered: look whether the change was made before you repeat it"
+            )
+        return data_in(line)
+
+
+def data_in(answer: bytes) -> Any:
+    """Return the data in an answer of `kiteward.api.rest.in_process`.
+
+    Raises:
+        InvalidArgument: it says what is wrong.
+    """
+    told = json.loads(answer)
+    if "fault" in told:
+        from kiteward.cli.remote import sentence  # noqa: PLC0415  a client of HTTP comes with it
+
+        raise InvalidArgument(sentence(told["fault"]), field=told["field"])
+    return told["data"]
+
+
+@contextlib.asynccontextmanager
+async def served(settings: "Settings") -> AsyncIterator[Served | None]:
+    """Connect to the server that uses the data directory of a configuration.
+
+    Yields:
+        The server; None if none runs there, or it hangs, is of another version or has another store: what it would do
+        is not what this command means.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        store = "" if settings.store is None else str(settings.store)
+        try:
+            with address_in(settings.data_dir, SOCKET) as address:
+                reader, writer = await asyncio.open_unix_connection(address, limit=LONGEST_LINE)
+            stack.callback(writer.close)
+            async with asyncio.timeout(_GREETING_WITHIN):
+                greeting = json.loads(await reader.readline())
+        except (OSError, ValueError):
+            yield None
+            return
+        if greeting != {"version": __version__, "store": store}:
+            yield None
+            return
+        yield Served(reader, writer, store or str(settings.data_dir))

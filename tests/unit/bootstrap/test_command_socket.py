@@ -1,0 +1,219 @@
+"""The socket of a server for commands: what it answers, whom it refuses, and how it ends."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.support.engine import FakeEngine
+from tests.support.in_process_server import serving
+
+from kiteward import __version__
+from kiteward.bootstrap import command_socket
+from kiteward.bootstrap.command_socket import CommandSocket, listen_for_commands
+from kiteward.bootstrap.command_wire import SOCKET
+from kiteward.bootstrap.server import Server
+from kiteward.bootstrap.system_user import system_user
+from kiteward.config.settings import Settings
+
+LIST_USERS = b"kiteward/users/list {}\n"
+
+
+class Connection:
+    """A connection to the socket of a data directory."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def line(self) -> Any:
+        """The next line of the server; None at the end."""
+        async with asyncio.timeout(30):
+            line = await self.reader.readline()
+        return json.loads(line) if line else None
+
+    async def ask(self, line: bytes) -> Any:
+        self.writer.write(line)
+        return await self.line()
+
+
+@asynccontextmanager
+async def connection_to(directory: Path) -> AsyncIterator[Connection]:
+    reader, writer = await asyncio.open_unix_connection(directory / SOCKET)
+    try:
+        yield Connection(reader, writer)
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[tuple[Server, FakeEngine]]:
+    async with serving(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def connection(tmp_path: Path, served: object) -> AsyncIterator[Connection]:
+    async with connection_to(tmp_path / "data") as made:
+        assert await made.line() == {"version": __version__, "store": ""}
+        yield made
+
+
+async def test_requests_of_one_connection_are_answered_one_after_another(connection: Connection) -> None:
+    connection.writer.write(LIST_USERS * 2)
+    for _ in range(2):
+        assert [each["userName"] for each in (await connection.line())["data"]["users"]] == ["root"]
+    created = await connection.ask(b'vectordb/roles/create {"roleName": "reader"}\n')
+    assert created == {"data": {}}
+
+
+@pytest.mark.parametrize(
+    ("line", "fault", "field"),
+    [
+        (b"kiteward/users/none {}\n", "there is no endpoint /v2/kiteward/users/none", ""),
+        (b"\xff {}\n", "there is no endpoint", ""),
+        (b"\n", "there is no endpoint", ""),
+        (b'kiteward/users/describe {"userName": "nobody"}\n', "user not found: nobody", "userName"),
+        (b'kiteward/users/describe {"name": "nobody"}\n', "unknown field `name`", ""),
+        (b"kiteward/users/list [\n", "can only accept json format request", ""),
+        (b"kiteward/users/list\n", "can only accept json format request", ""),
+    ],
+)
+async def test_what_is_wrong_is_said_and_the_connection_goes_on(
+    connection: Connection, line: bytes, fault: str, field: str
+) -> None:
+    answer = await connection.ask(line)
+    assert fault in answer["fault"]
+    assert answer["field"] == field
+    assert "data" in await connection.ask(LIST_USERS)
+
+
+async def test_an_unexpected_failure_is_logged_and_not_shown(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_arguments: object) -> bytes:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(command_socket, "answer_to", fail)
+    answer = await connection.ask(LIST_USERS)
+    assert answer == {"fault": "the request failed unexpectedly; the log of the server says how", "field": ""}
+    assert "a request of a command failed unexpectedly" in caplog.text
+
+
+async def test_the_trail_names_the_user_of_the_operating_system(tmp_path: Path, connection: Connection) -> None:
+    await connection.ask(b'kiteward/users/create {"userName": "reader"}\n')
+    lines = "".join(path.read_text() for path in (tmp_path / "data" / "audit").glob("*.jsonl"))
+    (line,) = (json.loads(each) for each in lines.splitlines() if '"CreateUserAccount"' in each and "succeeded" in each)
+    assert line["transport"] == "local"
+    assert line["client"] == f"system user {system_user()}"
+
+
+@pytest.mark.parametrize(("user", "accepted"), [(4242, False), (0, True), (None, True)])
+async def test_another_user_than_that_of_the_server_and_the_superuser_is_refused(
+    tmp_path: Path,
+    served: object,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    user: int | None,
+    accepted: bool,
+) -> None:
+    caplog.set_level(logging.WARNING, "kiteward.commands")
+    monkeypatch.setattr(command_socket, "user_of_peer", lambda _: user)
+    async with connection_to(tmp_path / "data") as made:
+        assert (await made.line() is not None) == accepted
+    assert ("user id 4242 connected to commands.sock" in caplog.text) != accepted
+
+
+async def test_authorization_that_is_off_makes_no_difference_to_the_operator(tmp_path: Path) -> None:
+    async with serving(tmp_path, authorization=False), connection_to(tmp_path / "data") as made:
+        await made.line()
+        assert (await made.ask(b"kiteward/whoami/describe {}\n"))["data"]["credential"] == "local"
+
+
+async def test_limits_of_requests_do_not_keep_the_operator_out(connection: Connection) -> None:
+    await connection.ask(b'kiteward/limits/set {"userName": "root", "requestsPerSecond": 0.001, "burst": 1}\n')
+    for _ in range(3):
+        assert "data" in await connection.ask(LIST_USERS)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Requests that end when the test says so."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work(*_arguments: object) -> bytes:
+        begun.set()
+        await go_on.wait()
+        return b'{"data": {}}\n'
+
+    monkeypatch.setattr(command_socket, "answer_to", work)
+    return SimpleNamespace(begun=begun, go_on=go_on)
+
+
+@pytest.fixture
+def open_socket(tmp_path: Path) -> Callable[[AsyncExitStack], Awaitable[None]]:
+    async def opened(stack: AsyncExitStack) -> None:
+        gateway: Any = object()
+        await CommandSocket(gateway, store="").open(stack, tmp_path)
+
+    return opened
+
+
+async def test_a_stop_answers_what_is_in_progress_and_ends_idle_connections(
+    tmp_path: Path, slow: SimpleNamespace, open_socket: Callable[[AsyncExitStack], Awaitable[None]]
+) -> None:
+    stack = AsyncExitStack()
+    await open_socket(stack)
+    async with connection_to(tmp_path) as busy, connection_to(tmp_path) as idle:
+        assert None not in (await busy.line(), await idle.line())
+        busy.writer.write(LIST_USERS)
+        await slow.begun.wait()
+        stopping = asyncio.create_task(stack.aclose())
+        assert await idle.line() is None
+        assert not stopping.done()
+        slow.go_on.set()
+        assert await busy.line() == {"data": {}}
+        assert await busy.line() is None
+        await stopping
+    assert not (tmp_path / SOCKET).exists()
+
+
+async def test_a_command_that_goes_away_does_no_harm(
+    tmp_path: Path, slow: SimpleNamespace, open_socket: Callable[[AsyncExitStack], Awaitable[None]]
+) -> None:
+    async with AsyncExitStack() as stack:
+        await open_socket(stack)
+        async with connection_to(tmp_path) as gone:
+            await gone.line()
+            gone.writer.write(LIST_USERS)
+            await slow.begun.wait()
+        slow.go_on.set()
+        async with connection_to(tmp_path) as other:
+            await other.line()
+            assert await other.ask(LIST_USERS) == {"data": {}}
+
+
+async def test_a_line_without_an_end_is_no_request(
+    tmp_path: Path, slow: SimpleNamespace, open_socket: Callable[[AsyncExitStack], Awaitable[None]]
+) -> None:
+    async with AsyncExitStack() as stack:
+        await open_socket(stack)
+        async with connection_to(tmp_path) as cut:
+            await cut.line()
+            cut.writer.write(LIST_USERS.rstrip())
+            cut.writer.write_eof()
+            assert await cut.line() is None
+        assert not slow.begun.is_set()
+
+
+@pytest.mark.parametrize(("number", "listens"), [(None, True), (1, True), (2, False)])
+async def test_of_several_workers_the_first_listens(tmp_path: Path, number: int | None, listens: bool) -> None:
+    place: Any = None if number is None else SimpleNamespace(forwards=number == 1)
+    gateway: Any = object()
+    async with AsyncExitStack() as stack:
+        await listen_for_commands(stack, Settings(data_dir=tmp_path), gateway, place=place)
+        assert (tmp_path / SOCKET).exists() == listens

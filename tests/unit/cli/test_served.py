@@ -1,0 +1,143 @@
+"""Commands near a running server: it carries them out, and where it cannot, the command does so itself."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tests.unit.cli.conftest import Run
+
+from kiteward import __version__
+from kiteward.bootstrap.command_wire import SOCKET
+from kiteward.cli import served as client
+from kiteward.cli.main import main
+
+GREETING = json.dumps({"version": __version__, "store": ""}).encode() + b"\n"
+
+
+@contextmanager
+def answering(directory: Path, *said: bytes | None) -> Iterator[list[bytes]]:
+    """Listen in a data directory as a server would, and say these lines: the first at once, the others when asked.
+
+    None says nothing and keeps the connection open. Yields the requests that have come.
+    """
+    asked: list[bytes] = []
+    ready, end = threading.Event(), threading.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number, each in enumerate(said):
+            if number:
+                asked.append(await reader.readline())
+            if each is None:
+                await reader.read()
+            else:
+                writer.write(each)
+                await writer.drain()
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_unix_server(serve, directory / SOCKET)
+        ready.set()
+        await asyncio.to_thread(end.wait)
+        server.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    ready.wait()
+    try:
+        yield asked
+    finally:
+        end.set()
+        thread.join()
+        (directory / SOCKET).unlink()
+
+
+@pytest.fixture(scope="module")
+def unserved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory that no server uses."""
+    directory = tmp_path_factory.mktemp("kept") / "data"
+    assert main(["init", "--admin", "db_admin", "--data-dir", str(directory)]) == 0
+    return directory
+
+
+def test_a_command_says_what_the_server_says(run: Run, unserved: Path) -> None:
+    answer = json.dumps({"data": {"changed": True}}).encode()
+    with answering(unserved, GREETING, answer + b"\n") as asked:
+        assert run("users", "unlock", "db_admin", "--data-dir", str(unserved)) == (0, "done\n", "")
+    assert asked == [b'kiteward/users/unlock {"userName": "db_admin"}\n']
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        json.dumps({"version": "99.0", "store": ""}).encode() + b"\n",
+        json.dumps({"version": __version__, "store": "postgresql://[::1]:5432/other"}).encode() + b"\n",
+        b"HTTP/1.1 400 Bad Request\r\n",
+        b"[]\n",
+        b"\xff\n",
+        b"",
+    ],
+    ids=["version", "store", "no-json", "list", "bytes", "nothing"],
+)
+def test_a_server_that_means_something_else_is_not_asked(run: Run, unserved: Path, greeting: bytes) -> None:
+    with answering(unserved, greeting, None) as asked:
+        status, printed, told = run("users", "list", "--data-dir", str(unserved))
+    assert (status, "db_admin" in printed, told) == (0, True, "")
+    assert asked in ([], [b""])
+
+
+def test_a_server_that_hangs_keeps_nobody_from_revoking_a_key(
+    run: Run, unserved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_GREETING_WITHIN", 0.1)
+    with answering(unserved, None):
+        assert run("users", "disable", "db_admin", "--data-dir", str(unserved))[0] == 0
+        assert run("users", "enable", "db_admin", "--data-dir", str(unserved))[0] == 0
+
+
+@pytest.mark.parametrize("answer", [b"", b'{"data": ', b'{"data": {"users": []'])
+def test_a_server_that_ends_leaves_the_outcome_open_and_says_so(run: Run, unserved: Path, answer: bytes) -> None:
+    with answering(unserved, GREETING, answer):
+        status, printed, told = run("users", "create", "reader", "--data-dir", str(unserved))
+    assert (status, printed) == (1, "")
+    assert told == (
+        "kiteward: the server ended before it answered: look whether the change was made before you repeat it\n"
+    )
+    assert "reader" not in run("users", "list", "--data-dir", str(unserved))[1]
+
+
+def test_a_change_near_is_in_force_on_the_server_when_the_command_ends(run: Run, served: SimpleNamespace) -> None:
+    def users_of(*where: str) -> str:
+        return run("users", "list", *where)[1]
+
+    run("users", "create", "leaver", "--data-dir", served.data)
+    key = json.loads(run("keys", "create", "leaver", "--json", "--data-dir", served.data)[1])
+    file = Path(served.data).parent / "key"
+    file.write_text(key["key"])
+    far = ("--server", served.url, "--token-file", str(file))
+    assert run("whoami", *far)[0] == 0
+    assert run("keys", "revoke", key["keyId"], "--data-dir", served.data)[0] == 0
+    status, _, told = run("whoami", *far)
+    assert (status, "does not accept the credential" in told) == (1, True)
+    assert "leaver" in users_of("--data-dir", served.data)
+    assert run("users", "delete", "leaver", "--data-dir", served.data)[0] == 0
+
+
+def test_a_configuration_of_another_store_is_not_carried_out_by_the_server(
+    run: Run, served: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def refuse(settings: object, **_more: object) -> object:
+        opened.append(str(settings))
+        raise OSError("the store of the configuration is opened here")
+
+    monkeypatch.setattr("kiteward.bootstrap.local_gateway.open_store", refuse)
+    file = tmp_path / "milvus.yaml"
+    file.write_text(f"kiteward:\n  dataDir: {served.data}\n  store:\n    url: postgresql://u@127.0.0.1:1/other\n")
+    status, _, told = run("users", "list", "--config", str(file))
+    assert (status, told, len(opened)) == (1, "kiteward: the store of the configuration is opened here\n", 1)
