@@ -21,7 +21,7 @@ def test_programs_take_turns_after_a_run_that_does_not_count(tmp_path: Path) -> 
     costs = measured(programs, 2)
     assert log.read_text() == "ab" * 3
     assert {name: len(each) for name, each in costs.items()} == {"a": 2, "b": 2}
-    assert all(0 < cost.processor and 0 < cost.clock for each in costs.values() for cost in each)
+    assert all(cost.processor > 0 and cost.clock > 0 for each in costs.values() for cost in each)
 
 
 def test_a_command_that_fails_is_not_measured(tmp_path: Path) -> None:
