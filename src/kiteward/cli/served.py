@@ -64,17 +64,20 @@ async def served(settings: "Settings") -> AsyncIterator[Served | None]:
         is not what this command means.
     """
     async with contextlib.AsyncExitStack() as stack:
-        store = "" if settings.store is None else str(settings.store)
-        try:
-            with address_in(settings.data_dir, SOCKET) as address:
-                reader, writer = await asyncio.open_unix_connection(address, limit=LONGEST_LINE)
-            stack.callback(writer.close)
-            async with asyncio.timeout(_GREETING_WITHIN):
-                greeting = json.loads(await reader.readline())
-        except (OSError, ValueError):
-            yield None
-            return
-        if greeting != {"version": __version__, "store": store}:
-            yield None
-            return
-        yield Served(reader, writer, store or str(settings.data_dir))
+        yield await _greeted(stack, settings)
+
+
+async def _greeted(stack: contextlib.AsyncExitStack, settings: "Settings") -> Served | None:
+    """Return what `served` yields; `stack` closes the connection."""
+    store = "" if settings.store is None else str(settings.store)
+    try:
+        with address_in(settings.data_dir, SOCKET) as address:
+            reader, writer = await asyncio.open_unix_connection(address, limit=LONGEST_LINE)
+        stack.callback(writer.close)
+        async with asyncio.timeout(_GREETING_WITHIN):
+            greeting = json.loads(await reader.readline())
+    except (OSError, ValueError):
+        return None
+    if greeting != {"version": __version__, "store": store}:
+        return None
+    return Served(reader, writer, store or str(settings.data_dir))
