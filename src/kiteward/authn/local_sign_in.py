@@ -3,7 +3,6 @@
 import ipaddress
 from enum import StrEnum
 
-from kiteward.authz.policy import decide_administrator
 from kiteward.domain.addresses import host_in
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied
@@ -41,6 +40,8 @@ class LocalSignIn(StrEnum):
                 "use the identity provider",
                 ErrorDetail(ErrorCode.LOCAL_SIGN_IN_LOOPBACK),
             )
+        from kiteward.authz.policy import decide_administrator  # noqa: PLC0415  settings need no policy
+
         if not decide_administrator(principal).allowed:
             raise AccessDenied(
                 "only administrators sign in to the console with a password here: use the identity provider",
