@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Package:   llama-index-vector-stores-milvus 1.2.0 with llama-index-core 0.14.25 and pymilvus 2.6.17; milvus-lite 3.2.2 as the
 #            engine, and LlamaIndex's own store in memory beside it.
-# Behaviour: the condition NOT around one filter is left out: `state == 'closed'` is sent for "not closed". A search returns what was
-#            to be excluded, nothing of the rest, and `delete_nodes` deletes it and keeps what was to be deleted. There is no
-#            error: the word is put between filters, and one filter has no between. With two filters the engine refuses it.
-# Guess:     no filter matches, as the store in memory has it ("negates the filter condition"), or an error, as for operators that
-#            Milvus lacks.
+# Behaviour: the condition NOT around one filter is left out: for "not closed", `state == 'closed'` is sent. A search returns what was
+#            to be excluded, and nothing else; `delete_nodes` deletes what was to be kept, and keeps the rest. There is no error: the
+#            word is only put between filters. (Between two, the engine refuses it.)
+# Guess:     what matches none of the filters, as in the store in memory, or an error, as for operators that Milvus lacks.
 # Seen:      of a open, b closed, c closed, not closed: Milvus [b, c], in memory [a]; after delete_nodes of not closed: [a] is left
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"
