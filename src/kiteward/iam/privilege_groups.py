@@ -11,11 +11,12 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InUse, InvalidArgument, InvalidGrant
 from kiteward.domain.faults import Faults
 from kiteward.iam.caller import Caller
+from kiteward.iam.grantable import unknown_privilege
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
 
 _CREATABLE: Final = "failed to check if privilege group creatable"
-_ALTERABLE: Final = "failed to check if privilege group alterable"
+ALTERABLE: Final = "failed to check if privilege group alterable"
 """The prefix of Milvus to the texts of these checks."""
 
 
@@ -183,13 +184,13 @@ async def _require_alterable(transaction: Transaction, name: str, privileges: Se
     group = await transaction.groups.get(name)
     if group is None:
         raise InvalidGrant(
-            f"{_ALTERABLE}: there is no privilege group name [{name}] defined in system to operate",
+            f"{ALTERABLE}: there is no privilege group name [{name}] defined in system to operate",
             ErrorDetail(ErrorCode.GROUP_NOT_FOUND, {"name": name}),
             field="privilegeGroupName",
         )
     if not privileges:
         raise InvalidGrant(
-            f"{_ALTERABLE}: privileges is empty when alter the privilege group",
+            f"{ALTERABLE}: privileges is empty when alter the privilege group",
             ErrorDetail(ErrorCode.GROUP_EMPTY),
             field="privileges",
         )
@@ -205,18 +206,13 @@ def _require_operator(caller: Caller) -> None:
 async def _require_members(transaction: Transaction, privileges: Iterable[str]) -> None:
     for each in privileges:
         if not await is_group_member(transaction, each):
-            raise InvalidGrant(
-                f"{_ALTERABLE}: there is no privilege name or privilege group name [{each}] defined in system to "
-                "operate",
-                ErrorDetail(ErrorCode.PRIVILEGE_UNKNOWN, {"name": each}),
-                field="privileges",
-            )
+            raise unknown_privilege(each, field="privileges")
 
 
 def _require_one_level(members: Iterable[str]) -> None:
     if len({_level(name) for name in members} - {None}) > 1:
         raise InvalidGrant(
-            f"{_ALTERABLE}: privileges are not the same privilege level",
+            f"{ALTERABLE}: privileges are not the same privilege level",
             ErrorDetail(ErrorCode.GROUP_LEVELS),
             field="privileges",
         )
