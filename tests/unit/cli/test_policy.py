@@ -123,9 +123,10 @@ def test_a_misspelt_file_is_refused_before_anything_is_asked(ends: Ends, file: P
 
 @pytest.mark.parametrize("words", [["plan"], ["plan", "-f", "x", "--force"], ["plan", "-f", "x", "more"]])
 def test_options_that_are_wrong_end_with_1_because_2_says_that_something_would_change(words: list[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["policy", *words])
-    assert caught.value.code == 1
+    for line in (["policy", *words], ["--bogus", "policy", *words]):
+        with pytest.raises(SystemExit) as caught:
+            main(line)
+        assert caught.value.code == 1
 
 
 def test_a_file_is_applied_and_passwords_are_told_once(ends: Ends, file: Path, tmp_path: Path) -> None:
