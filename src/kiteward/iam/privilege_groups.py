@@ -48,12 +48,25 @@ async def create_group(services: Services, caller: Caller, name: str, privileges
     """
     faults = Faults()
     with faults:
-        check_names(services, name, privileges)
+        services.naming.check_group_name(name)
+        _require_not_reserved(name)
     with faults:
+        _check_privilege_names(services, privileges)
         _require_one_level(privileges)
-    faults.require_none()
     if privileges:
         _require_operator(caller)
+    async with caller.change() as transaction:
+        if privileges:
+            _require_operator(caller)
+        with faults:
+            await _require_free(transaction, name)
+        with faults:
+            await _require_members(transaction, privileges)
+        faults.require_none()
+        await transaction.groups.put(PrivilegeGroup(name, tuple(sorted({*privileges}))))
+
+
+def _require_not_reserved(name: str) -> None:
     if is_reserved_group_name(name):
         raise InvalidGrant(
             f"{_CREATABLE}: privilege group name [{name}] is defined by "
@@ -61,17 +74,15 @@ async def create_group(services: Services, caller: Caller, name: str, privileges
             ErrorDetail(ErrorCode.GROUP_NAME_RESERVED, {"name": name}),
             field="privilegeGroupName",
         )
-    async with caller.change() as transaction:
-        if await transaction.groups.get(name) is not None:
-            raise InvalidGrant(
-                f"{_CREATABLE}: privilege group name [{name}] is defined by users",
-                ErrorDetail(ErrorCode.GROUP_EXISTS, {"name": name}),
-                field="privilegeGroupName",
-            )
-        if privileges:
-            _require_operator(caller)
-            await _require_members(transaction, privileges)
-        await transaction.groups.put(PrivilegeGroup(name, tuple(sorted({*privileges}))))
+
+
+async def _require_free(transaction: Transaction, name: str) -> None:
+    if await transaction.groups.get(name) is not None:
+        raise InvalidGrant(
+            f"{_CREATABLE}: privilege group name [{name}] is defined by users",
+            ErrorDetail(ErrorCode.GROUP_EXISTS, {"name": name}),
+            field="privilegeGroupName",
+        )
 
 
 async def drop_group(services: Services, caller: Caller, name: str) -> None:
@@ -176,6 +187,10 @@ def check_names(services: Services, name: str, privileges: Iterable[str]) -> Non
         InvalidGroupName, InvalidArgument: a name breaks a rule.
     """
     services.naming.check_group_name(name)
+    _check_privilege_names(services, privileges)
+
+
+def _check_privilege_names(services: Services, privileges: Iterable[str]) -> None:
     for each in privileges:
         services.naming.check_object_name(each, "Privilege")
 
