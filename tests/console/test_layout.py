@@ -108,3 +108,18 @@ def test_the_actions_of_api_keys_cover_no_column_on_a_laptop(console: Console) -
         expect(page.get_by_text("of a program that runs at night")).to_be_visible()
         assert page.locator(".wide").evaluate("each => each.scrollWidth - each.clientWidth") == 0
     console.rest("kiteward/api_keys/revoke", keyId=made["keyId"])
+
+
+def test_long_names_push_no_column_of_a_list_out_of_sight_on_a_laptop(console: Console) -> None:
+    user, role = "nightly_import_of_the_warehouse_", "recommendation_engine_writers_of_europe"
+    console.rest("vectordb/roles/create", roleName=role)
+    words: dict[str, Any] = {"userName": user, "roles": [role], "description": "of a program that runs every night"}
+    console.rest("kiteward/users/create", **words, password="Import-pass-1")
+    console.rest("kiteward/api_keys/create", **words, expiresIn=86_400)
+    with console.signed_in("root", viewport={"width": 1280, "height": 800}) as page:
+        for path in (f"keys?user={user}", f"users?q={user}", f"roles?q={role}"):
+            page.goto(f"{console.address}{path}")
+            expect(page.locator(".list-table tbody tr")).to_have_count(1)
+            assert page.locator(".list-table").evaluate("each => each.scrollWidth - each.clientWidth") == 0, path
+    console.rest("kiteward/users/delete", userName=user)
+    console.rest("vectordb/roles/drop", roleName=role)

@@ -28,7 +28,8 @@ def on_object(decision: Decision, principal: Principal, condition: Condition, na
     """
     privilege = condition.privilege
     on_user = privilege.object_type is ObjectType.USER
-    named = name not in ("", ANY) and (on_user or privilege.level is Level.COLLECTION)
+    by_database = privilege.level is Level.DATABASE and bool({*condition.names} - {ANY})
+    named = name not in ("", ANY) and (on_user or by_database or privilege.level is Level.COLLECTION)
     if decision.detail is None or decision.detail.code not in _UNNAMED or not named:
         return decision
     place = name if on_user else f"{condition.database}.{name}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from kiteward.audit.reader import AuditPage, AuditQuery, AuditReader, Entry, Scope
 from kiteward.audit.verify import Anchor, Verified
+from kiteward.cli.running import run_async
 
 if TYPE_CHECKING:  # most trails are files, which are read without a database
     from kiteward.audit.shared import SharedTrail
@@ -134,7 +135,7 @@ class ServerLines:
             if seconds is not None:
                 request[name] = written(datetime.fromtimestamp(seconds, UTC))
         request |= {name: at for name in ("before", "after") if (at := getattr(question, name)) is not None}
-        answer = asyncio.run(self._server.ask("kiteward/audit/search", request))
+        answer = run_async(self._server.ask("kiteward/audit/search", request))
         return AuditPage(tuple(answer["lines"]), answer["before"], answer["after"])
 
     def every(self, question: AuditQuery) -> Iterator[Entry]:

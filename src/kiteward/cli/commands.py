@@ -1,7 +1,6 @@
 """Commands of the command line that send one request each, to the store of this machine or to a server."""
 
 import argparse
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from kiteward.cli.connection import Connection, add_connection, connected
 from kiteward.cli.option_rows import NAMES, OPTIONS, Option
 from kiteward.cli.options import UsageError, exit_status_of
 from kiteward.cli.output import note, print_json, say, spelled_out, text_of
+from kiteward.cli.running import run_async
 from kiteward.domain.errors import ConfigurationError, InvalidArgument, KitewardError
 
 _DAY: Final = 24 * 3600
@@ -122,7 +122,7 @@ def add_command(group: Any, command: Command) -> argparse.ArgumentParser:
 def run_command(arguments: argparse.Namespace) -> int:
     """Carry out a command, print the response and return the exit status."""
     command: Command = arguments.command
-    return exit_status_of(lambda: asyncio.run(_carry_out(command, arguments)))
+    return exit_status_of(lambda: run_async(_carry_out(command, arguments)))
 
 
 async def _carry_out(command: Command, arguments: argparse.Namespace) -> int:

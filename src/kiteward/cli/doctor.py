@@ -1,7 +1,6 @@
 """`kiteward doctor`: show the effective settings, their origins, and what is unsafe. It changes nothing."""
 
 import argparse
-import asyncio
 import logging
 import shutil
 import stat
@@ -17,6 +16,7 @@ from kiteward.bootstrap.start_checks import is_loopback, require_first_password
 from kiteward.cli import serve
 from kiteward.cli.options import given, given_keys
 from kiteward.cli.output import print_json, say
+from kiteward.cli.running import run_async
 from kiteward.config.doubts import doubtful_keys
 from kiteward.config.loading import explain, unknown_environment
 from kiteward.config.reader import EffectiveValue
@@ -110,7 +110,7 @@ def _engine(settings: Settings) -> Review:
     # What is logged about connections is among the findings.
     logging.getLogger("kiteward").addHandler(logging.NullHandler())
     try:
-        return asyncio.run(review_engine(settings.engine))
+        return run_async(review_engine(settings.engine))
     except ConfigurationError as error:
         return Review(faults=(str(error),))
 
@@ -121,7 +121,7 @@ def _issuers(settings: Settings) -> Review:
         return Review()
     from kiteward.bootstrap.issuer_review import review_issuers  # noqa: PLC0415  where there are any
 
-    return asyncio.run(review_issuers(settings.issuers))
+    return run_async(review_issuers(settings.issuers))
 
 
 def _notes(settings: Settings) -> Iterator[str]:
@@ -186,7 +186,7 @@ def _store(settings: Settings) -> Review:
         from kiteward.bootstrap.store_review import review_postgresql  # noqa: PLC0415  where there is a store
 
         try:
-            review = asyncio.run(review_postgresql(settings.store, settings))
+            review = run_async(review_postgresql(settings.store, settings))
         except (KitewardError, OSError) as error:
             return Review(faults=(str(error),))
     if review.present or review.faults:
@@ -235,6 +235,6 @@ def _in_copy(directory: Path, review: Callable[[Path], Coroutine[None, None, _R]
         for file in directory.glob(f"{STORE_FILE}*"):
             shutil.copyfile(file, Path(copy) / file.name)
         try:
-            return asyncio.run(review(Path(copy) / STORE_FILE))
+            return run_async(review(Path(copy) / STORE_FILE))
         except StoreError as error:
             raise StoreError(str(error).replace(copy, str(directory))) from error

@@ -1,7 +1,6 @@
 """`kiteward import`: import users, roles, grants and groups from a running Milvus."""
 
 import argparse
-import asyncio
 import getpass
 import sys
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from kiteward.cli.options import add_configuration, exit_status_of, read_secret,
 from kiteward.cli.output import print_json, say
 from kiteward.cli.password_files import deliver, reserved
 from kiteward.cli.progress import Progress, add_progress
+from kiteward.cli.running import run_async
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 
@@ -49,7 +49,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
         dry_run = arguments.dry_run
         with reserved(None if dry_run else arguments.passwords_file) as file:
-            report = asyncio.run(
+            report = run_async(
                 import_from(
                     settings_of(arguments),
                     arguments.source,

@@ -1,12 +1,12 @@
 """`kiteward init`: create a new data directory with an administrator."""
 
 import argparse
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kiteward.cli.options import add_configuration, exit_status_of, settings_of
 from kiteward.cli.output import note, print_json
+from kiteward.cli.running import run_async
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 
@@ -24,7 +24,7 @@ def add_parsers(commands: Any) -> None:
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    return exit_status_of(lambda: asyncio.run(_create(arguments.admin, settings_of(arguments), as_json=arguments.json)))
+    return exit_status_of(lambda: run_async(_create(arguments.admin, settings_of(arguments), as_json=arguments.json)))
 
 
 async def _create(admin: str, settings: "Settings", *, as_json: bool) -> None:

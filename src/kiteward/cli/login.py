@@ -4,7 +4,6 @@ Not the password is kept but an API key that is created for the login. It expire
 """
 
 import argparse
-import asyncio
 import contextlib
 import os
 import socket
@@ -18,6 +17,7 @@ from kiteward.cli.option_rows import whole
 from kiteward.cli.options import exit_status_of, read_secret
 from kiteward.cli.output import note, print_json, say, text_of
 from kiteward.cli.remote import Remote
+from kiteward.cli.running import run_async
 from kiteward.domain.environment import CA_FILE
 from kiteward.domain.errors import AuthenticationError, ConfigurationError, KitewardError
 from kiteward.domain.identity import Secret
@@ -70,7 +70,7 @@ def add_parsers(commands: Any) -> None:
 
 def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=lambda arguments: exit_status_of(lambda: asyncio.run(work(arguments))))
+    parser.set_defaults(run=lambda arguments: exit_status_of(lambda: run_async(work(arguments))))
 
 
 async def _login(arguments: argparse.Namespace) -> None:

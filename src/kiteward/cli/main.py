@@ -61,8 +61,9 @@ A module is imported only when one of its commands is called, so that other comm
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     given = sys.argv[1:] if argv is None else argv
-    parser = _parser(_called(given))
-    if "policy" in given:
+    called = _called(given)
+    parser = _parser(called)
+    if "policy" in called:
         parser.wrong = 1  # as of its commands, of which one ends with 2 where a file would change something
     arguments = parser.parse_args(given)
     status: int = arguments.run(arguments)
@@ -71,12 +72,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def whole_parser() -> argparse.ArgumentParser:
     """Return the parser with the arguments of all commands."""
-    return _parser({word for helps in COMMANDS.values() for word in helps})
+    return _parser(_words())
 
 
 def _called(given: Sequence[str]) -> set[str]:
-    """Return the command that is called; only its arguments are defined."""
-    return {next((word for word in given if not word.startswith("-")), "")}
+    """Return the command that is called, as it is spelt; only its arguments are defined.
+
+    Behind an option that is in the wrong place, it is the first word that is one: others are values of the option.
+    """
+    misplaced = bool(given) and given[0].startswith("-")
+    words = (word for word in given if (word in _words() if misplaced else not word.startswith("-")))
+    return {next(words, "")}
+
+
+def _words() -> set[str]:
+    return {word for helps in COMMANDS.values() for word in helps}
 
 
 def _parser(called: set[str]) -> CommandParser:

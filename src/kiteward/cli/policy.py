@@ -1,7 +1,6 @@
 """`kiteward policy`: the policy as a file: export, plan and apply it, and its JSON Schema."""
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from kiteward.cli.output import json_of, note, print_json
 from kiteward.cli.parser import CommandParser
 from kiteward.cli.password_files import deliver, reserved
 from kiteward.cli.policy_text import has_colours, lines_of, summary
+from kiteward.cli.running import run_async
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 from kiteward.iam.policy_files import checking
@@ -106,7 +106,7 @@ def _running(run: Callable[[argparse.Namespace, Connection], Awaitable[int]]) ->
         except UsageError as error:  # its exit status is that of a plan which would change something
             raise ConfigurationError(str(error)) from None
 
-    return lambda arguments: exit_status_of(lambda: asyncio.run(work(arguments)))
+    return lambda arguments: exit_status_of(lambda: run_async(work(arguments)))
 
 
 async def _export(arguments: argparse.Namespace, connection: Connection) -> int:

@@ -8,8 +8,7 @@ from kiteward.cli.output import note, table
 from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 
-_ADD: Final = "vectordb/privilege_groups/add_privileges_to_group"
-_REMOVE: Final = "vectordb/privilege_groups/remove_privileges_from_group"
+_CHANGE_GROUP: Final = "kiteward/privilege_groups/change"
 _DROP: Final = "vectordb/privilege_groups/drop"
 _GROUPS: Final = "vectordb/privilege_groups/list"
 _CHANGE: Final = "kiteward/roles/change_grants"
@@ -129,25 +128,30 @@ async def _describe_group(connection: Connection, request: dict[str, Any]) -> An
 
 
 async def _add_to_group(connection: Connection, request: dict[str, Any]) -> Any:
-    return await _change_group(connection, _ADD, request, has="already has")
+    return await _change_group(connection, request, "add", otherwise="already has")
 
 
 async def _remove_from_group(connection: Connection, request: dict[str, Any]) -> Any:
-    return await _change_group(connection, _REMOVE, request, has="does not have")
+    return await _change_group(connection, request, "remove", otherwise="does not have")
 
 
-async def _change_group(connection: Connection, path: str, request: dict[str, Any], *, has: str) -> Any:
+async def _change_group(connection: Connection, request: dict[str, Any], what: str, *, otherwise: str) -> Any:
     from kiteward.authz.privileges import BUILT_IN_GROUPS  # noqa: PLC0415  loaded where a group is changed
 
     if request["privilegeGroupName"] in BUILT_IN_GROUPS:
         raise InvalidArgument(f"the privilege group {request['privilegeGroupName']} is built in and cannot be changed")
-    # Milvus answers success, too, if nothing is to be changed.
-    group = await _describe_group(connection, request)
-    answer = await connection.ask(path, request)
+    name = (await _describe_group(connection, request))["privilegeGroupName"]
+    answer = await connection.ask(_CHANGE_GROUP, {"privilegeGroupName": name, what: request["privileges"]})
+    changed = {*answer["added"], *answer["removed"]}
     for privilege in dict.fromkeys(request["privileges"]):
-        if (privilege in group["privileges"]) is (path == _ADD):
-            note(f"kiteward: the privilege group {group['privilegeGroupName']} {has} {privilege}")
+        if privilege not in changed:
+            note(f"kiteward: the privilege group {name} {otherwise} {privilege}")
     return answer
+
+
+def _changed_group(answer: Any) -> str:
+    lines = [f"{done} {privilege}" for done in ("added", "removed") for privilege in answer[done]]
+    return "\n".join(lines) or "nothing was changed"
 
 
 async def _delete_group(connection: Connection, request: dict[str, Any]) -> Any:
@@ -281,18 +285,20 @@ PRIVILEGE_GROUPS: Final = (
     ),
     Command(
         "add",
-        _ADD,
+        _CHANGE_GROUP,
         "add privileges to a privilege group",
         names=(*_NAMED, "privileges"),
         work=_add_to_group,
+        text=_changed_group,
         also=(_GROUPS,),
     ),
     Command(
         "remove",
-        _REMOVE,
+        _CHANGE_GROUP,
         "remove privileges from a privilege group",
         names=(*_NAMED, "privileges"),
         work=_remove_from_group,
+        text=_changed_group,
         also=(_GROUPS,),
     ),
 )

@@ -1,12 +1,12 @@
 """`kiteward store`: move the store to another database."""
 
 import argparse
-import asyncio
 from typing import Any
 
 from kiteward.cli.options import add_configuration, exit_status_of, read_secret, settings_of
 from kiteward.cli.output import note, print_json
 from kiteward.cli.progress import Progress, add_progress
+from kiteward.cli.running import run_async
 from kiteward.domain.identity import Secret
 
 
@@ -42,7 +42,7 @@ def add_parsers(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    return exit_status_of(lambda: asyncio.run(_move(arguments)))
+    return exit_status_of(lambda: run_async(_move(arguments)))
 
 
 async def _move(arguments: argparse.Namespace) -> None:

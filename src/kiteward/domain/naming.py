@@ -16,6 +16,9 @@ ANY: Final = "*"
 
 DEFAULT_DATABASE: Final = "default"
 
+LONGEST_DESCRIPTION: Final = 1024
+"""Most bytes of a description that Milvus has no rule for."""
+
 _USER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*\Z")
 _USER_NAME_CHARACTERS: Final = "_.-"
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -305,6 +308,20 @@ class NamingRules:
                     ErrorDetail(ErrorCode.NAME_CHARACTER, {"allowed": f"_{further}", "character": _shown(character)}),
                     field=field,
                 )
+
+
+def check_description(text: str) -> None:
+    """Refuse a description of something that Milvus has no rule for, an API key or a row policy, that is too long.
+
+    Raises:
+        InvalidArgument: it is.
+    """
+    if _size(text) > LONGEST_DESCRIPTION:
+        raise InvalidArgument(
+            f"`description` must be at most {LONGEST_DESCRIPTION} bytes",
+            ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": LONGEST_DESCRIPTION}),
+            field="description",
+        )
 
 
 def _size(text: str) -> int:

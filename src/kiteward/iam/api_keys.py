@@ -7,45 +7,23 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from kiteward.authn import api_keys
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE
 from kiteward.authz.policy import decide_administrator
-from kiteward.domain.addresses import is_covered, networks_of
+from kiteward.domain.addresses import is_covered
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, InvalidArgument, LimitReached, NotFound
 from kiteward.domain.identity import ROOT, KeyScope, Secret
+from kiteward.domain.naming import check_description
 from kiteward.iam.caller import Caller, is_administrator
 from kiteward.iam.lookup import require_role, stored_user
+from kiteward.iam.new_keys import NewKey, checked
 from kiteward.iam.passwords import grace_period_end
 from kiteward.iam.services import Services
-from kiteward.iam.settings import LONGEST_LIFE
 from kiteward.store.listings import KeyListing, KeyState, ListedKeys, Slice
 from kiteward.store.records import KeyRecord
 from kiteward.store.transaction import Transaction
-
-_MOST_NETWORKS: Final = 100
-_LONGEST_DESCRIPTION: Final = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """An API key to be created.
-
-    Attributes:
-        owner: the user who is to own it; empty for the caller.
-        description: free text.
-        lifetime: seconds until it expires; None for the configured default.
-        roles: the roles that it is restricted to; None for all roles of its owner.
-        networks: the networks from which it is accepted, in CIDR form; empty for any.
-    """
-
-    owner: str = ""
-    description: str = ""
-    lifetime: int | None = None
-    roles: Sequence[str] | None = None
-    networks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +45,26 @@ async def create_key(services: Services, caller: Caller, new: NewKey) -> IssuedK
     """Create an API key for the caller or, by an administrator, for another user.
 
     Raises:
-        InvalidArgument: the description, lifetime or networks are not acceptable, or the owner does not hold a role.
+        InvalidArgument: the description, lifetime or networks are not acceptable, or the owner does not hold a role;
+            it has what else is wrong.
         AccessDenied: for another user, the caller is not an administrator; or it would have more access than the
             API key that creates it.
         NotFound: there is no such user, or the owner holds all roles and there is no such role.
         LimitReached: the owner has as many keys as a user may have.
     """
-    _check_description(new.description)
-    lifetime, networks = _lifetime(services, new), _networks(new.networks)
+    owner = new.owner or caller.principal.user_name
+    lifetime = new.lifetime if new.lifetime is not None else services.key_rules.default_lifetime
+    new = replace(new, owner=owner, lifetime=lifetime)
+    faults, networks = checked(new)
     minted = api_keys.mint()
     async with caller.change() as transaction:
-        owner = new.owner or caller.principal.user_name
         if owner != caller.principal.user_name:
             decide_administrator(caller.principal).require_allowed()
-        record = await stored_user(services, owner)
-        key = _new_record(caller, minted, replace(new, owner=owner, lifetime=lifetime, networks=networks))
-        await _check_roles(services, transaction, key, (*record.roles, *record.group_roles))
+        with faults:
+            record = await stored_user(services, owner)
+            key = _new_record(caller, minted, replace(new, networks=networks))
+            await _check_roles(services, transaction, key, (*record.roles, *record.group_roles))
+        faults.require_none()
         if await transaction.keys.count(owner) >= services.key_rules.per_user:
             raise LimitReached(
                 f"{owner} has {services.key_rules.per_user} API keys already: revoke one first",
@@ -166,7 +148,7 @@ async def alter_key(caller: Caller, key_id: str, description: str) -> None:
         InvalidArgument: the description is too long.
         NotFound: there is no such key that the caller manages.
     """
-    _check_description(description)
+    check_description(description)
     async with caller.change() as transaction:
         record = _managed(caller, key_id, await transaction.keys.lineage(key_id))
         await transaction.keys.describe(record.key_id, description)
@@ -282,15 +264,6 @@ def require_within(caller: Caller, lineage: Sequence[KeyRecord]) -> None:
         )
 
 
-def _check_description(description: str) -> None:
-    if len(description.encode()) > _LONGEST_DESCRIPTION:
-        raise InvalidArgument(
-            f"`description` must be at most {_LONGEST_DESCRIPTION} bytes",
-            ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": _LONGEST_DESCRIPTION}),
-            field="description",
-        )
-
-
 def _new_record(caller: Caller, minted: api_keys.MintedKey, new: NewKey) -> KeyRecord:
     principal = caller.principal
     key = KeyRecord(
@@ -369,31 +342,3 @@ async def _check_roles(
                 field="roles",
             )
         await require_role(transaction, role, field="roles")
-
-
-def _lifetime(services: Services, new: NewKey) -> int | None:
-    lifetime = new.lifetime if new.lifetime is not None else services.key_rules.default_lifetime
-    if lifetime is not None and not 1 <= lifetime <= LONGEST_LIFE:
-        raise InvalidArgument(
-            f"`expiresIn` must be from 1 to {LONGEST_LIFE} seconds",
-            ErrorDetail(ErrorCode.LIFETIME_OUT_OF_RANGE, {"limit": LONGEST_LIFE}),
-            field="expiresIn",
-        )
-    return lifetime
-
-
-def _networks(given: Sequence[str]) -> tuple[str, ...]:
-    if len(given) > _MOST_NETWORKS:
-        raise InvalidArgument(
-            f"`networks` must be at most {_MOST_NETWORKS}",
-            ErrorDetail(ErrorCode.NETWORKS_LIMIT, {"limit": _MOST_NETWORKS}),
-            field="networks",
-        )
-    try:
-        return networks_of(given)
-    except ValueError as error:
-        raise InvalidArgument(
-            f"`networks` must have networks such as 10.0.0.0/8 or 2001:db8::/32: {error}",
-            ErrorDetail(ErrorCode.NETWORK_INVALID),
-            field="networks",
-        ) from None

@@ -39,6 +39,8 @@ async def check_typed_privilege(transaction: Transaction, name: str, kind: Objec
             f"can not operate the custom privilege group [{name}]",
             ErrorDetail(ErrorCode.GRANT_OF_CUSTOM_GROUP, {"name": name}),
         )
+    if not _is_built_in(name):
+        raise unknown_privilege(name, field="privilege")
     raise InvalidGrant(
         f"not found the privilege name[{name}] in object[{kind}]",
         ErrorDetail(ErrorCode.OBJECT_TYPE_MISMATCH, {"name": name, "type": kind}),
@@ -59,7 +61,7 @@ async def check_scoped_privilege(transaction: Transaction, name: str, database: 
     else:
         group = await transaction.groups.get(name)
         if group is None:
-            raise _unknown(name)
+            raise unknown_privilege(name, field="privilege")
         level = group_level(group.privileges)
     if level is Level.CLUSTER and (database, collection) != (ANY, ANY):
         raise InvalidGrant(
@@ -97,16 +99,24 @@ def require_grantable(name: str, groups: Container[str]) -> None:
         InvalidGrant: there is none.
     """
     if not (_is_built_in(name) or name in groups):
-        raise _unknown(name)
+        raise unknown_privilege(name, field="privilege")
 
 
 def _is_built_in(name: str) -> bool:
     return name in (ANY, ALL) or name in PRIVILEGES or name in BUILT_IN_GROUPS or name in LEGACY_GROUPS
 
 
-def _unknown(name: str) -> InvalidGrant:
-    return InvalidGrant(
-        f"not found the privilege name[{name}]",
-        ErrorDetail(ErrorCode.PRIVILEGE_UNKNOWN, {"name": name}),
-        field="privilege",
-    )
+def unknown_privilege(name: str, *, field: str) -> InvalidGrant:
+    """Return the error about a name that is no privilege and no privilege group, with what may be meant.
+
+    Custom groups are not offered: who may name one in a grant need not be allowed to list them.
+
+    Args:
+        name: the name.
+        field: the argument that holds it.
+    """
+    from kiteward.domain.suggestions import no_such  # noqa: PLC0415  only where something is wrong
+
+    known = (*PRIVILEGES, *BUILT_IN_GROUPS)
+    message, details = no_such("privilege or privilege group", name, known, ErrorCode.PRIVILEGE_UNKNOWN)
+    return InvalidGrant(message, *details, field=field)

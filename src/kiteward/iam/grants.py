@@ -15,7 +15,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import DatabaseNotFound, InvalidArgument, LimitReached
 from kiteward.domain.naming import ANY
 from kiteward.iam.caller import Caller
-from kiteward.iam.grantable import check_scoped_privilege, check_typed_privilege
+from kiteward.iam.grantable import check_scoped_privilege, check_typed_privilege, is_grantable, unknown_privilege
 from kiteward.iam.lookup import known_role, require_role
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
@@ -129,7 +129,7 @@ async def change_grants(
     Raises:
         LimitReached, RoleNotFound: more than `MOST_CHANGED`; there is no such role.
         InvalidArgument: a grant is both granted and revoked, or a name breaks its rule.
-        InvalidGrant, DatabaseNotFound: as of `give_grant`.
+        InvalidGrant, DatabaseNotFound: as of `give_grant`; or there is no such privilege to revoke.
         EngineError: the engine's aliases are not in memory, and it does not respond.
     """
     _require_within_limit(len(grant) + len(revoke))
@@ -137,10 +137,10 @@ async def change_grants(
     async with caller.change() as transaction:
         await require_role(transaction, role)
         await _look_up_all(services, caller, (*grant, *revoke))
+        stored = await transaction.grants.of_role(role)
         named = {key for scope in grant for key in await _granted_keys(services, transaction, caller, scope)}
-        wanted = {scope.key for scope in grant} if exact else named
-        unwanted = {key for scope in revoke for key in ([scope.key] if exact else _revoked_keys(services, scope))}
-        granted, revoked = _differences(await transaction.grants.of_role(role), wanted, unwanted)
+        unwanted = {scope.key for scope in revoke} if exact else await _unwanted(services, transaction, revoke, stored)
+        granted, revoked = _differences(stored, {scope.key for scope in grant} if exact else named, unwanted)
         if not dry_run:
             await transaction.grants.add([Grant(role, key, caller.principal.user_name) for key in granted])
             await transaction.grants.remove(role, revoked)
@@ -150,6 +150,21 @@ async def change_grants(
 async def _look_up_all(services: Services, caller: Caller, scopes: Iterable[PrivilegeScope]) -> None:
     for scope in scopes:
         await _look_up(services, caller, scope.key)
+
+
+async def _unwanted(
+    services: Services, transaction: Transaction, revoke: Iterable[PrivilegeScope], stored: Sequence[Grant]
+) -> set[GrantKey]:
+    """Return the keys of what a role is to lose.
+
+    Raises:
+        InvalidGrant: something is neither a privilege nor a privilege group, nor held by the role.
+    """
+    held = {each.key.privilege for each in stored}
+    for scope in revoke:
+        if scope.privilege not in held and not await is_grantable(transaction, scope.privilege):
+            raise unknown_privilege(scope.privilege, field="privilege")
+    return {key for scope in revoke for key in _revoked_keys(services, scope)}
 
 
 def _differences(

@@ -8,6 +8,7 @@ from typing import Final
 from kiteward.authn.oidc.issuers import Issuer
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound
+from kiteward.domain.faults import Faults
 from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_role, require_user
 from kiteward.iam.many import require_not_too_many
@@ -68,15 +69,15 @@ async def invite(services: Services, caller: Caller, invitation: Invitation) -> 
         LimitReached, RoleNotFound: as of `create_user`.
     """
     issuer, name = configured(services, invitation.issuer), invitation.user_name
-    services.naming.check_user_name(name)
-    services.naming.check_user_description(invitation.description)
-    _require_prefix(issuer, name)
-    if len(invitation.subject) > LONGEST_SUBJECT:
-        raise InvalidArgument(
-            f"a subject has at most {LONGEST_SUBJECT} characters",
-            ErrorDetail(ErrorCode.NAME_TOO_LONG, {"limit": LONGEST_SUBJECT}),
-            field="subject",
-        )
+    faults = Faults()
+    with faults:
+        services.naming.check_user_name(name)
+        _require_prefix(issuer, name)
+    with faults:
+        services.naming.check_user_description(invitation.description)
+    with faults:
+        _check_subject(invitation.subject)
+    faults.require_none()
     async with caller.change() as transaction:
         holder = invitation.subject and await transaction.identities.user_of(issuer.name, invitation.subject)
         if holder:
@@ -90,6 +91,15 @@ async def invite(services: Services, caller: Caller, invitation: Invitation) -> 
         for role in invitation.roles:
             await require_role(transaction, role, field="roles")
             await transaction.roles.bind(name, role)
+
+
+def _check_subject(subject: str) -> None:
+    if len(subject) > LONGEST_SUBJECT:
+        raise InvalidArgument(
+            f"a subject has at most {LONGEST_SUBJECT} characters",
+            ErrorDetail(ErrorCode.NAME_TOO_LONG, {"limit": LONGEST_SUBJECT}),
+            field="subject",
+        )
 
 
 async def release(caller: Caller, user_name: str) -> None:

@@ -1,6 +1,5 @@
 """What a request needs to be allowed: by the privilege, the RPC or the operation of our own that a question names."""
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -103,7 +102,7 @@ def not_exactly_one(first: str, second: str) -> InvalidArgument:
 
 
 def _unknown(field: str, code: ErrorCode, given: str, known: Iterable[str]) -> InvalidArgument:
-    near = difflib.get_close_matches(given, list(known), n=1)
-    message = f"no such {field}: {given}" + (f"; did you mean {near[0]}?" if near else "")
-    hints = [ErrorDetail(ErrorCode.DID_YOU_MEAN, {"name": name}) for name in near]
-    return InvalidArgument(message, ErrorDetail(code, {"name": given}), *hints, field=field)
+    from kiteward.domain.suggestions import no_such  # noqa: PLC0415  only where something is wrong
+
+    message, details = no_such(field, given, known, code)
+    return InvalidArgument(message, *details, field=field)

@@ -11,11 +11,12 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InUse, InvalidArgument, InvalidGrant
 from kiteward.domain.faults import Faults
 from kiteward.iam.caller import Caller
+from kiteward.iam.grantable import unknown_privilege
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
 
 _CREATABLE: Final = "failed to check if privilege group creatable"
-_ALTERABLE: Final = "failed to check if privilege group alterable"
+ALTERABLE: Final = "failed to check if privilege group alterable"
 """The prefix of Milvus to the texts of these checks."""
 
 
@@ -47,12 +48,25 @@ async def create_group(services: Services, caller: Caller, name: str, privileges
     """
     faults = Faults()
     with faults:
-        check_names(services, name, privileges)
+        services.naming.check_group_name(name)
+        _require_not_reserved(name)
     with faults:
+        _check_privilege_names(services, privileges)
         _require_one_level(privileges)
-    faults.require_none()
     if privileges:
         _require_operator(caller)
+    async with caller.change() as transaction:
+        if privileges:
+            _require_operator(caller)
+        with faults:
+            await _require_free(transaction, name)
+        with faults:
+            await _require_members(transaction, privileges)
+        faults.require_none()
+        await transaction.groups.put(PrivilegeGroup(name, tuple(sorted({*privileges}))))
+
+
+def _require_not_reserved(name: str) -> None:
     if is_reserved_group_name(name):
         raise InvalidGrant(
             f"{_CREATABLE}: privilege group name [{name}] is defined by "
@@ -60,17 +74,15 @@ async def create_group(services: Services, caller: Caller, name: str, privileges
             ErrorDetail(ErrorCode.GROUP_NAME_RESERVED, {"name": name}),
             field="privilegeGroupName",
         )
-    async with caller.change() as transaction:
-        if await transaction.groups.get(name) is not None:
-            raise InvalidGrant(
-                f"{_CREATABLE}: privilege group name [{name}] is defined by users",
-                ErrorDetail(ErrorCode.GROUP_EXISTS, {"name": name}),
-                field="privilegeGroupName",
-            )
-        if privileges:
-            _require_operator(caller)
-            await _require_members(transaction, privileges)
-        await transaction.groups.put(PrivilegeGroup(name, tuple(sorted({*privileges}))))
+
+
+async def _require_free(transaction: Transaction, name: str) -> None:
+    if await transaction.groups.get(name) is not None:
+        raise InvalidGrant(
+            f"{_CREATABLE}: privilege group name [{name}] is defined by users",
+            ErrorDetail(ErrorCode.GROUP_EXISTS, {"name": name}),
+            field="privilegeGroupName",
+        )
 
 
 async def drop_group(services: Services, caller: Caller, name: str) -> None:
@@ -175,6 +187,10 @@ def check_names(services: Services, name: str, privileges: Iterable[str]) -> Non
         InvalidGroupName, InvalidArgument: a name breaks a rule.
     """
     services.naming.check_group_name(name)
+    _check_privilege_names(services, privileges)
+
+
+def _check_privilege_names(services: Services, privileges: Iterable[str]) -> None:
     for each in privileges:
         services.naming.check_object_name(each, "Privilege")
 
@@ -183,13 +199,13 @@ async def _require_alterable(transaction: Transaction, name: str, privileges: Se
     group = await transaction.groups.get(name)
     if group is None:
         raise InvalidGrant(
-            f"{_ALTERABLE}: there is no privilege group name [{name}] defined in system to operate",
+            f"{ALTERABLE}: there is no privilege group name [{name}] defined in system to operate",
             ErrorDetail(ErrorCode.GROUP_NOT_FOUND, {"name": name}),
             field="privilegeGroupName",
         )
     if not privileges:
         raise InvalidGrant(
-            f"{_ALTERABLE}: privileges is empty when alter the privilege group",
+            f"{ALTERABLE}: privileges is empty when alter the privilege group",
             ErrorDetail(ErrorCode.GROUP_EMPTY),
             field="privileges",
         )
@@ -205,18 +221,13 @@ def _require_operator(caller: Caller) -> None:
 async def _require_members(transaction: Transaction, privileges: Iterable[str]) -> None:
     for each in privileges:
         if not await is_group_member(transaction, each):
-            raise InvalidGrant(
-                f"{_ALTERABLE}: there is no privilege name or privilege group name [{each}] defined in system to "
-                "operate",
-                ErrorDetail(ErrorCode.PRIVILEGE_UNKNOWN, {"name": each}),
-                field="privileges",
-            )
+            raise unknown_privilege(each, field="privileges")
 
 
 def _require_one_level(members: Iterable[str]) -> None:
     if len({_level(name) for name in members} - {None}) > 1:
         raise InvalidGrant(
-            f"{_ALTERABLE}: privileges are not the same privilege level",
+            f"{ALTERABLE}: privileges are not the same privilege level",
             ErrorDetail(ErrorCode.GROUP_LEVELS),
             field="privileges",
         )

@@ -35,7 +35,8 @@ _ARRAY: Final = "Array"
 
 _READABLE: Final = "VarChar, Bool, integers, and arrays of VarChar or integers"
 
-_ARGUMENTS: Final = {"using_expr": "usingExpr", "check_expr": "checkExpr"}
+ARGUMENTS: Final = {"using_expr": "usingExpr", "check_expr": "checkExpr"}
+"""The arguments of operations that hold the expressions."""
 
 
 def check_expression(name: str, text: str, fields: Mapping[str, CollectionField]) -> None:
@@ -49,12 +50,24 @@ def check_expression(name: str, text: str, fields: Mapping[str, CollectionField]
     Raises:
         RequestRefused: it cannot be parsed, or does not fit the fields; the error says what would be right.
     """
+    _Check(name, fields).condition(parsed(name, text))
+
+
+def parsed(name: str, text: str) -> Expression:
+    """Return what an expression of a row policy means.
+
+    Args:
+        name: `using_expr` or `check_expr`.
+        text: the expression.
+
+    Raises:
+        FilterSyntaxError: it cannot be parsed.
+    """
     try:
-        tree = parse(text, Dialect.POLICY)
+        return parse(text, Dialect.POLICY)
     except FilterSyntaxError as error:
         told = f"`{name}`: {error}"
-        raise FilterSyntaxError(told, *error.details, field=_ARGUMENTS[name], position=error.position) from None
-    _Check(name, fields).condition(tree)
+        raise FilterSyntaxError(told, *error.details, field=ARGUMENTS[name], position=error.position) from None
 
 
 class _Check:
@@ -161,4 +174,4 @@ class _Check:
                 )
 
     def _refuse(self, message: str, detail: ErrorDetail) -> NoReturn:
-        raise InvalidArgument(message, detail, field=_ARGUMENTS[self._name])
+        raise InvalidArgument(message, detail, field=ARGUMENTS[self._name])

@@ -12,8 +12,6 @@ from typing import Final
 from kiteward.authz.policy import Condition, decide
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.authz.row_policies import (
-    CHECK_ACTIONS,
-    USING_ACTIONS,
     CompiledRowRules,
     PolicyType,
     ProtectedCollection,
@@ -21,12 +19,13 @@ from kiteward.authz.row_policies import (
     RowPolicy,
 )
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound
+from kiteward.domain.errors import AlreadyExists, LimitReached, NotFound
 from kiteward.domain.faults import Faults
 from kiteward.iam.caller import Caller, require
 from kiteward.iam.lookup import require_role
 from kiteward.iam.object_lookup import behind_alias
 from kiteward.iam.row_expressions import check_expression
+from kiteward.iam.row_policy_forms import check_form
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
 
@@ -34,12 +33,6 @@ _log = logging.getLogger("kiteward.iam")
 
 MOST_POLICIES: Final = 1_000
 """Most row policies of a collection."""
-
-LONGEST_EXPRESSION: Final = 16 * 1024
-"""Most bytes of an expression."""
-
-LONGEST_DESCRIPTION: Final = 1024
-"""Most bytes of a description."""
 
 ENABLED: Final = "rls.enabled"
 FORCE: Final = "rls.force"
@@ -214,16 +207,18 @@ def _shows(policy: RowPolicy) -> bool:
 
 async def _put(services: Services, caller: Caller, place: Place, policy: RowPolicy, *, new: bool) -> Protection:
     require_on(caller, "ManageRLS", await resolved(services, place), given=place)
-    _check_form(services, policy)
-    async with _changing(services, caller, place, looked_up=True, policy=policy) as (target, transaction):
+    check_form(services.naming, policy)
+    faults = Faults()
+    async with _changing(services, caller, place, looked_up=True, of=(policy, faults)) as (target, transaction):
         before = await _held(transaction, target)
         present = before.policy(policy.name)
         if new and present is not None:
-            raise AlreadyExists(
-                f"the row policy {policy.name} of {target.collection} exists already",
-                ErrorDetail(ErrorCode.ROW_POLICY_EXISTS, {"name": policy.name}),
-                field="policyName",
-            )
+            with faults:
+                raise AlreadyExists(
+                    f"the row policy {policy.name} of {target.collection} exists already",
+                    ErrorDetail(ErrorCode.ROW_POLICY_EXISTS, {"name": policy.name}),
+                    field="policyName",
+                )
         if not new and present is None:
             raise _no_policy(policy.name, target)
         if present is None and len(before.policies) >= MOST_POLICIES:
@@ -231,8 +226,10 @@ async def _put(services: Services, caller: Caller, place: Place, policy: RowPoli
                 f"a collection has at most {MOST_POLICIES} row policies",
                 ErrorDetail(ErrorCode.ROW_POLICIES_LIMIT, {"limit": MOST_POLICIES}),
             )
-        for role in policy.roles:
-            await require_role(transaction, role, field="roles")
+        with faults:
+            for role in policy.roles:
+                await require_role(transaction, role, field="roles")
+        faults.require_none()
         await transaction.row_policies.put(target.database, target.collection, policy)
         if present is not None:
             caller.record(before=recorded(present))
@@ -241,7 +238,12 @@ async def _put(services: Services, caller: Caller, place: Place, policy: RowPoli
 
 @asynccontextmanager
 async def _changing(
-    services: Services, caller: Caller, place: Place, *, looked_up: bool = False, policy: RowPolicy | None = None
+    services: Services,
+    caller: Caller,
+    place: Place,
+    *,
+    looked_up: bool = False,
+    of: tuple[RowPolicy, Faults] | None = None,
 ) -> AsyncIterator[tuple[Place, Transaction]]:
     """Hold a collection, and open the transaction of a change of its policies.
 
@@ -252,7 +254,7 @@ async def _changing(
         caller: who changes them.
         place: the collection as named.
         looked_up: whether the collection must exist.
-        policy: a policy whose expressions are checked against the fields of the collection.
+        of: a policy whose expressions are checked against the fields of the collection, and what gets their faults.
     """
     require_on(caller, "ManageRLS", await resolved(services, place), given=place)
     async with services.collections.held():
@@ -260,10 +262,12 @@ async def _changing(
         require_on(caller, "ManageRLS", target, given=place)
         if looked_up:
             fields = await services.collections.fields(target.database, target.collection)
-            if policy is not None:
+            if of is not None:
+                policy, faults = of
                 for expression, text in (("using_expr", policy.using_expr), ("check_expr", policy.check_expr)):
-                    if text:
-                        check_expression(expression, text, fields)
+                    with faults:
+                        if text:
+                            check_expression(expression, text, fields)
         async with caller.change() as transaction:
             require_on(caller, "ManageRLS", target, given=place)
             yield target, transaction
@@ -327,69 +331,6 @@ def logged(held: ProtectedCollection, warnings: Sequence[ErrorDetail]) -> list[s
 def _with_warnings(services: Services, held: ProtectedCollection) -> Protection:
     warnings = warnings_of(held, shared=services.collections.shared)
     return Protection(held, dict(CompiledRowRules.compile(held).faults), warnings)
-
-
-def _check_form(services: Services, policy: RowPolicy) -> None:
-    """Check what can be checked of a policy by itself."""
-    faults = Faults()
-    with faults:
-        services.naming.check_policy_name(policy.name)
-    with faults:
-        _check_description(policy.description)
-    with faults:
-        _check_actions(policy.actions)
-    if policy.actions:
-        with faults:
-            _check_use("using_expr", policy.using_expr, policy.actions, USING_ACTIONS)
-        with faults:
-            _check_use("check_expr", policy.check_expr, policy.actions, CHECK_ACTIONS)
-    faults.require_none()
-
-
-def _check_description(text: str) -> None:
-    if len(text.encode()) > LONGEST_DESCRIPTION:
-        raise InvalidArgument(
-            f"`description` must be at most {LONGEST_DESCRIPTION} bytes",
-            ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": LONGEST_DESCRIPTION}),
-            field="description",
-        )
-
-
-def _check_actions(actions: frozenset[RowAction]) -> None:
-    if not actions:
-        known = ", ".join(RowAction)
-        raise InvalidArgument(
-            f"a row policy needs at least one action: {known}",
-            ErrorDetail(ErrorCode.ROW_POLICY_WITHOUT_ACTION, {"known": known}),
-            field="actions",
-        )
-
-
-def _check_use(expression: str, text: str, actions: frozenset[RowAction], users: frozenset[RowAction]) -> None:
-    """Check that an expression is given if, and only if, one of the actions uses it."""
-    field = {"using_expr": "usingExpr", "check_expr": "checkExpr"}[expression]
-    using = [action for action in RowAction if action in actions & users]
-    if using and not text.strip():
-        raise InvalidArgument(
-            f"the action {using[0]} needs `{expression}`",
-            ErrorDetail(ErrorCode.ROW_POLICY_EXPRESSION_MISSING, {"action": using[0], "expression": expression}),
-            field=field,
-        )
-    if text and not using:
-        known = ", ".join(action for action in RowAction if action in users)
-        raise InvalidArgument(
-            f"no action of the policy uses `{expression}`: leave it out, or add one of {known}",
-            ErrorDetail(ErrorCode.ROW_POLICY_EXPRESSION_UNUSED, {"expression": expression, "known": known}),
-            field=field,
-        )
-    if len(text.encode()) > LONGEST_EXPRESSION:
-        raise InvalidArgument(
-            f"`{expression}` must be at most {LONGEST_EXPRESSION} bytes",
-            ErrorDetail(
-                ErrorCode.ROW_POLICY_EXPRESSION_TOO_LONG, {"expression": expression, "limit": LONGEST_EXPRESSION}
-            ),
-            field=field,
-        )
 
 
 def _no_policy(name: str, target: Place) -> NotFound:

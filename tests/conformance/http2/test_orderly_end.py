@@ -5,9 +5,10 @@ not sent yet: the end of an answer, which the client then never reads.
 """
 
 import asyncio
+import contextlib
 
 from tests.support import http2_frames as frames
-from tests.support.http2_abuse import KITE, WIDE, WIDE_TOGETHER, Client, Served, headers, ping, serving, until
+from tests.support.http2_abuse import KITE, PATIENCE, WIDE, WIDE_TOGETHER, Client, Served, headers, ping, serving, until
 
 from kiteward.net.http2.limits import Http2Limits
 
@@ -41,6 +42,19 @@ async def test_a_silent_client_does_not_keep_a_connection_that_has_ended() -> No
         silent.send(frames.goaway(0, frames.NO_ERROR))
         await until(served.nothing_left)
         assert not silent.closed
+
+
+async def test_a_client_that_pings_on_does_not_keep_a_server_that_stops() -> None:
+    limits = Http2Limits(linger=0.05, check_interval=0.01, close_timeout=600)
+    async with serving(limits) as served, Client.connected(served) as heedless:
+        await heedless.in_step()
+        stopping = asyncio.create_task(served.server.stop(600))
+        async with asyncio.timeout(PATIENCE):
+            while not stopping.done():
+                with contextlib.suppress(ConnectionError):
+                    heedless.send(ping())
+                await asyncio.sleep(0.005)
+        assert served.nothing_left()
 
 
 async def test_a_client_that_was_silent_before_it_has_read_its_answer_reads_it_whole() -> None:

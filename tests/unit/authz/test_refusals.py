@@ -15,7 +15,12 @@ NOTHING = PolicySnapshot.compile(Policy(1, (), (), ()))
 
 @pytest.mark.parametrize(
     ("privilege", "name", "place"),
-    [("ManageRLS", "docs", "research.docs"), ("Query", "docs", "research.docs"), ("SelectUser", "bob", "bob")],
+    [
+        ("ManageRLS", "docs", "research.docs"),
+        ("Query", "docs", "research.docs"),
+        ("DropCollection", "docs", "research.docs"),
+        ("SelectUser", "bob", "bob"),
+    ],
 )
 def test_the_object_is_named_where_a_grant_on_it_would_be_enough(privilege: str, name: str, place: str) -> None:
     condition = Condition(PRIVILEGES[privilege], "research", (name,))

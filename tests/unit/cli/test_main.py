@@ -74,7 +74,7 @@ def test_interrupt_while_the_command_line_is_loaded_ends_without_a_traceback(mon
     assert run() == 130
 
 
-@pytest.mark.parametrize("arguments", [[], ["bogus"], ["serve", "--bogus"]])
+@pytest.mark.parametrize("arguments", [[], ["bogus"], ["serve", "--bogus"], ["userss", "create", "policy"]])
 def test_wrong_command_line_ends_with_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)

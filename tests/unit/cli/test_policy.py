@@ -26,6 +26,8 @@ users:
 
 NOT_TEXT = "must be text (in quotes where it looks like a number, true, false or null), not a number"
 
+UNKNOWN = "no such privilege or privilege group: CollectionReadOnlyy; did you mean CollectionReadOnly?"
+
 HINT = ": ask the running server by --server URL"
 
 Ends = Callable[..., tuple[int, str, str]]
@@ -92,7 +94,7 @@ def test_faults_are_told_with_their_lines_all_at_once(ends: Ends, file: Path) ->
     assert (status, printed) == (1, "")
     assert told == (
         "kiteward: the policy cannot be applied; nothing was changed\n"
-        f"{file}:5: roles.reader.grants[0]: not found the privilege name[CollectionReadOnlyy]\n"
+        f"{file}:5: roles.reader.grants[0]: {UNKNOWN}\n"
         f"{file}:9: users.alice.roles[1]: role not found: ghost\n"
     )
     assert ends("apply", "-f", str(file))[0::2] == (1, told)
@@ -100,7 +102,7 @@ def test_faults_are_told_with_their_lines_all_at_once(ends: Ends, file: Path) ->
         status, printed, again = ends(command, "-f", str(file), "--json")
         assert (status, again) == (1, told)
         assert [(each["line"], each["message"]) for each in json.loads(printed)["faults"]] == [
-            (5, "roles.reader.grants[0]: not found the privilege name[CollectionReadOnlyy]"),
+            (5, f"roles.reader.grants[0]: {UNKNOWN}"),
             (9, "users.alice.roles[1]: role not found: ghost"),
         ]
 
@@ -121,9 +123,10 @@ def test_a_misspelt_file_is_refused_before_anything_is_asked(ends: Ends, file: P
 
 @pytest.mark.parametrize("words", [["plan"], ["plan", "-f", "x", "--force"], ["plan", "-f", "x", "more"]])
 def test_options_that_are_wrong_end_with_1_because_2_says_that_something_would_change(words: list[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["policy", *words])
-    assert caught.value.code == 1
+    for line in (["policy", *words], ["--bogus", "policy", *words]):
+        with pytest.raises(SystemExit) as caught:
+            main(line)
+        assert caught.value.code == 1
 
 
 def test_a_file_is_applied_and_passwords_are_told_once(ends: Ends, file: Path, tmp_path: Path) -> None:

@@ -44,8 +44,14 @@ def test_everybody_holds_public_near_and_far(run: conftest.Run, served: SimpleNa
         (("group-roles", "revoke", "scim", "g", "reader"), ["nothing was changed: the group does not give the role"]),
         (("limits", "delete", "--user", "alice"), ["nothing was changed: there are no limits"]),
         (("tags", "delete", "team", "--user", "alice"), ["nothing was changed: there are no such tags"]),
-        (("groups", "add", "mine", "Search"), ["done", "kiteward: the privilege group mine already has Search"]),
-        (("groups", "remove", "mine", "Query"), ["done", "kiteward: the privilege group mine does not have Query"]),
+        (
+            ("groups", "add", "mine", "Search"),
+            ["nothing was changed", "kiteward: the privilege group mine already has Search"],
+        ),
+        (
+            ("groups", "remove", "mine", "Query"),
+            ["nothing was changed", "kiteward: the privilege group mine does not have Query"],
+        ),
         (("roles", "remove-member", "reader", "db_admin"), ["db_admin: as it was"]),
         (("users", "enable", "alice"), ["nothing was changed: the user is not disabled"]),
         (("users", "unlock", "alice"), ["nothing was changed: the user is not locked"]),
@@ -75,6 +81,31 @@ def test_what_was_changed_and_what_was_not_are_told_apart(run_near: Run) -> None
         "users whom this concerns: alice",
         "kiteward: the role reader does not hold Insert on default.docs",
     ]
+
+
+def test_a_change_of_a_group_says_what_was_changed(run_near: Run) -> None:
+    assert run_near("groups", "add", "mine", "Query", "Search") == (
+        0,
+        "added Query\nkiteward: the privilege group mine already has Search\n",
+    )
+    assert run_near("groups", "remove", "mine", "Query") == (0, "removed Query\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("grants", "grant", "reader", "Isert", "--collection", "docs"),
+        ("grants", "revoke", "reader", "Isert", "--collection", "docs"),
+        ("grants", "revoke", "reader", "Isert", "--object-type", "Collection", "--collection", "docs"),
+        ("grants", "list", "--privilege", "Isert"),
+        ("groups", "add", "mine", "Isert"),
+        ("groups", "remove", "mine", "Isert"),
+        ("groups", "create", "other", "--privilege", "Isert"),
+    ],
+)
+def test_a_misspelt_privilege_is_refused_with_what_is_meant(run_near: Run, words: tuple[str, ...]) -> None:
+    told = "kiteward: no such privilege or privilege group: Isert; did you mean Insert?\n"
+    assert run_near(*words) == (1, told)
 
 
 def test_a_change_of_a_group_that_is_built_in_is_refused_as_that(run_near: Run) -> None:

@@ -7,7 +7,7 @@ from tests.unit.iam.conftest import FakeCaller
 from kiteward.domain.errors import AccessDenied, InvalidArgument, NotFound
 from kiteward.domain.identity import KeyScope, Principal
 from kiteward.iam import api_keys
-from kiteward.iam.api_keys import NewKey
+from kiteward.iam.new_keys import NewKey
 from kiteward.store.records import KeyRecord
 
 

@@ -11,14 +11,13 @@ from kiteward.api.console.one_time_secrets import show_once
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.api.console.way_back import as_it_was
-from kiteward.domain.addresses import networks_of
-from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import RequestRefused
 from kiteward.domain.identity import ROOT
 from kiteward.iam.json_api.accounts import Account, PerhapsNamed
 from kiteward.iam.json_api.base import Done
-from kiteward.iam.json_api.keys import AlteredKey, Key, KeyListing, KeyNamed, Keys, MadeKey, NewKey, Rotation
+from kiteward.iam.json_api.keys import AlteredKey, Key, KeyListing, KeyNamed, Keys, MadeKey, NewKey, Rotation, key_of
 from kiteward.iam.json_api.shapes import Changed
+from kiteward.iam.new_keys import check_new_key
 from kiteward.store.listings import KeyState
 
 _DAY: Final = 24 * 3600
@@ -126,27 +125,24 @@ async def create(request: ConsoleRequest) -> Response:
     """Create a key and show its secret once; with `reload`, show the form for the user that was typed."""
     if request.form_text("reload"):
         return show(request, await _create_form(request))
-    days, networks = request.number("expires_in_days"), request.form_text("networks").replace(",", " ").split()
-    errors = {} if days is not None else {"expires_in_days": request.complaint("field.number")}
-    try:
-        networks_of(networks)
-    except ValueError:
-        errors["networks"] = request.reason([ErrorDetail(ErrorCode.NETWORK_INVALID)])
-    if errors:
-        return show(request, await _create_form(request), await _unknown_owner(request) | errors)
+    days = request.number("expires_in_days")
     wanted = NewKey(
         user_name=request.form_text("user_name") or request.me.user_name,
         description=request.form_text("description"),
         expires_in=days * _DAY if days else None,
         roles=request.form_values("roles") or None,
-        networks=networks or None,
+        networks=request.form_text("networks").replace(",", " ").split() or None,
     )
+    errors: dict[str, Reason] = {}
     try:
-        made = await request.client.invoke("CreateApiKey", wanted, MadeKey)
+        if days is not None:
+            return await _shown_once(request, await request.client.invoke("CreateApiKey", wanted, MadeKey))
+        errors = {**await _unknown_owner(request), "expires_in_days": request.complaint("field.number")}
+        check_new_key(key_of(wanted))
     except RequestRefused as error:
-        form = await _create_form(request)
-        return show(request, form, reason_at_field(request, error, form.fields, expiresIn="expires_in_days"))
-    return await _shown_once(request, made)
+        fields = (await _create_form(request)).fields
+        errors = {**reason_at_field(request, error, fields, expiresIn="expires_in_days"), **errors}
+    return show(request, await _create_form(request), errors)
 
 
 async def _description(request: ConsoleRequest) -> str:

@@ -11,8 +11,17 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.authz.row_policies import USING_ACTIONS, PolicyType, RowAction
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound, RequestRefused
-from kiteward.iam.json_api.row_policies import CollectionNamed, Enabling, Policy, PolicyGiven, PolicyNamed, Protection
+from kiteward.iam.json_api.row_policies import (
+    CollectionNamed,
+    Enabling,
+    Policy,
+    PolicyGiven,
+    PolicyNamed,
+    Protection,
+    policy_of,
+)
 from kiteward.iam.json_api.row_preview import PreviewedRows, PreviewRequest
+from kiteward.iam.row_policy_forms import check_form
 
 _BETWEEN: Final = re.compile(r"[\s,]+")
 _ACTIONS: Final = tuple((action.value, action.value) for action in RowAction)
@@ -71,8 +80,6 @@ async def _put(request: ConsoleRequest, operation: str, name: str, held: Policy 
     errors = {} if name else {"policy_name": request.complaint("field.needed")}
     if not request.form_values("actions"):
         errors["actions"] = request.complaint("field.choose_one")
-    if errors:
-        return show(request, form, errors)
     given = PolicyGiven(
         **_place(request),
         policy_name=name,
@@ -84,10 +91,13 @@ async def _put(request: ConsoleRequest, operation: str, name: str, held: Policy 
         description=request.form_text("description"),
     )
     try:
-        await request.client.invoke(operation, given, Protection)
+        if not errors:
+            await request.client.invoke(operation, given, Protection)
+            return request.finish(_back(request), done="row_policy_new" if held is None else "row_policy_edit")
+        check_form(request.client.gateway.naming, policy_of(given))
     except RequestRefused as error:
-        return show(request, form, reason_at_field(request, error, form.fields))
-    return request.finish(_back(request), done="row_policy_new" if held is None else "row_policy_edit")
+        errors = {**reason_at_field(request, error, form.fields), **errors}
+    return show(request, form, errors)
 
 
 def _form(request: ConsoleRequest, held: Policy | None = None) -> Form:

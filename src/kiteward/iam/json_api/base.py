@@ -309,8 +309,12 @@ def size_of_arguments(arguments: Arguments, most: int) -> int:
     return size
 
 
-def page(limit: int) -> int:
+def page(limit: int, *, more: str = "request the next page with `after`") -> int:
     """Return the number of entries of a page.
+
+    Args:
+        limit: the number that is asked for.
+        more: how one gets at what is beyond the largest page, for messages; empty where one does not.
 
     Raises:
         LimitReached: it is more than a page may have.
@@ -319,9 +323,8 @@ def page(limit: int) -> int:
     if limit < 1:
         raise InvalidArgument("`limit` must be at least 1", _PAGE_SIZE, field="limit")
     if limit > MOST_LISTED:
-        raise LimitReached(
-            f"`limit` must be at most {MOST_LISTED}: request the next page with `after`", _PAGE_SIZE, field="limit"
-        )
+        told = f"`limit` must be at most {MOST_LISTED}"
+        raise LimitReached(f"{told}: {more}" if more else told, _PAGE_SIZE, field="limit")
     return limit
 
 

@@ -8,7 +8,7 @@ from kiteward.audit.events import Event
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import CredentialReach, Secret
-from kiteward.iam import api_keys
+from kiteward.iam import api_keys, new_keys
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
 from kiteward.iam.json_api.listing import ListArguments, next_of, part_of, state_of
 from kiteward.iam.json_api.shapes import Changed, moment
@@ -106,14 +106,18 @@ class MadeKey(Outcome):
 
 async def created(services: Services, request: Request, arguments: NewKey) -> MadeKey:
     """Create a key."""
-    new = api_keys.NewKey(
+    return _made(await api_keys.create_key(services, request, key_of(arguments)))
+
+
+def key_of(arguments: NewKey) -> new_keys.NewKey:
+    """Return the key to be created that a request describes."""
+    return new_keys.NewKey(
         owner=arguments.user_name,
         description=arguments.description,
         lifetime=arguments.expires_in,
         roles=arguments.roles,
         networks=arguments.networks or (),
     )
-    return _made(await api_keys.create_key(services, request, new))
 
 
 async def listed(services: Services, request: Request, arguments: KeyListing) -> Keys:

@@ -214,7 +214,7 @@ class SizedCollections(Outcome):
 
 async def described(services: Services, _request: Request, arguments: ActivityWanted) -> ServerActivity:
     """Return what the server does."""
-    most = page(arguments.limit)
+    most = page(arguments.limit, more="")
     found = services.activity.sample()
     minutes, quarters = found.minutes(), found.quarters()
     return ServerActivity(
@@ -246,7 +246,7 @@ async def reviewed(services: Services, _request: Request, arguments: ReviewWante
         time.time(),
         expire_within=arguments.expiring_within_days,
         unused_for=arguments.unused_for_days,
-        most=page(arguments.limit),
+        most=page(arguments.limit, more=""),
     )
     return ReviewedCredentials(
         locked=ReviewedUsers.of(found.locked),
@@ -261,7 +261,7 @@ async def sized(services: Services, request: Request, arguments: SizesWanted) ->
     found = await size_collections(
         services,
         request,
-        most=page(arguments.limit),
+        most=page(arguments.limit, more="name a database with `dbName`, or collections with `collectionNames`"),
         database=arguments.db_name,
         names=frozenset(arguments.collection_names),
     )

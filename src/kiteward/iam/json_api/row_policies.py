@@ -93,12 +93,12 @@ class Protection(Outcome):
 
 async def created(services: Services, request: Request, arguments: PolicyGiven) -> Protection:
     """Create a policy."""
-    return _shown(request, await row_policies.create_policy(services, request, _place(arguments), _given(arguments)))
+    return _shown(request, await row_policies.create_policy(services, request, _place(arguments), policy_of(arguments)))
 
 
 async def changed(services: Services, request: Request, arguments: PolicyGiven) -> Protection:
     """Replace a policy."""
-    return _shown(request, await row_policies.change_policy(services, request, _place(arguments), _given(arguments)))
+    return _shown(request, await row_policies.change_policy(services, request, _place(arguments), policy_of(arguments)))
 
 
 async def dropped(services: Services, request: Request, arguments: PolicyNamed) -> Protection:
@@ -127,7 +127,12 @@ def _place(arguments: PolicyGiven | PolicyNamed | CollectionNamed | Enabling) ->
     return row_policies.Place(arguments.db_name, arguments.collection_name)
 
 
-def _given(arguments: PolicyGiven) -> RowPolicy:
+def policy_of(arguments: PolicyGiven) -> RowPolicy:
+    """Return the row policy that a request describes.
+
+    Raises:
+        InvalidArgument: there is no such action or type.
+    """
     for name in arguments.actions:
         if name not in frozenset(RowAction):
             known = ", ".join(RowAction)

@@ -4,6 +4,7 @@ from typing import Final
 
 from kiteward.authz.model import Grant
 from kiteward.authz.privileges import ObjectType
+from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import InvalidArgument, InvalidGrant, RoleNotFound
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.iam import grants
@@ -89,7 +90,12 @@ async def _operate(
     role: str,
     scope: PrivilegeScope,
 ) -> None:
-    with reworded(RoleNotFound, f'{_CHECK}: the role "{role}" does not exist'):
+    of_type = "" if scope.object_type is None else f" in object[{scope.object_type}]"
+    unknown = f"not found the privilege name[{scope.privilege}]{of_type}"
+    with (
+        reworded(RoleNotFound, f'{_CHECK}: the role "{role}" does not exist'),
+        reworded(InvalidGrant, unknown, code=ErrorCode.PRIVILEGE_UNKNOWN),
+    ):
         await _OPERATIONS[kind](services, request, role=role, scope=scope)
 
 

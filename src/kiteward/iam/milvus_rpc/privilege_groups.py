@@ -3,10 +3,13 @@
 from typing import Final
 
 from kiteward.authz.model import PrivilegeGroup
-from kiteward.domain.errors import InvalidGrant
+from kiteward.domain.error_codes import ErrorCode
+from kiteward.domain.errors import InvalidGrant, RequestRefused
 from kiteward.iam import privilege_groups
 from kiteward.iam.milvus_rpc.base import Request
+from kiteward.iam.privilege_groups import ALTERABLE
 from kiteward.iam.services import Services
+from kiteward.iam.wording import reworded
 from kiteward.milvus import messages
 
 _OPERATIONS: Final = {
@@ -36,8 +39,14 @@ async def operate(services: Services, request: Request) -> bytes:
     privilege_groups.check_names(services, message.group_name, names)
     if message.type not in _OPERATIONS:
         raise InvalidGrant(f"invalid operate privilege group type {message.type}, valid values: 0 (add), 1 (remove)")
-    await _OPERATIONS[message.type](services, request, message.group_name, names)
+    with reworded(InvalidGrant, _no_such_member, code=ErrorCode.PRIVILEGE_UNKNOWN):
+        await _OPERATIONS[message.type](services, request, message.group_name, names)
     return messages.success("OperatePrivilegeGroup")
+
+
+def _no_such_member(error: RequestRefused) -> str:
+    name = error.details[0].parameters["name"]
+    return f"{ALTERABLE}: there is no privilege name or privilege group name [{name}] defined in system to operate"
 
 
 async def list_all(_services: Services, request: Request) -> bytes:

@@ -80,7 +80,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         self._pinged_at: float | None = None
         self._in_turns = False  # more has come than one turn takes: nothing is read meanwhile
         self._closing: asyncio.TimerHandle | None = None
-        self._taken = False  # by a silent client, when the closed connection was checked last
+        self._received_since: float | None = None  # by the client's system: all that the closed connection sent
         self._late_flush = LateFlush(self.loop, self._flush)
         self.address = self.source = ""
 
@@ -202,15 +202,22 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
             self._transport.abort()
             return
         if self._closed:
-            before, self._taken = self._taken, now - self._heard > limits.linger and is_received(self._transport)
-            if before and self._taken:
-                self._transport.abort()
+            self._check_closed(now)
             return
         for stream in list(self._streams.values()):
             self._check_stream(stream, now)
         if self._pinged_at is None and now - self._heard > limits.idle:
             self._pinged_at = now
             self._ping(KEEPALIVE_PING)
+
+    def _check_closed(self, now: float) -> None:
+        """Break off a client that does not close its side, also one that goes on sending, once it has all it gets."""
+        if not is_received(self._transport):
+            self._received_since = None
+        elif self._received_since is None:
+            self._received_since = now
+        elif now - self._received_since > self._limits.linger:
+            self._transport.abort()
 
     def shut_down(self) -> None:
         """Accept no more requests, and close when those in flight are answered."""

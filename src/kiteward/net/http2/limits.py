@@ -26,7 +26,7 @@ class Http2Limits:
         longest: seconds that a body, or the reading of a response, may last, however steady it is.
         close_timeout: seconds in which a client must read what was still to be sent when its connection closes.
         linger: seconds for which input is discarded when a connection has ended, so that the client can read what was
-            sent last; after an error, altogether, otherwise of silence.
+            sent last: after an error, altogether; otherwise from when its system has confirmed all of it.
         goaway_grace: seconds that requests may be on their way when the server stops.
         frames_per_turn: frames that are read of a connection before others have their turn.
         control_frames: control frames that are accepted at once: RST_STREAM, PING, SETTINGS, PRIORITY, GOAWAY, frames

@@ -111,7 +111,36 @@ async def test_the_reloaded_page_of_a_secret_leads_to_where_another_is_made() ->
             {"group_name": "9 lives", "privileges": ["Query", "CreateDatabase"]},
             {"group_name", "privileges"},
         ),
-        ("collections/default/docs/new-policy", {"policy_name": ""}, {"policy_name", "actions"}),
+        ("new-group", {"group_name": "Query", "privileges": ["Isert"]}, {"group_name", "privileges"}),
+        (
+            "collections/default/docs/new-policy",
+            {"policy_name": "", "policy_type": "PERMISSIVE", "using_expr": "id >", "description": "x" * 1_100},
+            {"policy_name", "actions", "using_expr", "description"},
+        ),
+        (
+            "collections/default/docs/new-policy",
+            {
+                "policy_name": "9 lives",
+                "policy_type": "PERMISSIVE",
+                "actions": ["Query", "Insert"],
+                "using_expr": "id >",
+                "check_expr": "id == ",
+                "description": "x" * 1_100,
+            },
+            {"policy_name", "description", "using_expr", "check_expr"},
+        ),
+        (
+            "collections/default/docs/new-policy",
+            {
+                "policy_name": "here",
+                "policy_type": "PERMISSIVE",
+                "actions": ["Query", "Insert"],
+                "using_expr": "ids == 1",
+                "check_expr": "ids == 1",
+                "roles": "ghost",
+            },
+            {"policy_name", "using_expr", "check_expr", "roles"},
+        ),
         (
             "collections/default/docs/new-policy",
             {
@@ -125,8 +154,13 @@ async def test_the_reloaded_page_of_a_secret_leads_to_where_another_is_made() ->
         ),
         (
             "new-key",
-            {"user_name": "ghost", "expires_in_days": "x", "networks": "y"},
-            {"user_name", "expires_in_days", "networks"},
+            {"user_name": "ghost", "expires_in_days": "x", "networks": "y", "description": "x" * 1_100},
+            {"user_name", "expires_in_days", "networks", "description"},
+        ),
+        (
+            "new-key",
+            {"user_name": "ghost", "expires_in_days": "99999", "networks": "y", "description": "x" * 1_100},
+            {"user_name", "expires_in_days", "networks", "description"},
         ),
     ],
 )
@@ -134,6 +168,8 @@ async def test_everything_that_is_wrong_is_marked_at_once(path: str, typed: dict
     async with browsing() as browser:
         browser.harness.engine.create("docs")
         await browser.sign_in()
+        held = {"policy_name": "here", "policy_type": "PERMISSIVE", "actions": "Query", "using_expr": "true"}
+        await browser.send("collections/default/docs/new-policy", **held)
         answer = await browser.send(path, **typed)
         assert answer.status_code == 422
         assert {*re.findall(r'<p class="error" id="(\w+)-error">', answer.text)} == wrong

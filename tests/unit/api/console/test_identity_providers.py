@@ -139,6 +139,17 @@ async def test_without_a_provider_the_page_says_where_to_name_one() -> None:
         assert (await browser.send("providers/invite", user_name="idp_x")).status_code == 422
 
 
+async def test_everything_that_is_wrong_with_an_invitation_is_marked_at_once() -> None:
+    async with company() as browser:
+        wrong = {"issuer": IDP, "user_name": "9 lives", "subject": "s" * 2_000, "description": "x" * 1_100}
+        answer = await browser.send("providers/invite", **wrong)
+        assert {*re.findall(r'<p class="error" id="(\w+)-error">', answer.text)} == {
+            "user_name",
+            "subject",
+            "description",
+        }
+
+
 async def test_users_of_providers_are_listed_and_selected_by_provider() -> None:
     async with company() as browser:
         await invited(browser, groups=12)

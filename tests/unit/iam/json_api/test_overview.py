@@ -165,10 +165,20 @@ async def test_days_beyond_the_limits_are_refused_at_their_field(busy: Own, fiel
     assert refused.value.field == field
 
 
-@pytest.mark.parametrize("operation", ["DescribeActivity", "ReviewCredentials", "ListCollectionSizes"])
-async def test_lists_are_as_long_as_pages_may_be(busy: Own, operation: str) -> None:
-    with pytest.raises(LimitReached):
+@pytest.mark.parametrize(
+    ("operation", "more"),
+    [
+        ("DescribeActivity", ""),
+        ("ReviewCredentials", ""),
+        ("ListCollectionSizes", ": name a database with `dbName`, or collections with `collectionNames`"),
+    ],
+)
+async def test_lists_are_as_long_as_pages_may_be_and_name_no_argument_that_they_lack(
+    busy: Own, operation: str, more: str
+) -> None:
+    with pytest.raises(LimitReached) as refused:
         await busy(operation, limit=1001)
+    assert (str(refused.value), refused.value.field) == (f"`limit` must be at most 1000{more}", "limit")
 
 
 async def test_collections_have_rows_and_are_counted_beyond_the_page(busy: Own) -> None:

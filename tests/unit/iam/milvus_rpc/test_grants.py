@@ -235,7 +235,7 @@ async def test_every_part_of_a_v2_grant_is_needed(refused: Refused) -> None:
             v1("idle", "query", "Collection", "docs"),
             1100,
             41,
-            "not found the privilege name[query] in object[Collection]",
+            "not found the privilege name[query] in object[Collection]: invalid parameter",
         ),
         (v1("idle", "PrivilegeQuery", "Collection", "docs"), 1100, 41, "not found the privilege name[PrivilegeQuery]"),
         (v1("idle", "All", "Collection", "docs"), 1100, 41, "not found the privilege name[All]"),
@@ -274,6 +274,7 @@ async def test_wrong_v1_grant_is_refused_with_the_rule(
         (v2("idle", "Query", "d" * 256, "*"), 802, 1, "the length of a database name must be less than 255 characters"),
         (v2("missing", "Query", "default", "docs"), 1100, 41, NO_ROLE),
         (v2("idle", "Bogus", "default", "docs"), 1100, 41, "not found the privilege name[Bogus]: invalid parameter"),
+        (v2("idle", "query", "default", "docs"), 1100, 41, "not found the privilege name[query]: invalid parameter"),
         (v2("idle", "PrivilegeQuery", "default", "docs"), 1100, 41, "not found the privilege name[PrivilegeQuery]"),
         (
             v2("idle", "ClusterAdmin", "default", "*"),

@@ -160,7 +160,10 @@ async def test_members_are_needed(refused: Refused) -> None:
 @pytest.mark.parametrize("kind", [ADD, REMOVE])
 @pytest.mark.parametrize("name", ["Bogus", "query", "PrivilegeQuery", "*", "All"])
 async def test_unknown_member_is_refused_with_the_whole_request(refused: Refused, kind: int, name: str) -> None:
-    text = f"there is no privilege name or privilege group name [{name}] defined in system to operate"
+    text = (
+        "failed to check if privilege group alterable: there is no privilege name or privilege group name "
+        f"[{name}] defined in system to operate: invalid parameter"
+    )
     fields = {"group_name": "mine", "privileges": members("Query", name), "type": kind}
     await refused(OPERATE, 1100, 61, text, **fields)
 

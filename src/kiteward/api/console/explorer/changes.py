@@ -9,11 +9,11 @@ from typing import Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.explorer.place import Place, open_place
+from kiteward.api.console.explorer.place import Place, open_place, require
 from kiteward.api.console.forms import Field, Form, path_below, show
 from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import EngineLacksOperation, ProtectedObject, RequestRefused
+from kiteward.domain.errors import AccessDenied, EngineLacksOperation, ProtectedObject, RequestRefused
 from kiteward.milvus import messages
 from kiteward.milvus.messages import milvus_pb2
 
@@ -38,6 +38,7 @@ class Change:
         back: returns the path and the parameters of the page to show after it.
         moves: whether the collection has another path afterwards.
         removes: whether it removes something without that its name is typed.
+        other: the field that names another collection on which its user needs the privilege too, or empty.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Change:
     back: Callable[[ConsoleRequest, Place], tuple[str, dict[str, str]]] = lambda _request, place: (place.path, {})
     moves: bool = False
     removes: bool = False
+    other: str = ""
 
     def page(self) -> Page:
         """Return the page that asks, and carries out the change."""
@@ -66,6 +68,11 @@ class Change:
             except (EngineLacksOperation, RequestRefused) as error:
                 where = self.fields[0] if self.fields else ""
                 return show(request, self._form(request, place), {where: request.reason(error.details)})
+            except AccessDenied:
+                if self.other:  # the refusal of an RPC names its database only
+                    named = request.form_text(self.other)
+                    await require(request, self.operation, database=place.database, collection=named)
+                raise
             path, query = self.back(request, place)
             if self.moves:
                 return request.stay(path, done=self.key)
@@ -181,10 +188,19 @@ CHANGES: Final = (
     Change("load", "explorer_load", "LoadCollection", _load),
     Change("release", "explorer_release", "ReleaseCollection", _release),
     Change("flush", "explorer_flush", "Flush", _flush),
-    Change("rename", "explorer_rename", "RenameCollection", _rename, ("new_name",), back=_renamed, moves=True),
+    Change(
+        "rename",
+        "explorer_rename",
+        "RenameCollection",
+        _rename,
+        ("new_name",),
+        back=_renamed,
+        moves=True,
+        other="new_name",
+    ),
     Change("drop", "explorer_drop", "DropCollection", _drop, typed="name", back=_list),
     Change("new-alias", "explorer_new_alias", "CreateAlias", _create_alias, ("alias",)),
-    Change(f"{_ALIAS}/move", "explorer_move_alias", "AlterAlias", _move_alias, ("target",)),
+    Change(f"{_ALIAS}/move", "explorer_move_alias", "AlterAlias", _move_alias, ("target",), other="target"),
     Change(f"{_ALIAS}/drop", "explorer_drop_alias", "DropAlias", _drop_alias, removes=True),
     Change("new-partition", "explorer_new_partition", "CreatePartition", _create_partition, ("partition_name",)),
     Change(f"{_PARTITION}/load", "explorer_partition_load", "LoadPartitions", _load_partition),

@@ -42,7 +42,8 @@ async def test_who_may_only_see_the_collection_is_refused_every_action_and_offer
             assert not links_to(page.text, link), link
         for path, operation in {**READS, **ACTIONS}.items():
             refused = await browser.open(path)
-            assert (refused.status_code, privilege_of(operation) in shown(refused.text)) == (403, True), path
+            told = f"The privilege {privilege_of(operation)} is missing on default.docs ."
+            assert (refused.status_code, told in shown(refused.text)) == (403, True), path
             if path not in READS or operation == "Search":
                 refused = await browser.send(path, field="vector", vector="[1,2,3,4]", limit="1", **FORMS)
                 assert refused.status_code == 403, path
@@ -65,6 +66,20 @@ async def test_one_privilege_opens_its_own_pages_and_no_other() -> None:
                     assert (await browser.open(path)).status_code == 200, (privilege, path)
             assert "partitions/_default/drop" not in page
             await browser.harness.revoke("explorer", *scope(privilege))
+
+
+async def test_a_collection_that_a_form_names_is_named_in_the_refusal() -> None:
+    async with exploring("IndexDetail") as browser:
+        await browser.harness.grant("explorer", "RenameCollection", "default", "docs")
+        await browser.harness.grant("explorer", "CreateAlias", "default", "docs")
+        for path, typed, privilege, named in (
+            ("rename", {"new_name": "papers"}, "RenameCollection", "default.papers"),
+            ("aliases/other/move", {"target": "papers"}, "CreateAlias", "default.papers"),
+        ):
+            assert (await browser.open(f"{HERE}/{path}")).status_code == 200
+            refused = await browser.send(f"{HERE}/{path}", **typed)
+            assert refused.status_code == 403, path
+            assert f"The privilege {privilege} is missing on {named} ." in shown(refused.text), path
 
 
 async def test_links_on_pages_of_rows_follow_the_privileges_for_them() -> None:
