@@ -88,6 +88,7 @@ def _explained(answer: Any) -> str:
     if answer["actor"]:
         lines.append(f"  the service {answer['actor']} acts for {answer['userName']} with this key, by token exchange")
     lines += _about_existence(answer, "  ")
+    lines += _about_rows(answer["rows"])
     lines += _remedy(answer)
     lines += [f"  through {_grant(way)}, held by the role {way['role']}" for way in answer["ways"]]
     for remedy in answer["remedies"]:
@@ -99,6 +100,21 @@ def _explained(answer: Any) -> str:
         none = "no role allows it yet: create one, grant it there, and bind it"
         lines.append(f"  {none if answer['advised'] else 'ask an administrator what would allow it'}")
     return "\n".join(lines)
+
+
+def _about_rows(rows: Any) -> list[str]:
+    """Return lines about the row policies of the collection; none where it has none or all of it is refused."""
+    if rows is None:
+        return []
+    if rows["bypassed"]:
+        return ["  row policies do not apply to it"]
+    reached = "no row" if rows["noRow"] else "every row" if rows["everyRow"] else "only some rows"
+    lines = [f"  row policies allow it {reached}"]
+    for which, policies in (("stored rows", rows["using"]), ("written rows", rows["check"])):
+        for each in policies:
+            expression = f": {each['rows']}" if each["rows"] else ""
+            lines.append(f"    {which}: the {each['policyType'].lower()} policy {each['policyName']}{expression}")
+    return lines
 
 
 _OPENINGS: Final = {

@@ -341,7 +341,7 @@ def _text(entry: Entry) -> str:
         f"through {entry['actor']}" if "actor" in entry else "",
         about,
         " ".join(f"{name}={shown(value)}" for name, value in entry.get("details", {}).items()),
-        entry.get("address", ""),
+        entry.get("client" if entry.get("transport") == "local" else "address", ""),
         f"[{entry['reason']}]" if "reason" in entry else "",
         entry.get("error", ""),
     ]

@@ -11,7 +11,7 @@ from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.base import EngineHealth
 from kiteward.milvus import messages
 
-_REASON: Final = "there is no engine here: ask the running server by --server URL"
+_REASON: Final = "there is no engine here: start the server, or ask a running one by --server URL"
 _ABSENT: Final = ErrorDetail(ErrorCode.ENGINE_ABSENT)
 _NO_ALIAS: Final = 1600
 

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 from tests.support.command_line import Run, on
+from tests.support.one_answer import answering
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
 from kiteward.cli.access import COMMANDS, listed
+from kiteward.cli.main import main
 from kiteward.domain.moments import written
+from kiteward.iam.json_api.access import Explained
 
 
 @pytest.fixture
@@ -34,6 +37,7 @@ def test_who_is_not_told_what_would_allow_it_does_not_read_that_nothing_does() -
     refused = {"allowed": False, "held": False, "reason": "no role of `bob` holds Insert on `default.docs`"}
     rest: dict[str, Any] = {
         "actor": None,
+        "rows": None,
         "exists": None,
         "closed": "",
         "ways": [],
@@ -107,6 +111,48 @@ def test_who_can_touch_a_collection(run: Run) -> None:
         "db_admin: everything, as an administrator",
         "root: everything, as an administrator",
     ]
+
+
+ROWS: dict[str, Any] = {
+    "bypassed": False,
+    "everyRow": False,
+    "noRow": False,
+    "using": [{"policyName": "own", "policyType": "PERMISSIVE", "rows": "owner == 'alice'"}],
+    "check": [{"policyName": "open", "policyType": "RESTRICTIVE", "rows": ""}],
+}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ({**ROWS, "bypassed": True, "using": [], "check": []}, ["row policies do not apply to it"]),
+        ({**ROWS, "noRow": True, "using": [], "check": []}, ["row policies allow it no row"]),
+        ({**ROWS, "everyRow": True, "using": [], "check": []}, ["row policies allow it every row"]),
+        (
+            ROWS,
+            [
+                "row policies allow it only some rows",
+                "  stored rows: the permissive policy own: owner == 'alice'",
+                "  written rows: the restrictive policy open",
+            ],
+        ),
+    ],
+)
+def test_row_policies_are_part_of_an_explanation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: dict[str, Any], said: list[str]
+) -> None:
+    answer = dict.fromkeys(Explained.__struct_encode_fields__) | {
+        "allowed": True,
+        "reason": "why",
+        "ways": [],
+        "remedies": [],
+    }
+    token = tmp_path / "token"
+    token.write_text("root:Milvus\n")
+    with answering(200, {"code": 0, "data": answer | {"rows": rows}}) as (server, _):
+        asked = ["--user", "alice", "--operation", "Search", "--collection", "docs"]
+        assert main(["explain", *asked, "--server", server, "--token-file", str(token)]) == 0
+    assert capsys.readouterr().out.splitlines() == ["allowed: why", *(f"  {line}" for line in said)]
 
 
 def test_what_somebody_can_touch(run: Run) -> None:

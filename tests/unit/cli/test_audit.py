@@ -42,6 +42,7 @@ def test_changes_by_the_command_line_are_in_the_trail(run: Run) -> None:
     assert ended["details"] == {"userName": "alice", "result": {"changed": True}}
     assert (ended["transport"], ended["credential"]) == ("local", "local")
     assert str(ended["client"]).startswith("system user ")
+    assert f"  {ended['client']}  " in run("audit", "search", "--operation", "DisableUser")[1]
 
 
 def test_verify_tells_that_all_is_well_and_what_to_note(run: Run, tmp_path: Path) -> None:

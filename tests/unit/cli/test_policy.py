@@ -28,7 +28,7 @@ NOT_TEXT = "must be text (in quotes where it looks like a number, true, false or
 
 UNKNOWN = "no such privilege or privilege group: CollectionReadOnlyy; did you mean CollectionReadOnly?"
 
-HINT = ": ask the running server by --server URL"
+HINT = ": start the server, or ask a running one by --server URL"
 
 Ends = Callable[..., tuple[int, str, str]]
 
