@@ -98,7 +98,7 @@ class CommandSocket:
                 line = await reader.readline()
             finally:
                 self._waiting.discard(writer)
-            if not line.endswith(b"\n"):
+            if self._stopping or not line.endswith(b"\n"):
                 return
             work = asyncio.ensure_future(_answered(client, line, writer))
             self._working.add(work)
@@ -114,5 +114,6 @@ async def _answered(client: GatewayClient, line: bytes, writer: asyncio.StreamWr
     except Exception:  # noqa: BLE001  the log has the details, and the other commands go on
         _log.exception("a request of a command failed unexpectedly")
         answer = fault("the request failed unexpectedly; the log of the server says how")
-    writer.write(answer)
-    await writer.drain()
+    if not writer.is_closing():  # the command has not gone away meanwhile
+        writer.write(answer)
+        await writer.drain()
