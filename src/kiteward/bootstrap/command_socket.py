@@ -62,7 +62,7 @@ class CommandSocket:
         """
         self._gateway = gateway
         self._greeting = f"{json.dumps({'version': __version__, 'store': store})}\n".encode()
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._waiting: set[asyncio.StreamWriter] = set()
         self._working: set[asyncio.Task[Any]] = set()
 
@@ -73,7 +73,7 @@ class CommandSocket:
 
     async def _close(self, server: asyncio.Server) -> None:
         server.close()
-        self._stopping = True
+        self._stopping.set()
         for each in self._waiting:
             each.close()
         if self._working:
@@ -92,13 +92,13 @@ class CommandSocket:
         self, client: GatewayClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         writer.write(self._greeting)
-        while not self._stopping:
+        while not self._stopping.is_set():
             self._waiting.add(writer)
             try:
                 line = await reader.readline()
             finally:
                 self._waiting.discard(writer)
-            if self._stopping or not line.endswith(b"\n"):
+            if self._stopping.is_set() or not line.endswith(b"\n"):
                 return
             work = asyncio.ensure_future(_answered(client, line, writer))
             self._working.add(work)
