@@ -6,6 +6,7 @@ import socket
 import stat
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -91,6 +92,27 @@ async def test_a_socket_of_another_user_is_not_connected_to(
         stack.callback((await listen_in(stack, tmp_path, "a.sock", greet, longest_line=100)).close)
         with pytest.raises(PermissionError, match="another user"):
             await connect_in(stack, tmp_path, "a.sock", longest_line=100)
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+async def test_the_superuser_names_a_directory_of_another_user_by_its_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absolute: bool
+) -> None:
+    owner = 4242
+    monkeypatch.chdir(tmp_path)
+    async with AsyncExitStack() as stack:
+        stack.callback((await listen_in(stack, tmp_path, "a.sock", greet, longest_line=100)).close)
+        monkeypatch.setattr(Path, "stat", lambda _: SimpleNamespace(st_uid=owner))
+        monkeypatch.setattr(unix_sockets, "user_of_peer", lambda _: owner)
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        connecting = connect_in(stack, tmp_path if absolute else Path(), "a.sock", longest_line=100)
+        if absolute:
+            reader, _ = await connecting
+            assert await reader.read()
+        else:
+            with pytest.raises(PermissionError, match="another user"):
+                await connecting
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize("length", [1, 120])
