@@ -32,7 +32,7 @@ class Served:
             self._writer.write(f"{path} {json.dumps(request)}\n".encode())
             await self._writer.drain()
             line = await self._reader.readline()
-        except OSError:
+        except (OSError, ValueError):  # it is gone, or answers more than a line may hold
             line = b""
         if not line.endswith(b"\n"):
             raise ConfigurationError(
