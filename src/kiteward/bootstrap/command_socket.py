@@ -74,10 +74,12 @@ class CommandSocket:
     async def _close(self, server: asyncio.Server) -> None:
         server.close()
         self._stopping.set()
-        for each in self._waiting:
-            each.close()
+        for writer in self._waiting:
+            writer.close()
         if self._working:
-            await asyncio.wait(self._working, timeout=_GRACE)
+            _, late = await asyncio.wait(self._working, timeout=_GRACE)
+            for each in late:
+                each.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         user = user_of_peer(writer.get_extra_info("socket"))
@@ -103,7 +105,11 @@ class CommandSocket:
             work = asyncio.ensure_future(_answered(client, line, writer))
             self._working.add(work)
             work.add_done_callback(self._working.discard)
-            await work
+            await asyncio.wait([work])
+            if work.cancelled():  # it took too long for a server that stops
+                writer.transport.abort()
+                return
+            work.result()
 
 
 async def _answered(client: GatewayClient, line: bytes, writer: asyncio.StreamWriter) -> None:

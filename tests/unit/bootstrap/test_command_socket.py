@@ -185,6 +185,25 @@ async def test_a_stop_answers_what_is_in_progress_and_ends_idle_connections(
     assert not (tmp_path / SOCKET).exists()
 
 
+async def test_a_stop_does_not_wait_for_ever(
+    tmp_path: Path,
+    slow: SimpleNamespace,
+    open_socket: Callable[[AsyncExitStack], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(command_socket, "_GRACE", 0.05)
+    stack = AsyncExitStack()
+    await open_socket(stack)
+    async with connection_to(tmp_path) as busy:
+        await busy.line()
+        busy.writer.write(LIST_USERS)
+        await slow.begun.wait()
+        await stack.aclose()
+        assert await busy.line() is None
+    assert not caplog.records
+
+
 async def test_a_command_that_goes_away_does_no_harm(
     tmp_path: Path,
     open_socket: Callable[[AsyncExitStack], Awaitable[None]],
