@@ -62,7 +62,7 @@ class CommandSocket:
         """
         self._gateway = gateway
         self._greeting = f"{json.dumps({'version': __version__, 'store': store})}\n".encode()
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._waiting: set[asyncio.StreamWriter] = set()
         self._working: set[asyncio.Task[Any]] = set()
 
@@ -73,11 +73,13 @@ class CommandSocket:
 
     async def _close(self, server: asyncio.Server) -> None:
         server.close()
-        self._stopping = True
-        for each in self._waiting:
-            each.close()
+        self._stopping.set()
+        for writer in self._waiting:
+            writer.close()
         if self._working:
-            await asyncio.wait(self._working, timeout=_GRACE)
+            _, late = await asyncio.wait(self._working, timeout=_GRACE)
+            for each in late:
+                each.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         user = user_of_peer(writer.get_extra_info("socket"))
@@ -92,18 +94,22 @@ class CommandSocket:
         self, client: GatewayClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         writer.write(self._greeting)
-        while not self._stopping:
+        while not self._stopping.is_set():
             self._waiting.add(writer)
             try:
                 line = await reader.readline()
             finally:
                 self._waiting.discard(writer)
-            if not line.endswith(b"\n"):
+            if self._stopping.is_set() or not line.endswith(b"\n"):
                 return
             work = asyncio.ensure_future(_answered(client, line, writer))
             self._working.add(work)
             work.add_done_callback(self._working.discard)
-            await work
+            await asyncio.wait([work])
+            if work.cancelled():  # it took too long for a server that stops
+                writer.transport.abort()
+                return
+            work.result()
 
 
 async def _answered(client: GatewayClient, line: bytes, writer: asyncio.StreamWriter) -> None:
@@ -114,5 +120,6 @@ async def _answered(client: GatewayClient, line: bytes, writer: asyncio.StreamWr
     except Exception:  # noqa: BLE001  the log has the details, and the other commands go on
         _log.exception("a request of a command failed unexpectedly")
         answer = fault("the request failed unexpectedly; the log of the server says how")
-    writer.write(answer)
-    await writer.drain()
+    if not writer.is_closing():  # the command has not gone away meanwhile
+        writer.write(answer)
+        await writer.drain()

@@ -113,7 +113,8 @@ def _asked_for(arguments: argparse.Namespace, settings: "Settings") -> "Remote":
     """
     if arguments.data_dir is not None or arguments.config is not None:
         raise ConfigurationError(
-            f"only a running server can do this, and none uses {settings.data_dir}: start it, or give --server URL"
+            f"only a running server can do this, and none of this version and store answers in {settings.data_dir}: "
+            "start it, or give --server URL"
         )
     return remote_at(HERE, arguments, login=None)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kiteward import __version__
 from kiteward.bootstrap.command_wire import LONGEST_LINE, SOCKET
 from kiteward.domain.errors import ConfigurationError, InvalidArgument
-from kiteward.net.unix_sockets import address_in
+from kiteward.net.unix_sockets import connect_in
 
 if TYPE_CHECKING:
     from kiteward.config.settings import Settings
@@ -32,7 +32,7 @@ class Served:
             self._writer.write(f"{path} {json.dumps(request)}\n".encode())
             await self._writer.drain()
             line = await self._reader.readline()
-        except OSError:
+        except (OSError, ValueError):  # it is gone, or answers more than a line may hold
             line = b""
         if not line.endswith(b"\n"):
             raise ConfigurationError(
@@ -60,8 +60,8 @@ async def served(settings: "Settings") -> AsyncIterator[Served | None]:
     """Connect to the server that uses the data directory of a configuration.
 
     Yields:
-        The server; None if none runs there, or it hangs, is of another version or has another store: what it would do
-        is not what this command means.
+        The server; None if none runs there, or it hangs, is of another version or has another store, so that what it
+        would do is not what this command means. None too where another user than the owner of the directory listens.
     """
     async with contextlib.AsyncExitStack() as stack:
         yield await _greeted(stack, settings)
@@ -71,10 +71,8 @@ async def _greeted(stack: contextlib.AsyncExitStack, settings: "Settings") -> Se
     """Return what `served` yields; `stack` closes the connection."""
     store = "" if settings.store is None else str(settings.store)
     try:
-        with address_in(settings.data_dir, SOCKET) as address:
-            reader, writer = await asyncio.open_unix_connection(address, limit=LONGEST_LINE)
-        stack.callback(writer.close)
         async with asyncio.timeout(_GREETING_WITHIN):
+            reader, writer = await connect_in(stack, settings.data_dir, SOCKET, longest_line=LONGEST_LINE)
             greeting = json.loads(await reader.readline())
     except (OSError, ValueError):
         return None

@@ -3,11 +3,14 @@
 import asyncio
 import json
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from tests.support.engine import FakeEngine
@@ -182,19 +185,76 @@ async def test_a_stop_answers_what_is_in_progress_and_ends_idle_connections(
     assert not (tmp_path / SOCKET).exists()
 
 
-async def test_a_command_that_goes_away_does_no_harm(
-    tmp_path: Path, slow: SimpleNamespace, open_socket: Callable[[AsyncExitStack], Awaitable[None]]
+async def test_a_stop_does_not_wait_for_ever(
+    tmp_path: Path,
+    slow: SimpleNamespace,
+    open_socket: Callable[[AsyncExitStack], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    monkeypatch.setattr(command_socket, "_GRACE", 0.05)
+    stack = AsyncExitStack()
+    await open_socket(stack)
+    async with connection_to(tmp_path) as busy:
+        await busy.line()
+        busy.writer.write(LIST_USERS)
+        await slow.begun.wait()
+        await stack.aclose()
+        assert await busy.line() is None
+    assert not caplog.records
+
+
+async def test_a_command_that_goes_away_does_no_harm(
+    tmp_path: Path,
+    open_socket: Callable[[AsyncExitStack], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun = 0
+
+    async def work(*_arguments: object) -> bytes:
+        nonlocal begun
+        begun += 1
+        for _ in range(10):  # meanwhile the loop sees what has become of the connection
+            await asyncio.sleep(0)
+        return b'{"data": {}}\n'
+
+    monkeypatch.setattr(command_socket, "answer_to", work)
     async with AsyncExitStack() as stack:
         await open_socket(stack)
-        async with connection_to(tmp_path) as gone:
-            await gone.line()
-            gone.writer.write(LIST_USERS)
-            await slow.begun.wait()
-        slow.go_on.set()
-        async with connection_to(tmp_path) as other:
+        with closing(socket.socket(socket.AF_UNIX)) as gone:
+            gone.connect(os.fspath(tmp_path / SOCKET))
+            gone.sendall(LIST_USERS * 3)
+        async with asyncio.timeout(30), connection_to(tmp_path) as other:
             await other.line()
+            while begun < 3:
+                assert await other.ask(LIST_USERS) == {"data": {}}
             assert await other.ask(LIST_USERS) == {"data": {}}
+    assert not caplog.records
+
+
+async def test_a_request_that_comes_in_as_the_server_stops_is_not_begun(
+    tmp_path: Path, slow: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving: list[Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]] = []
+
+    async def listen(*arguments: Any, **_more: object) -> SimpleNamespace:
+        serving.append(arguments[3])
+        return SimpleNamespace(close=lambda: None)
+
+    monkeypatch.setattr(command_socket, "listen_in", listen)
+    monkeypatch.setattr(command_socket, "user_of_peer", lambda _: None)
+    slow.go_on.set()
+    gateway: Any = object()
+    stack = AsyncExitStack()
+    await CommandSocket(gateway, store="").open(stack, tmp_path)
+    reader, writer = asyncio.StreamReader(), Mock(asyncio.StreamWriter)
+    connection = asyncio.ensure_future(serving[0](reader, writer))
+    await asyncio.sleep(0)
+    reader.feed_data(LIST_USERS)  # it wakes the connection, which runs after the stop has begun
+    await stack.aclose()
+    await connection
+    assert not slow.begun.is_set()
 
 
 async def test_a_line_without_an_end_is_no_request(

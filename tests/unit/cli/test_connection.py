@@ -118,7 +118,8 @@ def test_what_only_a_server_can_do_is_said(run: Run, tmp_path: Path, words: list
     status, printed, told = run(*words, named, str({"--data-dir": tmp_path, "--config": file}[named]))
     assert (status, printed) == (1, "")
     assert told == (
-        f"kiteward: only a running server can do this, and none uses {tmp_path}: start it, or give --server URL\n"
+        "kiteward: only a running server can do this, and none of this version and store answers in "
+        f"{tmp_path}: start it, or give --server URL\n"
     )
 
 

@@ -99,8 +99,11 @@ def test_a_server_that_hangs_keeps_nobody_from_revoking_a_key(
         assert run("users", "enable", "db_admin", "--data-dir", str(unserved))[0] == 0
 
 
-@pytest.mark.parametrize("answer", [b"", b'{"data": ', b'{"data": {"users": []'])
-def test_a_server_that_ends_leaves_the_outcome_open_and_says_so(run: Run, unserved: Path, answer: bytes) -> None:
+@pytest.mark.parametrize("answer", [b"", b'{"data": ', b'{"data": {"users": []', b" " * 1000 + b"{}\n"])
+def test_a_server_that_ends_leaves_the_outcome_open_and_says_so(
+    run: Run, unserved: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    monkeypatch.setattr(client, "LONGEST_LINE", 500)
     with answering(unserved, GREETING, answer):
         status, printed, told = run("users", "create", "reader", "--data-dir", str(unserved))
     assert (status, printed) == (1, "")
