@@ -36,18 +36,22 @@ async def listen_for_commands(
 ) -> None:
     """Carry out the requests of commands until `stack` closes. Of several workers the first does.
 
+    Where no socket can be made, such as on some network file systems, a warning is logged, and commands open the store
+    themselves.
+
     Args:
         stack: ends it: requests in progress are answered first.
         settings: the configuration.
         gateway: handles the requests; its authenticator accepts `LocalCredential`.
         place: the place among the workers of a server; None for a server of one process.
-
-    Raises:
-        OSError: the socket cannot be made.
     """
-    if place is None or place.forwards:
-        store = "" if settings.store is None else str(settings.store)
+    if place is not None and not place.forwards:
+        return
+    store = "" if settings.store is None else str(settings.store)
+    try:
         await CommandSocket(gateway, store=store).open(stack, settings.data_dir)
+    except OSError as error:
+        _log.warning("commands on this machine cannot reach the server, and open the store themselves: %s", error)
 
 
 class CommandSocket:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiteward import __version__
 from kiteward.bootstrap.command_wire import LONGEST_LINE, SOCKET
+from kiteward.cli.output import note
 from kiteward.domain.errors import ConfigurationError, InvalidArgument
 from kiteward.net.unix_sockets import connect_in
 
@@ -68,14 +69,34 @@ async def served(settings: "Settings") -> AsyncIterator[Served | None]:
 
 
 async def _greeted(stack: contextlib.AsyncExitStack, settings: "Settings") -> Served | None:
-    """Return what `served` yields; `stack` closes the connection."""
+    """Return what `served` yields, and say why a server that runs is not asked; `stack` closes the connection."""
     store = "" if settings.store is None else str(settings.store)
     try:
         async with asyncio.timeout(_GREETING_WITHIN):
             reader, writer = await connect_in(stack, settings.data_dir, SOCKET, longest_line=LONGEST_LINE)
-            greeting = json.loads(await reader.readline())
-    except (OSError, ValueError):
+            version, other = _greeting_in(await reader.readline())
+    except TimeoutError:
+        why = "says nothing"
+    except ValueError:
+        why = "does not answer as this version does"
+    except OSError:
         return None
-    if greeting != {"version": __version__, "store": store}:
-        return None
-    return Served(reader, writer, store or str(settings.data_dir))
+    else:
+        if (version, other) == (__version__, store):
+            return Served(reader, writer, store or str(settings.data_dir))
+        if version == __version__:  # what this command changes is not what the server has
+            return None
+        why = f"is of version {version}"
+    note(
+        f"kiteward: the server that uses {settings.data_dir} {why}, so that it is not asked: what this command changes "
+        "is in force there only when it has read the store again"
+    )
+    return None
+
+
+def _greeting_in(line: bytes) -> tuple[str, str]:
+    """Return the version and the store of a server. Raises ValueError for what is no greeting."""
+    greeting = json.loads(line)
+    if not isinstance(greeting, dict) or not {"version", "store"} <= greeting.keys():
+        raise ValueError("no greeting")
+    return str(greeting["version"]), str(greeting["store"])

@@ -270,6 +270,15 @@ async def test_a_line_without_an_end_is_no_request(
         assert not slow.begun.is_set()
 
 
+async def test_where_no_socket_can_be_made_the_server_starts_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "data" / SOCKET).mkdir(parents=True)
+    async with serving(tmp_path) as (server, _):
+        assert server.port
+    assert "commands on this machine cannot reach the server, and open the store themselves" in caplog.text
+
+
 @pytest.mark.parametrize(("number", "listens"), [(None, True), (1, True), (2, False)])
 async def test_of_several_workers_the_first_listens(tmp_path: Path, number: int | None, listens: bool) -> None:
     place: Any = None if number is None else SimpleNamespace(forwards=number == 1)

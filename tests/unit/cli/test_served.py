@@ -64,6 +64,14 @@ def unserved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def unasked(directory: Path, why: str) -> str:
+    """What is said of a server that is not asked."""
+    return (
+        f"kiteward: the server that uses {directory} {why}, so that it is not asked: what this command changes is in "
+        "force there only when it has read the store again\n"
+    )
+
+
 def test_a_command_says_what_the_server_says(run: Run, unserved: Path) -> None:
     answer = json.dumps({"data": {"changed": True}}).encode()
     with answering(unserved, GREETING, answer + b"\n") as asked:
@@ -72,21 +80,22 @@ def test_a_command_says_what_the_server_says(run: Run, unserved: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "greeting",
+    ("greeting", "why"),
     [
-        json.dumps({"version": "99.0", "store": ""}).encode() + b"\n",
-        json.dumps({"version": __version__, "store": "postgresql://[::1]:5432/other"}).encode() + b"\n",
-        b"HTTP/1.1 400 Bad Request\r\n",
-        b"[]\n",
-        b"\xff\n",
-        b"",
+        (json.dumps({"version": "99.0", "store": ""}).encode() + b"\n", "is of version 99.0"),
+        (json.dumps({"version": "\x1b[31m", "store": ""}).encode() + b"\n", "is of version \\u001b[31m"),
+        (json.dumps({"version": __version__, "store": "postgresql://[::1]:5432/other"}).encode() + b"\n", ""),
+        (b"HTTP/1.1 400 Bad Request\r\n", "does not answer as this version does"),
+        (b"[]\n", "does not answer as this version does"),
+        (b"\xff\n", "does not answer as this version does"),
+        (b"", "says nothing"),
     ],
-    ids=["version", "store", "no-json", "list", "bytes", "nothing"],
+    ids=["version", "control", "store", "no-json", "list", "bytes", "nothing"],
 )
-def test_a_server_that_means_something_else_is_not_asked(run: Run, unserved: Path, greeting: bytes) -> None:
+def test_a_server_that_means_something_else_is_not_asked(run: Run, unserved: Path, greeting: bytes, why: str) -> None:
     with answering(unserved, greeting, None) as asked:
         status, printed, told = run("users", "list", "--data-dir", str(unserved))
-    assert (status, "db_admin" in printed, told) == (0, True, "")
+    assert (status, "db_admin" in printed, told) == (0, True, unasked(unserved, why) if why else "")
     assert asked in ([], [b""])
 
 
@@ -94,9 +103,10 @@ def test_a_server_that_hangs_keeps_nobody_from_revoking_a_key(
     run: Run, unserved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "_GREETING_WITHIN", 0.1)
+    said = unasked(unserved, "says nothing")
     with answering(unserved, None):
-        assert run("users", "disable", "db_admin", "--data-dir", str(unserved))[0] == 0
-        assert run("users", "enable", "db_admin", "--data-dir", str(unserved))[0] == 0
+        assert run("users", "disable", "db_admin", "--data-dir", str(unserved)) == (0, "done\n", said)
+        assert run("users", "enable", "db_admin", "--data-dir", str(unserved)) == (0, "done\n", said)
 
 
 @pytest.mark.parametrize("answer", [b"", b'{"data": ', b'{"data": {"users": []', b" " * 1000 + b"{}\n"])
