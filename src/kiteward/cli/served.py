@@ -95,7 +95,7 @@ async def _greeted(stack: contextlib.AsyncExitStack, settings: "Settings") -> Se
 
 
 def _greeting_in(line: bytes) -> tuple[str, str]:
-    """Return the version and the store of a server. Raises ValueError for what is no greeting."""
+    """Return the version and the store of a server. Raises ValueError for anything that is not one."""
     greeting = json.loads(line)
     if not isinstance(greeting, dict) or not {"version", "store"} <= greeting.keys():
         raise ValueError("no greeting")
