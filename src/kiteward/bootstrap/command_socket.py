@@ -21,12 +21,10 @@ from kiteward.bootstrap.workers.place import Place
 from kiteward.config.settings import Settings
 from kiteward.gateway.client import GatewayClient
 from kiteward.gateway.gateway import Gateway
-from kiteward.net.unix_sockets import listen_in, user_of_peer
+from kiteward.net.unix_sockets import SUPERUSER, listen_in, user_of_peer
 
 _GRACE: Final = 30.0
 """Seconds that requests in progress may take when the server stops."""
-
-_SUPERUSER: Final = 0
 
 _log = logging.getLogger("kiteward.commands")
 
@@ -87,7 +85,7 @@ class CommandSocket:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         user = user_of_peer(writer.get_extra_info("socket"))
-        if user in (None, os.geteuid(), _SUPERUSER):
+        if user in (None, os.geteuid(), SUPERUSER):
             with contextlib.suppress(OSError, ValueError):  # it is gone, or has sent more than a line may hold
                 await self._converse(local_client(self._gateway, user), reader, writer)
         else:

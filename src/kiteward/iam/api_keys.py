@@ -54,15 +54,14 @@ async def create_key(services: Services, caller: Caller, new: NewKey) -> IssuedK
     """
     owner = new.owner or caller.principal.user_name
     lifetime = new.lifetime if new.lifetime is not None else services.key_rules.default_lifetime
-    new = replace(new, owner=owner, lifetime=lifetime)
-    faults, networks = checked(new)
+    faults, sound = checked(replace(new, owner=owner, lifetime=lifetime))
     minted = api_keys.mint()
     async with caller.change() as transaction:
         if owner != caller.principal.user_name:
             decide_administrator(caller.principal).require_allowed()
         with faults:
             record = await stored_user(services, owner)
-            key = _new_record(caller, minted, replace(new, networks=networks))
+            key = _new_record(caller, minted, sound)
             await _check_roles(services, transaction, key, (*record.roles, *record.group_roles))
         faults.require_none()
         if await transaction.keys.count(owner) >= services.key_rules.per_user:

@@ -1,7 +1,7 @@
 """What a new API key is made of, and the rules for that which do not depend on its owner."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kiteward.domain.addresses import networks_of
@@ -42,20 +42,22 @@ def check_new_key(new: NewKey) -> None:
     checked(new)[0].require_none()
 
 
-def checked(new: NewKey) -> tuple[Faults, tuple[str, ...]]:
-    """Return what is wrong with a new key whoever its owner is, and its networks as they are stored.
+def checked(new: NewKey) -> tuple[Faults, NewKey]:
+    """Return what is wrong with a new key whoever its owner is, and the key without that, for further checks.
 
     Args:
         new: the key, with the lifetime that it gets.
     """
-    faults, networks = Faults(), tuple[str, ...]()
+    faults, sound = Faults(), replace(new, description="", lifetime=None, networks=())
     with faults:
         check_description(new.description)
+        sound = replace(sound, description=new.description)
     with faults:
         _check_lifetime(new.lifetime)
+        sound = replace(sound, lifetime=new.lifetime)
     with faults:
-        networks = _networks(new.networks)
-    return faults, networks
+        sound = replace(sound, networks=_networks(new.networks))
+    return faults, sound
 
 
 def _check_lifetime(lifetime: int | None) -> None:

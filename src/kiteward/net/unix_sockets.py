@@ -11,7 +11,9 @@ from typing import Final
 
 _PATH_BYTES: Final = 107
 _MODE: Final = 0o600
-_SUPERUSER: Final = 0
+
+SUPERUSER: Final = 0
+"""The number of root of the operating system, who may enter every directory."""
 
 _QUEUE: Final = 1024
 """Connections that may wait to be accepted."""
@@ -93,7 +95,7 @@ def _trusted_owner(directory: Path) -> int:
     """Return the number of the user to whom a directory belongs. Raises PermissionError as `connect_in`."""
     owner = directory.stat().st_uid
     user = os.geteuid()
-    if user != owner and not (user == _SUPERUSER and directory.is_absolute()):
+    if user != owner and not (user == SUPERUSER and directory.is_absolute()):
         raise PermissionError(f"{directory} belongs to another user")
     return owner
 

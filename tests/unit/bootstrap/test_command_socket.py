@@ -1,5 +1,6 @@
 """The socket of a server for commands: what it answers, whom it refuses, and how it ends."""
 
+import ast
 import asyncio
 import json
 import logging
@@ -16,6 +17,7 @@ import pytest
 from tests.support.engine import FakeEngine
 from tests.support.in_process_server import serving
 
+import kiteward
 from kiteward import __version__
 from kiteward.bootstrap import command_socket
 from kiteward.bootstrap.command_socket import CommandSocket, listen_for_commands
@@ -277,6 +279,21 @@ async def test_where_no_socket_can_be_made_the_server_starts_and_says_so(
     async with serving(tmp_path) as (server, _):
         assert server.port
     assert "commands on this machine cannot reach the server, and open the store themselves" in caplog.text
+
+
+def test_nothing_that_is_received_becomes_the_operator_of_the_machine() -> None:
+    callers: dict[str, set[str]] = {"LocalCredential": set(), "local_client": set()}
+    for path in Path(kiteward.__file__).parent.rglob("*.py"):
+        for each in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if (
+                isinstance(each, ast.Call)
+                and (name := getattr(each.func, "id", getattr(each.func, "attr", ""))) in callers
+            ):
+                callers[name].add(path.stem)
+    assert callers == {
+        "LocalCredential": {"local_gateway"},
+        "local_client": {"command_socket", "near", "policy_import"},
+    }
 
 
 @pytest.mark.parametrize(("number", "listens"), [(None, True), (1, True), (2, False)])
