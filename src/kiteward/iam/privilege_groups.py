@@ -46,21 +46,19 @@ async def create_group(services: Services, caller: Caller, name: str, privileges
         InvalidGrant: there is a privilege or group of this name; or of the privileges, as of `add_privileges`.
         AccessDenied: privileges are given, and the caller lacks OperatePrivilegeGroup.
     """
-    faults = Faults()
-    with faults:
-        services.naming.check_group_name(name)
-        _require_not_reserved(name)
-    with faults:
-        _check_privilege_names(services, privileges)
-        _require_one_level(privileges)
     if privileges:
         _require_operator(caller)
+    faults = Faults()
     async with caller.change() as transaction:
         if privileges:
             _require_operator(caller)
         with faults:
+            services.naming.check_group_name(name)
+            _require_not_reserved(name)
             await _require_free(transaction, name)
         with faults:
+            _check_privilege_names(services, privileges)
+            _require_one_level(privileges)
             await _require_members(transaction, privileges)
         faults.require_none()
         await transaction.groups.put(PrivilegeGroup(name, tuple(sorted({*privileges}))))

@@ -127,3 +127,9 @@ async def test_one_event_tells_what_was_added_and_removed(grouped: Own) -> None:
     last = grouped.harness.trail.events[-1]
     assert (last.operation, last.event.kind, last.outcome) == ("ChangePrivilegeGroup", "privilege_group", "succeeded")
     assert (last.details["add"], last.details["remove"]) == (["Insert"], ["Search"])
+
+
+async def test_names_that_no_group_can_have_are_not_looked_up(own: Own) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        await own("MakePrivilegeGroup", privilegeGroupName="\ud800", privileges=["\ud800"])
+    assert [type(each) for each in (refused.value, *refused.value.others)] == [InvalidGroupName, InvalidArgument]
