@@ -158,12 +158,14 @@ async def _unwanted(
     """Return the keys of what a role is to lose.
 
     Raises:
+        InvalidArgument: a name is not held by the role, and breaks the rule of privileges.
         InvalidGrant: something is neither a privilege nor a privilege group, nor held by the role.
     """
     held = {each.key.privilege for each in stored}
-    for scope in revoke:
-        if scope.privilege not in held and not await is_grantable(transaction, scope.privilege):
-            raise unknown_privilege(scope.privilege, field="privilege")
+    for privilege in dict.fromkeys(scope.privilege for scope in revoke if scope.privilege not in held):
+        services.naming.check_object_name(privilege, "Privilege")
+        if not await is_grantable(transaction, privilege):
+            raise unknown_privilege(privilege, field="privilege")
     return {key for scope in revoke for key in _revoked_keys(services, scope)}
 
 
