@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page
@@ -357,7 +358,6 @@ def shown(scenes: Scenes, states: Sequence[State], **options: Any) -> Iterator[t
     for (scene, user), group in groupby(sorted(states, key=_whose), _whose):
         console = scenes.console(scene)
         with console.visitor(**options) as context:
-            page = context.new_page()
             if user and user not in console.sessions:
                 remember(console, user)
             for state in group:
@@ -365,7 +365,9 @@ def shown(scenes: Scenes, states: Sequence[State], **options: Any) -> Iterator[t
                 if user:
                     context.add_cookies(console.sessions[user])
                 path = state.path.replace("{key_id}", key_of(console)) if "{key_id}" in state.path else state.path
+                page = context.new_page()
                 yield state, page, _fault(page, f"{console.address}{path}", state)
+                page.close()  # a request of its scripts without cookies would be told to forget the session
 
 
 def _fault(page: Page, address: str, state: State) -> str:
@@ -377,6 +379,8 @@ def _fault(page: Page, address: str, state: State) -> str:
     except PlaywrightError as error:
         return f"{state.name}: {error.message.splitlines()[0]}"
     status = answer.status if answer else 0
+    if answer and state.user and urlsplit(answer.url).path.endswith("/sign-in"):
+        return f"{state.name}: nobody is signed in"
     if status != state.status:
         return f"{state.name}: {status}"
     return f"{state.name}: not empty" if state.name.endswith("-empty") and not page.locator("p.empty").count() else ""
