@@ -35,16 +35,16 @@ _CHAIN: Final = re.compile("[0-9a-f]{64}")
 """The chain of a line, which is a SHA-256."""
 
 _FILTERS: Final = (
-    ("--user", "user", "by this user, with its name presented, or concerning it"),
-    ("--by", "by", "by this user, or with its name presented"),
-    ("--target-user", "target", "concerning this user: what was done to it"),
-    ("--collection", "collection", "concerning this collection"),
-    ("--database", "database", "concerning this database"),
-    ("--operation", "operation", "of this operation, such as Search"),
-    ("--kind", "kind", f"of this kind: {', '.join(KINDS)}"),
-    ("--outcome", "outcome", f"with this outcome: {', '.join(OUTCOMES)}"),
-    ("--request-id", "request_id", "of this request"),
-    ("--replica", "replica", "written by this replica"),
+    ("--user", "user", "by this user, with its name presented, or concerning it", None),
+    ("--by", "by", "by this user, or with its name presented", None),
+    ("--target-user", "target", "concerning this user: what was done to it", None),
+    ("--collection", "collection", "concerning this collection", None),
+    ("--database", "database", "concerning this database", None),
+    ("--operation", "operation", "of this operation, such as Search", None),
+    ("--kind", "kind", "of this kind", KINDS),
+    ("--outcome", "outcome", "with this outcome", OUTCOMES),
+    ("--request-id", "request_id", "of this request", None),
+    ("--replica", "replica", "written by this replica", None),
 )
 
 
@@ -118,9 +118,9 @@ def _add_verify(group: Any) -> None:
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
-    for flag, name, text in _FILTERS:
-        metavar = flag.rpartition("-")[2].upper()
-        parser.add_argument(flag, dest=name, action=_Once, default="", metavar=metavar, help=text)
+    for flag, name, text, choices in _FILTERS:
+        metavar = None if choices else flag.rpartition("-")[2].upper()
+        parser.add_argument(flag, dest=name, action=_Once, default="", metavar=metavar, choices=choices, help=text)
     parser.add_argument("--since", metavar="TIME", help="from this time on, such as 2026-11-27 or 2026-11-27T10:00:00Z")
     parser.add_argument("--until", metavar="TIME", help="before this time")
     parser.add_argument(
@@ -285,7 +285,7 @@ def _export(arguments: argparse.Namespace, lines: Lines) -> int:
 
 
 def _query(arguments: argparse.Namespace) -> AuditQuery:
-    given = {name: getattr(arguments, name) for _, name, _ in _FILTERS}
+    given = {name: getattr(arguments, name) for _, name, *_ in _FILTERS}
     since, until = _time("--since", arguments.since), _time("--until", arguments.until)
     if since is not None and until is not None and since >= until:
         raise UsageError("no line can match: --until must be later than --since")

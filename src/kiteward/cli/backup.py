@@ -46,7 +46,7 @@ def _add_create(group: Any) -> None:
     parser.add_argument(
         "--to",
         required=True,
-        type=Path,
+        type=_target,
         metavar="PATH",
         help="a new file; or a directory, for a file named by its time",
     )
@@ -58,6 +58,13 @@ def _add_create(group: Any) -> None:
     _add_key(parser)
     add_configuration(parser)
     parser.set_defaults(run=_running(_create))
+
+
+def _target(given: str) -> Path:
+    """Return where a backup is written. Raises ArgumentTypeError for a directory that there is not."""
+    if given.endswith("/") and not Path(given).is_dir():
+        raise argparse.ArgumentTypeError(f"there is no directory {given}")
+    return Path(given)
 
 
 def _add_list(group: Any) -> None:

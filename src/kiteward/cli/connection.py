@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kiteward.cli.kept_login import KeptLogin, kept_login
 from kiteward.cli.options import UsageError, add_configuration, read_secret, settings_of
+from kiteward.cli.output import note
 from kiteward.cli.served import served
 from kiteward.domain.environment import CA_FILE, SERVER, TOKEN_FILE
 from kiteward.domain.errors import ConfigurationError
@@ -34,9 +35,11 @@ class Connection(Protocol):
 
     Attributes:
         where: the store or server, for people.
+        answered_by: "server" for a running server, "command" for the command itself.
     """
 
     where: str
+    answered_by: str
 
     async def ask(self, path: str, request: Mapping[str, Any]) -> Any:
         """Return the data of the response to a request.
@@ -116,6 +119,7 @@ def _asked_for(arguments: argparse.Namespace, settings: "Settings") -> "Remote":
             f"only a running server can do this, and none of this version and store answers in {settings.data_dir}: "
             "start it, or give --server URL"
         )
+    note(f"kiteward: no server of this version and store answers in {settings.data_dir}: {HERE} is asked")
     return remote_at(HERE, arguments, login=None)
 
 

@@ -166,11 +166,11 @@ async def _logout(arguments: argparse.Namespace) -> None:
 async def _whoami(arguments: argparse.Namespace) -> None:
     async with connected(arguments) as connection:
         me = await connection.ask("kiteward/whoami/describe", {})
-        answer = {"where": connection.where, **me}
+        answer = {"where": connection.where, "answeredBy": connection.answered_by, **me}
     if arguments.json:
         print_json(answer)
     else:
-        shown = ("where", "userName", "credential", "keyId", "expiresAt", "administrator", "roles")
+        shown = ("where", "answeredBy", "userName", "credential", "keyId", "expiresAt", "administrator", "roles")
         say(*text_of({name: answer[name] for name in shown}).split("\n"))
 
 

@@ -15,6 +15,8 @@ from kiteward.gateway.client import GatewayClient
 class Near:
     """A gateway on the store alone. Implements `kiteward.cli.connection.Connection`."""
 
+    answered_by = "command"
+
     def __init__(self, client: GatewayClient, where: str) -> None:
         """Take a client of the operator of this machine, and the name of the store."""
         self._client = client

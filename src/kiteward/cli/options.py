@@ -108,11 +108,22 @@ def exit_status_of(work: Callable[[], int | None]) -> int:
     except UsageError as error:
         _tell(error)
         return USAGE
-    except (KitewardError, OSError) as error:
+    except KitewardError as error:
         _tell(error)
+        return 1
+    except OSError as error:
+        _tell(_sentence(error))
         return 1
 
 
-def _tell(error: Exception) -> None:
+def _sentence(error: OSError) -> str:
+    """Return what the system refuses, and for a file of another user what would be right."""
+    if error.filename is None:
+        return str(error)
+    hint = "; run the command as its owner" if isinstance(error, PermissionError) else ""
+    return f"{error.filename}: {error.strerror}{hint}"
+
+
+def _tell(error: Exception | str) -> None:
     """Print an error. What a server or a file has said in it does not control the terminal."""
     print("\n".join(map(printable, f"kiteward: {error}".split("\n"))), file=sys.stderr)

@@ -25,7 +25,7 @@ WOULD_CHANGE: Final = 2
 """The exit status of `plan` when the file would change something."""
 
 _MOST_TOLD: Final = 100
-"""Most faults of a file that are printed."""
+"""Most faults or warnings of a file that are printed."""
 
 _PATH: Final = "kiteward/policy/"
 """Where the endpoints are, below `/v2/`."""
@@ -223,8 +223,11 @@ def _refused(arguments: argparse.Namespace, faults: Iterable[tuple[int, str]]) -
 
 def _print_warnings(answer: Any, file: "YamlFile") -> None:
     lines = {checking.text_of(path): line for path, line in file.lines.items()}
-    for line, message in sorted((lines.get(each["path"], 1), each["message"]) for each in answer["warnings"]):
+    found = sorted((lines.get(each["path"], 1), each["message"]) for each in answer["warnings"])
+    for line, message in found[:_MOST_TOLD]:
         note(f"kiteward: warning: line {line}: {message}")
+    if len(found) > _MOST_TOLD:
+        note(f"kiteward: and {len(found) - _MOST_TOLD} more warnings; --json prints all")
 
 
 def _print_changes(arguments: argparse.Namespace, changes: Any, *, done: bool = False) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
+from kiteward import __version__
 from kiteward.api.rest.status import NOT_AUTHENTICATED, ROWS
 from kiteward.cli.options import UsageError
 from kiteward.domain.error_codes import ErrorCode
@@ -19,6 +20,9 @@ from kiteward.domain.identity import Secret
 from kiteward.domain.naming import ANY
 
 _SECONDS: Final = 60.0
+_PROGRAM: Final = f"kiteward/{__version__}"
+"""What the audit trail names as the client."""
+
 _EXAMPLE: Final = "http://localhost:19530"
 _LOGIN_IS_LIMITED: Final = (
     ": the key of a login is limited too, so give the administrator's own credential by --token-file"
@@ -54,6 +58,8 @@ def _no_number(text: str) -> float:
 
 class Remote:
     """A server and a credential for it. Implements `kiteward.cli.connection.Connection`."""
+
+    answered_by = "server"
 
     def __init__(self, server: str, token: Secret, *, ca_file: Path | None, insecure: bool) -> None:
         """Take the address of a server, and a credential.
@@ -119,7 +125,7 @@ class Remote:
         asked = urllib.request.Request(  # noqa: S310  the scheme was checked
             f"{self.where}/v2/{path}",
             data=json.dumps(request).encode(),
-            headers={"Authorization": authorization, "Content-Type": "application/json"},
+            headers={"Authorization": authorization, "Content-Type": "application/json", "User-Agent": _PROGRAM},
         )
         try:
             body = _body(self._opener, asked)

@@ -22,6 +22,8 @@ _GREETING_WITHIN: Final = 2.0
 class Served:
     """A running server that uses a data directory. Implements `kiteward.cli.connection.Connection`."""
 
+    answered_by = "server"
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, where: str) -> None:
         """Take a connection whose greeting has been read, and the name of the store."""
         self._reader = reader
@@ -37,7 +39,7 @@ class Served:
             line = b""
         if not line.endswith(b"\n"):
             raise ConfigurationError(
-                "the server ended before it answered: look whether the change was made before you repeat it"
+                "the server ended before it answered: look whether a change was made before you repeat it"
             )
         return data_in(line)
 

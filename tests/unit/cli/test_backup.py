@@ -102,6 +102,16 @@ def test_what_cannot_be_used_is_refused_with_what_to_do(
         assert not (tmp_path / "new").exists()
 
 
+def test_a_directory_that_there_is_not_is_no_name_for_a_backup(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(capsys, "create", "--data-dir", data, "--to", f"{tmp_path}/backups/")
+    assert ended.value.code == 2
+    assert f"there is no directory {tmp_path}/backups/" in capsys.readouterr().err
+    assert not (tmp_path / "backups").exists()
+
+
 def test_findings_end_with_status_1(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(data, copy)

@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import pytest
 from tests.unit.cli.conftest import Run
 
+from kiteward import __version__
+from kiteward.cli import connection
 from kiteward.cli.kept_login import login_file
 
 ALIKE = [
@@ -61,7 +63,6 @@ ALIKE = [
     (0, ["collections", "list"]),
     (1, ["collections", "describe", "docs"]),
     (1, ["audit", "show", "999999"]),
-    (2, ["audit", "search", "--outcome", "rubbish"]),
     (0, ["audit", "search", "--kind", "system", "--json"]),
     (0, ["audit", "search", "--operation", "DropCollection"]),
     (1, ["access", "--user", "nobody"]),
@@ -94,6 +95,34 @@ def test_the_environment_names_a_server_and_options_come_first(
     assert json.loads(run("whoami", "--json", "--data-dir", served.data)[1])["where"] == served.data
     status, _, told = run("whoami", "--server", "http://127.0.0.1:1")
     assert (status, told) == (1, "kiteward: no response from http://127.0.0.1:1: Connection refused\n")
+
+
+def test_it_is_said_whether_a_server_answers(run: Run, served: SimpleNamespace, tmp_path: Path) -> None:
+    unserved = str(tmp_path / "data")
+    assert run("init", "--admin", "db_admin", "--data-dir", unserved)[0] == 0
+    far = ("--server", served.url, "--token-file", served.token)
+    for where, by in ((("--data-dir", unserved), "command"), (("--data-dir", served.data), "server"), (far, "server")):
+        assert json.loads(run("whoami", "--json", *where)[1])["answeredBy"] == by
+        assert f"answered by: {by}\n" in run("whoami", *where)[1]
+
+
+def test_the_trail_names_the_command_line_as_the_client_of_its_requests(run: Run, served: SimpleNamespace) -> None:
+    far = ("--server", served.url, "--token-file", served.token)
+    run("users", "unlock", "root", *far)
+    line = json.loads(run("audit", "search", "--operation", "UnlockUser", "--limit", "1", "--json", *far)[1])
+    assert line["client"] == f"kiteward/{__version__}"
+
+
+def test_where_no_server_is_named_and_none_runs_it_is_said_which_is_asked(
+    run: Run, served: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(connection, "HERE", served.url)
+    status, _, told = run("sessions", "list")
+    assert status == 1
+    asked, refused = told.splitlines()
+    assert asked == f"kiteward: no server of this version and store answers in data: {served.url} is asked"
+    assert refused.startswith("kiteward: there is no terminal to prompt for the credential")
 
 
 @pytest.mark.parametrize("far", [["--server", "http://localhost:1"], ["--token-file", "-"], ["--ca-file", "x"]])

@@ -8,6 +8,7 @@ import pytest
 from tests.support.described import described
 from tests.support.server_in_thread import running
 
+from kiteward.cli import policy
 from kiteward.cli.main import main
 from kiteward.cli.policy_text import lines_of
 
@@ -86,6 +87,20 @@ kiteward: warning: line 5: Search allows nothing yet: the collection default.not
     assert (status, warned) == (2, told)
     assert [each["path"] for each in json.loads(printed)["warnings"]] == ["roles.spare.grants[0]", "roles.spare"]
     assert ends("plan", "-f", str(file))[2] == told
+
+
+def test_of_many_warnings_some_are_printed_and_the_others_counted(
+    ends: Ends, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "_MOST_TOLD", 2)
+    roles = "".join(f"  spare_{number}: {{grants: [{{privilege: Search}}]}}\n" for number in range(5))
+    file.write_text(f"version: 1\nroles:\n{roles}")
+    status, printed, told = ends("plan", "-f", str(file), "--json")
+    assert (status, len(json.loads(printed)["warnings"])) == (2, 5)
+    assert told.splitlines()[1:] == [
+        "kiteward: warning: line 4: nobody holds the role spare_1: its grants allow nothing",
+        "kiteward: and 3 more warnings; --json prints all",
+    ]
 
 
 def test_faults_are_told_with_their_lines_all_at_once(ends: Ends, file: Path) -> None:

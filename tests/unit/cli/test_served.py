@@ -118,7 +118,7 @@ def test_a_server_that_ends_leaves_the_outcome_open_and_says_so(
         status, printed, told = run("users", "create", "reader", "--data-dir", str(unserved))
     assert (status, printed) == (1, "")
     assert told == (
-        "kiteward: the server ended before it answered: look whether the change was made before you repeat it\n"
+        "kiteward: the server ended before it answered: look whether a change was made before you repeat it\n"
     )
     assert "reader" not in run("users", "list", "--data-dir", str(unserved))[1]
 

@@ -15,6 +15,7 @@ from kiteward.cli import access, accounts, audit, collections, roles, row_polici
 from kiteward.cli.commands import Command, Demand
 from kiteward.cli.main import whole_parser
 from kiteward.cli.option_rows import NAMES, OPTIONS, Option
+from kiteward.cli.options import exit_status_of
 
 
 def snake(field: str) -> str:
@@ -257,3 +258,11 @@ def test_every_name_and_option_is_held_against_values_that_are_refused() -> None
     texts = {f"={key}" for key, row in NAMES.items() if takes_text(row)}
     texts |= {key for key, row in OPTIONS.items() if takes_text(row)}
     assert texts - FREE == REFUSED.keys() & texts
+
+
+def test_what_another_user_owns_is_refused_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        raise PermissionError(13, "Permission denied", "data/store.db")
+
+    assert exit_status_of(work) == 1
+    assert capsys.readouterr().err == "kiteward: data/store.db: Permission denied; run the command as its owner\n"
