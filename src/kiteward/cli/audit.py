@@ -41,8 +41,8 @@ _FILTERS: Final = (
     ("--collection", "collection", "concerning this collection", None),
     ("--database", "database", "concerning this database", None),
     ("--operation", "operation", "of this operation, such as Search", None),
-    ("--kind", "kind", "of this kind", KINDS),
-    ("--outcome", "outcome", "with this outcome", OUTCOMES),
+    ("--kind", "kind", f"of this kind: {', '.join(KINDS)}", KINDS),
+    ("--outcome", "outcome", f"with this outcome: {', '.join(OUTCOMES)}", OUTCOMES),
     ("--request-id", "request_id", "of this request", None),
     ("--replica", "replica", "written by this replica", None),
 )
@@ -119,7 +119,7 @@ def _add_verify(group: Any) -> None:
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
     for flag, name, text, choices in _FILTERS:
-        metavar = None if choices else flag.rpartition("-")[2].upper()
+        metavar = flag.rpartition("-")[2].upper()
         parser.add_argument(flag, dest=name, action=_Once, default="", metavar=metavar, choices=choices, help=text)
     parser.add_argument("--since", metavar="TIME", help="from this time on, such as 2026-11-27 or 2026-11-27T10:00:00Z")
     parser.add_argument("--until", metavar="TIME", help="before this time")
