@@ -57,6 +57,7 @@ from kiteward.iam.json_api.scim import PatchOperation
 from kiteward.iam.policy_files.document import PolicyDocument
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
+from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import ReplicaRecord, UserRecord
 from kiteward.store.sql import SqlStore
 
@@ -404,7 +405,7 @@ def empty(path: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def opened(
-    store_path: Path,
+    store_path: Path | PostgresqlSettings,
     engine: FakeEngine | None = None,
     settings: Settings | None = None,
     *,

@@ -162,9 +162,14 @@ def shortened(event: AuditEvent) -> tuple[AuditEvent, int]:
     return event._replace(details=details), size + of_details
 
 
-def shortened_details(details: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return details with bounded texts and lists, marked where they were cut."""
-    cut: Mapping[str, Any] = _cut(details)[0]
+def shortened_details(details: Mapping[str, Any], *, most: int = MOST_VALUES) -> Mapping[str, Any]:
+    """Return details with bounded texts and lists, marked where they were cut.
+
+    Args:
+        details: the details.
+        most: values of one list.
+    """
+    cut: Mapping[str, Any] = _cut(details, most)[0]
     return cut
 
 
@@ -209,7 +214,7 @@ def _short(value: str) -> str:
     return value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}… ({len(value)} characters)"
 
 
-def _cut(value: Any) -> tuple[Any, int]:
+def _cut(value: Any, most: int = MOST_VALUES) -> tuple[Any, int]:
     """Return a value whose texts and lists are bounded, and its weight."""
     if isinstance(value, str):
         text = _short(value)
@@ -218,16 +223,16 @@ def _cut(value: Any) -> tuple[Any, int]:
     if isinstance(value, dict):
         shown: dict[str, Any] = {}
         for name, each in value.items():
-            shown[name], added = _cut(each)
+            shown[name], added = _cut(each, most)
             size += added + sys.getsizeof(name)
         return shown, size
     if isinstance(value, list | tuple):
         values = []
-        for each in value[:MOST_VALUES]:
-            cut, added = _cut(each)
+        for each in value[:most]:
+            cut, added = _cut(each, most)
             values.append(cut)
             size += added
-        if len(value) > MOST_VALUES:
+        if len(value) > most:
             values.append(f"… ({len(value)} in all)")
             size += sys.getsizeof(values[-1])
         return values if isinstance(value, list) else tuple(values), size

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from kiteward.audit.reader import Entry
+from kiteward.domain.naming import can_be_stored
 from kiteward.store.records import Use
 
 _HOUR: Final = 3600.0
@@ -29,9 +30,9 @@ class Used(msgspec.Struct):
     resources: list[str] = []
 
     def uses(self) -> Iterable[Use]:
-        """Yield the uses of a request that was allowed, one for each object."""
-        if self.decision == "allowed" and self.privilege:
-            for name in self.resources or ("",):
+        """Yield the uses of a request that was allowed, one for each object that may exist."""
+        if self.decision == "allowed" and self.privilege and can_be_stored(self.database):
+            for name in filter(can_be_stored, self.resources or ("",)):
                 yield Use(self.principal, self.privilege, self.operation, self.database, name)
 
 

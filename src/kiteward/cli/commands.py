@@ -131,7 +131,9 @@ async def _carry_out(command: Command, arguments: argparse.Namespace) -> int:
         try:
             answer = await (command.work or _asking(command))(connection, request)
         except KitewardError as error:
-            raise InvalidArgument(in_words_of(command.rows, error, request)) from None
+            faults = [InvalidArgument(in_words_of(command.rows, each, request)) for each in (error, *error.others)]
+            faults[0].others = tuple(faults[1:])
+            raise faults[0] from None
     if request.get("dryRun"):
         note("kiteward: nothing was changed: this is what would be without --dry-run")
     if arguments.json:

@@ -98,7 +98,8 @@ def exit_status_of(work: Callable[[], int | None]) -> int:
         work: the work; returns its exit status, or None for 0.
 
     Returns:
-        The exit status; 1 after an expected error and 2 after a `UsageError`, which are printed as one line.
+        The exit status; 1 after an expected error and 2 after a `UsageError`, which are printed as one line. So is what
+        else was wrong.
     """
     try:
         return work() or 0
@@ -109,7 +110,8 @@ def exit_status_of(work: Callable[[], int | None]) -> int:
         _tell(error)
         return USAGE
     except KitewardError as error:
-        _tell(error)
+        for each in (error, *error.others):
+            _tell(each)
         return 1
     except OSError as error:
         _tell(_sentence(error))

@@ -105,10 +105,7 @@ class Remote:
                 "another --token-file"
             )
         if answer["code"] != 0:
-            told = sentence(str(answer.get("message", "the server refuses without a reason")))
-            raise InvalidArgument(
-                f"{told}{_HINTS.get(str(answer.get('reason')), '')}", field=str(answer.get("field", ""))
-            )
+            raise refusal(answer)
         data = answer.get("data")
         if not isinstance(data, dict | list):
             raise self._strange()
@@ -137,6 +134,15 @@ class Remote:
             return json.loads(body, object_hook=_Members, parse_constant=_no_number)
         except (ValueError, RecursionError):
             return None
+
+
+def refusal(told: Mapping[str, Any]) -> InvalidArgument:
+    """Return the error that the members of a failure stand for, with what else is wrong in `others`."""
+    text = sentence(str(told.get("message", "the server refuses without a reason")))
+    error = InvalidArgument(f"{text}{_HINTS.get(str(told.get('reason')), '')}", field=str(told.get("field", "")))
+    others = told.get("others")
+    error.others = tuple(refusal(each) for each in others if isinstance(each, dict)) if isinstance(others, list) else ()
+    return error
 
 
 def sentence(message: str) -> str:

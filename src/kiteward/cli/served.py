@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kiteward import __version__
 from kiteward.bootstrap.command_wire import LONGEST_LINE, SOCKET
 from kiteward.cli.output import note
-from kiteward.domain.errors import ConfigurationError, InvalidArgument
+from kiteward.domain.errors import ConfigurationError
 from kiteward.net.unix_sockets import connect_in
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def data_in(answer: bytes) -> Any:
     """
     told = json.loads(answer)
     if "fault" in told:
-        from kiteward.cli.remote import sentence  # noqa: PLC0415  a client of HTTP comes with it
+        from kiteward.cli.remote import refusal  # noqa: PLC0415  a client of HTTP comes with it
 
-        raise InvalidArgument(sentence(told["fault"]), field=told["field"])
+        raise refusal({**told, "message": told["fault"]})
     return told["data"]
 
 

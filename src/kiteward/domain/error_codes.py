@@ -20,6 +20,7 @@ class ErrorCode(StrEnum):
     REQUEST_REFUSED = auto()
     INVALID_ARGUMENT = auto()
     ARGUMENT_MISSING = auto()
+    ARGUMENT_CHARACTER = auto()
     INVALID_GRANT = auto()
     NOT_FOUND = auto()
     ALREADY_EXISTS = auto()

@@ -324,6 +324,17 @@ def check_description(text: str) -> None:
         )
 
 
+def can_be_stored(text: str) -> bool:
+    """Return whether every database can hold a text: it has no NUL, and no half of a surrogate pair."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 

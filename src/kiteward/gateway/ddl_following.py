@@ -6,11 +6,12 @@ INVARIANT: a protected collection is protected under every name that it has at a
 before the engine knows it, and an old one until the engine no longer does.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kiteward.authz.row_policies import ProtectedCollection
+from kiteward.iam.recorded_states import objects_before
 from kiteward.iam.row_policies import Place, PropertyChange, apply_properties
 from kiteward.store.intent_records import Intent, IntentKind, Released
 from kiteward.store.transaction import Transaction
@@ -23,17 +24,21 @@ class Followed:
     Attributes:
         kept_roles: roles whose grants are kept for the user who drops a collection, or were until now.
         row_policies: names of the row policies that were dropped or moved.
+        before: the grants and row policies on what was dropped.
     """
 
     kept_roles: Sequence[str] = ()
     row_policies: Sequence[str] = ()
+    before: Mapping[str, Any] = field(default_factory=dict)
 
     def details(self, intent: Intent) -> dict[str, Any]:
         """Return what is recorded of it."""
         found: dict[str, Any] = {}
         if intent.claimant and self.kept_roles:
             found = {"user": intent.claimant.user_name, "kept_roles": list(self.kept_roles)}
-        return {**found, "row_policies": list(self.row_policies)} if self.row_policies else found
+        if self.row_policies:
+            found["row_policies"] = list(self.row_policies)
+        return {**found, "before": self.before} if self.before else found
 
 
 async def prepare(transaction: Transaction, intent: Intent, properties: PropertyChange | None) -> Released:
@@ -91,16 +96,19 @@ def _target(intent: Intent) -> tuple[str, str]:
 
 async def _after_drop_collection(transaction: Transaction, intent: Intent) -> Followed:
     held = await transaction.row_policies.get(*_source(intent))
+    before = objects_before(await transaction.grants.on_object(*_source(intent)), [] if held is None else [held])
     await transaction.row_policies.drop(*_source(intent))
     # Nothing is kept on the name of a protected collection: re-created, it would not be protected (decision 0043).
     claimant = None if held is not None and held.enabled else intent.claimant
     kept = await transaction.grants.drop_object(*_source(intent), kept_for=claimant)
-    return Followed(kept, _names(held))
+    return Followed(kept, _names(held), before)
 
 
 async def _after_drop_database(transaction: Transaction, intent: Intent) -> Followed:
+    protected = await transaction.row_policies.of_database(intent.db_name)
+    before = objects_before(await transaction.grants.on_object(intent.db_name, None), protected)
     await transaction.row_policies.drop(intent.db_name, None)
-    return Followed(await transaction.grants.drop_object(intent.db_name, None))
+    return Followed(await transaction.grants.drop_object(intent.db_name, None), before=before)
 
 
 async def _after_rename(transaction: Transaction, intent: Intent) -> Followed:

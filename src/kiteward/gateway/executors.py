@@ -30,11 +30,12 @@ from kiteward.gateway.row_access.access import RowAccess
 from kiteward.gateway.row_access.reading import FilteredReads
 from kiteward.gateway.row_access.responses import HIDDEN_FAILURE, shown
 from kiteward.gateway.row_access.writing import RowWrites, excluded
-from kiteward.iam.json_api.base import Outcome
+from kiteward.iam.json_api.base import Outcome, text_not_stored
 from kiteward.iam.json_api.base import Request as AdminRequest
 from kiteward.iam.milvus_rpc.base import Request as RpcRequest
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
+from kiteward.milvus.texts import field_not_stored
 from kiteward.store.transaction import Transaction
 
 
@@ -208,6 +209,9 @@ class RpcExecutor:
         if handler is None:
             raise TypeError(f"{row.name} has no handler")
         message = recording.message = messages.decode(row.name, call.payload)
+        # Only a payload with a zero byte can hold a NUL, and no text of the protocol holds half of a surrogate pair.
+        if row.changes and b"\0" in call.payload and (field := field_not_stored(message)):
+            raise text_not_stored(field)
 
         async def still_allowed() -> None:
             await self._context.authorizer.authorize(recording, again=True)

@@ -20,6 +20,7 @@ from kiteward.iam.caller import Caller, is_administrator
 from kiteward.iam.lookup import require_role, stored_user
 from kiteward.iam.new_keys import NewKey, checked
 from kiteward.iam.passwords import grace_period_end
+from kiteward.iam.recorded_states import key_before, keys_before
 from kiteward.iam.services import Services
 from kiteward.store.listings import KeyListing, KeyState, ListedKeys, Slice
 from kiteward.store.records import KeyRecord
@@ -136,7 +137,8 @@ async def rotate_key(caller: Caller, key_id: str, *, grace_period: int) -> Issue
             )
         if until is not None and record.expires_at is not None:
             until = min(until, record.expires_at)
-        await transaction.keys.rotate(record.key_id, minted.digest, former_until=until)
+        ended = await transaction.keys.rotate(record.key_id, minted.digest, former_until=until)
+        caller.record(before=keys_before(ended))
     return IssuedKey(record, minted.key, until)
 
 
@@ -186,7 +188,7 @@ async def revoke_key(caller: Caller, key_id: str) -> None:
     """
     async with caller.change() as transaction:
         record = _managed(caller, key_id, await transaction.keys.lineage(key_id))
-        await transaction.keys.remove(record.key_id)
+        caller.record(before=key_before(record, await transaction.keys.remove(record.key_id)))
 
 
 def manages_key(caller: Caller, lineage: Sequence[KeyRecord]) -> bool:

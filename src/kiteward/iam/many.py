@@ -3,10 +3,10 @@
 `root` and the caller's own user are left to the operations about one user, so that nobody selects them by accident.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from kiteward.authz.model import ADMIN_ROLE
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -16,6 +16,7 @@ from kiteward.iam.administrators import require_another_administrator
 from kiteward.iam.api_keys import managed_key, require_within
 from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_role, require_user
+from kiteward.iam.recorded_states import key_before, user_before
 from kiteward.iam.roles import check_binding_names
 from kiteward.iam.services import Services
 from kiteward.store.records import KeyRecord
@@ -79,6 +80,7 @@ async def change_users(
         UserNotFound: there is no such user.
         ProtectedObject: one is `root`, the caller or the last administrator.
     """
+    gone: list[Mapping[str, Any]] = []
 
     async def examine(transaction: Transaction, name: str) -> bool:
         record = await require_user(transaction, name)
@@ -94,7 +96,10 @@ async def change_users(
             return
         await require_another_administrator(services, transaction, name)
         if change is UserChange.DELETE:
-            await transaction.users.remove(name)
+            user = await require_user(transaction, name)
+            ended = await transaction.users.remove(name)
+            gone.append({"userName": name, **user_before(user, ended, among_many=True)})
+            caller.record(before=gone)
         else:
             await transaction.users.enable(name, False)
 
@@ -163,6 +168,7 @@ async def change_keys(
         AccessDenied: as of `enable_key`.
     """
     owners: set[str] = set()
+    gone: list[Mapping[str, Any]] = []
 
     async def examine(transaction: Transaction, key_id: str) -> bool:
         lineage = await transaction.keys.lineage(key_id)
@@ -175,8 +181,11 @@ async def change_keys(
 
     async def apply(transaction: Transaction, key_id: str) -> None:
         if change is KeyChange.REVOKE:
-            # It may be gone with one before it, from which it descended.
-            await transaction.keys.remove(key_id)
+            lineage = await transaction.keys.lineage(key_id)
+            if lineage:  # else it is gone with one before it, from which it descended
+                ended = await transaction.keys.remove(key_id)
+                gone.append({"keyId": key_id, **key_before(lineage[0], ended, among_many=True)})
+                caller.record(before=gone)
         else:
             await transaction.keys.enable(key_id, change is KeyChange.ENABLE)
 

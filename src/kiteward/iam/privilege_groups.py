@@ -12,6 +12,7 @@ from kiteward.domain.errors import InUse, InvalidArgument, InvalidGrant
 from kiteward.domain.faults import Faults
 from kiteward.iam.caller import Caller
 from kiteward.iam.grantable import unknown_privilege
+from kiteward.iam.recorded_states import group_before
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
 
@@ -92,7 +93,8 @@ async def drop_group(services: Services, caller: Caller, name: str) -> None:
     """
     services.naming.check_group_name(name)
     async with caller.change() as transaction:
-        if await transaction.groups.get(name) is None:
+        group = await transaction.groups.get(name)
+        if group is None:
             return
         holders = await transaction.grants.roles_with(name)
         if holders:
@@ -102,6 +104,7 @@ async def drop_group(services: Services, caller: Caller, name: str) -> None:
                 ErrorDetail(ErrorCode.GROUP_IN_USE, {"name": name, "role": holders[0]}),
                 field="privilegeGroupName",
             )
+        caller.record(before=group_before(group))
         await transaction.groups.remove(name)
 
 

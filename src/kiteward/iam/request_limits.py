@@ -12,6 +12,7 @@ from kiteward.domain.identity import Principal
 from kiteward.domain.request_limits import HIGHEST_RATE, LOWEST_RATE, MOST_AT_ONCE, RequestLimits
 from kiteward.iam.access import Who, find_principal
 from kiteward.iam.caller import Caller
+from kiteward.iam.recorded_states import recorded_limits
 from kiteward.iam.services import Services
 from kiteward.store.records import Subject
 
@@ -85,7 +86,7 @@ async def _put(caller: Caller, holder: LimitHolder, limits: RequestLimits) -> Re
         if before is None:
             raise _missing(subject, name)
         await transaction.limits.put(subject, name, limits)
-        caller.record(before=_recorded(before), after=_recorded(limits))
+        caller.record(before=recorded_limits(before), after=recorded_limits(limits))
     return before
 
 
@@ -194,8 +195,3 @@ def _require_between(field: str, value: float | None, least: float, most: float)
             ErrorCode.LIMIT_OUT_OF_RANGE, {"name": field, "least": f"{least:g}", "most": f"{most:.0f}"}
         )
         raise InvalidArgument(f"`{field}` must be from {least:g} to {most:.0f}", detail, field=field)
-
-
-def _recorded(limits: RequestLimits) -> dict[str, float]:
-    values = {"requestsPerSecond": limits.rate, "burst": limits.burst, "concurrentRequests": limits.concurrent}
-    return {name: value for name, value in values.items() if value is not None}

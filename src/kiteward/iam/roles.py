@@ -14,6 +14,7 @@ from kiteward.domain.identity import ROOT
 from kiteward.iam.administrators import require_another_administrator
 from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import known_role, require_role, require_user
+from kiteward.iam.recorded_states import role_before
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
 
@@ -222,7 +223,7 @@ async def drop_role(services: Services, caller: Caller, name: str, *, force: boo
                 f"the row policy {policy} of {database}.{collection} names the role {name}: drop or change it first",
                 ErrorDetail(ErrorCode.ROLE_IN_ROW_POLICIES, {"name": name}),
             )
-        caller.record(row_policies=["/".join(each) for each in naming])
+        caller.record(row_policies=["/".join(each) for each in naming], before=await role_before(transaction, name))
         await transaction.roles.remove(name)
 
 

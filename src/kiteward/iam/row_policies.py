@@ -24,6 +24,7 @@ from kiteward.domain.faults import Faults
 from kiteward.iam.caller import Caller, require
 from kiteward.iam.lookup import require_role
 from kiteward.iam.object_lookup import behind_alias
+from kiteward.iam.recorded_states import recorded_policy
 from kiteward.iam.row_expressions import check_expression
 from kiteward.iam.row_policy_forms import check_form
 from kiteward.iam.services import Services
@@ -124,7 +125,7 @@ async def drop_policy(services: Services, caller: Caller, place: Place, name: st
         if policy is None:
             raise _no_policy(name, target)
         await transaction.row_policies.remove(target.database, target.collection, name)
-        caller.record(before=recorded(policy))
+        caller.record(before=recorded_policy(policy))
         return _reviewed(services, caller, await _held(transaction, target))
 
 
@@ -167,19 +168,6 @@ async def apply_properties(transaction: Transaction, target: Place, change: Prop
             target.database, target.collection, enabled=after.enabled, force=after.force
         )
     return before
-
-
-def recorded(policy: RowPolicy) -> dict[str, object]:
-    """Return what the audit trail records of a policy: all of it but its time."""
-    return {
-        "policy": policy.name,
-        "type": policy.policy_type.value,
-        "actions": sorted(action.value for action in policy.actions),
-        "roles": list(policy.roles),
-        "using_expr": policy.using_expr,
-        "check_expr": policy.check_expr,
-        "description": policy.description,
-    }
 
 
 def warnings_of(held: ProtectedCollection, *, shared: bool) -> list[ErrorDetail]:
@@ -232,7 +220,7 @@ async def _put(services: Services, caller: Caller, place: Place, policy: RowPoli
         faults.require_none()
         await transaction.row_policies.put(target.database, target.collection, policy)
         if present is not None:
-            caller.record(before=recorded(present))
+            caller.record(before=recorded_policy(present))
         return _reviewed(services, caller, await _held(transaction, target))
 
 

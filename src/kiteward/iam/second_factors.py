@@ -26,6 +26,7 @@ from kiteward.domain.second_factors import FactorKind, FactorProof
 from kiteward.iam.caller import Caller, require_owner
 from kiteward.iam.lookup import require_user, stored_user
 from kiteward.iam.passwords import VerifyPassword, verified_password
+from kiteward.iam.recorded_states import factors_before
 from kiteward.iam.services import Services
 from kiteward.store.factor_records import FactorRecord
 from kiteward.store.transaction import Transaction
@@ -245,6 +246,8 @@ async def remove_factor(
                 "this is the only second factor, and there must be one: enrol another one first",
                 ErrorDetail(ErrorCode.FACTOR_NEEDED),
             )
+        removed = [each for each in held if each.factor_id == factor_id]
+        caller.record(before=factors_before(removed))
         if not await transaction.factors.remove(factor_id, name):
             raise NotFound(
                 f"second factor not found: {factor_id}", ErrorDetail(ErrorCode.FACTOR_NOT_FOUND), field="factorId"
@@ -283,6 +286,7 @@ async def reset_factors(caller: Caller, user_name: str) -> None:
         )
     async with caller.change() as transaction:
         await require_user(transaction, user_name)
+        caller.record(before=factors_before(_confirmed(await transaction.factors.of(user_name))))
         await transaction.users.reset_factors(user_name)
 
 

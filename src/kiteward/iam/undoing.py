@@ -19,7 +19,8 @@ from kiteward.authz.privileges import ObjectType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import RequestRefused
 from kiteward.domain.request_limits import RequestLimits
-from kiteward.iam.row_policies import ENABLED, FORCE, recorded
+from kiteward.iam.recorded_states import recorded_policy
+from kiteward.iam.row_policies import ENABLED, FORCE
 from kiteward.store.identity_records import GroupRole
 from kiteward.store.records import Subject
 from kiteward.store.tags import Tags
@@ -327,7 +328,7 @@ async def _row_policies(transaction: Transaction, scope: Scope) -> Held:
     collection = await transaction.row_policies.get(scope.database, scope.name)
     if collection is None:
         return Held({}, {})
-    values: dict[str, Value] = {policy.name: json.dumps(recorded(policy)) for policy in collection.policies}
+    values: dict[str, Value] = {policy.name: json.dumps(recorded_policy(policy)) for policy in collection.policies}
     values |= {name: True for name, on in ((ENABLED, collection.enabled), (FORCE, collection.force)) if on}
     # That there is an entry at all goes with the collection: one that is created again has none.
     created = {"": 0.0, **{policy.name: policy.created_at for policy in collection.policies}}

@@ -17,6 +17,7 @@ from kiteward.iam.passwords import (
     check_new_password,
     hash_new_password,
 )
+from kiteward.iam.recorded_states import user_before
 from kiteward.iam.services import Services
 from kiteward.store.records import UserRecord
 from kiteward.store.transaction import Transaction
@@ -195,9 +196,9 @@ async def delete_user(services: Services, caller: Caller, name: str) -> None:
             "root user cannot be deleted", ErrorDetail(ErrorCode.ROOT_NOT_DELETABLE), field="userName"
         )
     async with caller.change() as transaction:
-        await require_user(transaction, name)
+        user = await require_user(transaction, name)
         await require_another_administrator(services, transaction, name)
-        await transaction.users.remove(name)
+        caller.record(before=user_before(user, await transaction.users.remove(name)))
 
 
 async def disable_user(services: Services, caller: Caller, name: str) -> bool:

@@ -32,6 +32,12 @@ class Grants:
         """Return the grants of a role, in the order of their keys."""
         return list(queries.grants(await self._write_transaction.rows(queries.grants_of(role))))
 
+    async def on_object(self, db_name: str, object_name: str | None) -> Sequence[Grant]:
+        """Return what `drop_object` removes or keeps for a user, in the order of their keys."""
+        return list(
+            queries.grants(await self._write_transaction.rows(queries.GRANTS.where(_gone(db_name, object_name))))
+        )
+
     async def roles_with(self, privilege: str) -> Sequence[str]:
         """Return the names of the roles that hold a grant of this privilege or group, sorted."""
         return await self._roles_where(_grants.privilege == privilege)
@@ -80,7 +86,7 @@ class Grants:
         Returns:
             The roles whose grants are kept, sorted.
         """
-        gone = _grants.db_name == db_name if object_name is None else _on_object(db_name, object_name)
+        gone = _gone(db_name, object_name)
         if kept_for is None:
             await self._remove_where(gone)
             return []
@@ -180,6 +186,10 @@ def _columns(role: str, key: GrantKey) -> dict[str, str]:
 
 def _exactly(key: Mapping[str, str]) -> ColumnElement[bool]:
     return and_(*(_grants[column] == value for column, value in key.items()))
+
+
+def _gone(db_name: str, object_name: str | None) -> ColumnElement[bool]:
+    return _grants.db_name == db_name if object_name is None else _on_object(db_name, object_name)
 
 
 def _on_object(db_name: str, object_name: str) -> ColumnElement[bool]:

@@ -196,6 +196,10 @@ class Identities:
             self._changes.add(Subject.ISSUER, mapping.issuer)
         return there
 
+    async def giving_role(self, role: str) -> Sequence[GroupRole]:
+        """Return the groups of all issuers that give a role, sorted."""
+        return group_roles(await self._write_transaction.rows(GROUP_ROLES.where(_group_roles.role_name == role)))
+
     async def forget_role(self, role: str) -> None:
         """Announce that a role, which is about to be removed, is no longer given by any group."""
         issuers = select(_group_roles.issuer).distinct().where(_group_roles.role_name == role)

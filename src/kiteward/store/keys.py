@@ -142,21 +142,25 @@ class Keys:
             await self._write_transaction.run(insert(schema.exchanged_keys), row)
         self._changes.add(Subject.KEY, key.key_id)
 
-    async def rotate(self, key_id: str, digest: str, *, former_until: float | None = None) -> None:
+    async def rotate(self, key_id: str, digest: str, *, former_until: float | None = None) -> Sequence[str]:
         """Replace the digest of an existing key; the present one stays accepted until then, or no longer.
 
         What descends from the key, or came of exchanges with it, ends with the present digest.
+
+        Returns:
+            The ids of what ends so, and would not have ended earlier.
         """
         previous = _keys.digest if former_until is not None else None
         await self._update(key_id, digest=digest, former_digest=previous, former_until=former_until)
         made = _keys.made_by_key == key_id
         if former_until is None:
-            await self._remove(_with_what_came_of(with_descendants(made), key_id))
-            return
+            return await self._remove(_with_what_came_of(with_descendants(made), key_id))
         later = or_(_keys.expires_at.is_(None), _keys.expires_at > former_until)
         ending = update(schema.api_keys).where(_with_what_came_of(with_descendants(made), key_id), later)
-        ended = ending.values(expires_at=former_until).returning(_keys.key_id)
-        self._changes.add(Subject.KEY, *(each for (each,) in await self._write_transaction.rows(ended)))
+        rows = await self._write_transaction.rows(ending.values(expires_at=former_until).returning(_keys.key_id))
+        ended = [each for (each,) in rows]
+        self._changes.add(Subject.KEY, *ended)
+        return ended
 
     async def enable(self, key_id: str, enabled: bool) -> None:
         """Enable or disable an existing key. What came of exchanges with a disabled key is removed."""
@@ -169,18 +173,26 @@ class Keys:
         """Replace the description of an existing key."""
         await self._update(key_id, description=description)
 
-    async def remove(self, key_id: str) -> None:
-        """Remove a key and what descends from it or came of exchanges with it; an unknown id does nothing."""
-        await self.remove_where(_keys.key_id == key_id)
+    async def remove(self, key_id: str) -> Sequence[str]:
+        """Remove a key and what descends from it or came of exchanges with it; an unknown id does nothing.
 
-    async def remove_of(self, user_name: str) -> None:
-        """Remove the keys of a user, those that it got in exchanges, and what descends from them or came of them."""
-        await self.remove_where(or_(_keys.owner == user_name, exchanges.by(user_name)))
+        Returns:
+            The ids of all that are removed.
+        """
+        return await self.remove_where(_keys.key_id == key_id)
 
-    async def remove_where(self, where: ColumnElement[bool]) -> None:
-        """Remove some keys and what descends from them or came of exchanges with them."""
+    async def remove_of(self, user_name: str) -> Sequence[str]:
+        """Remove the keys of a user, those that it got in exchanges, and what descends from them or came of them.
+
+        Returns:
+            The ids of all that are removed.
+        """
+        return await self.remove_where(or_(_keys.owner == user_name, exchanges.by(user_name)))
+
+    async def remove_where(self, where: ColumnElement[bool]) -> Sequence[str]:
+        """Remove some keys and what descends from them or came of exchanges with them. Return the ids of all."""
         found = with_descendants(where)
-        await self._remove(or_(_keys.key_id.in_(found), exchanges.with_keys(found)))
+        return await self._remove(or_(_keys.key_id.in_(found), exchanges.with_keys(found)))
 
     async def count_exchanged(self, actor: str) -> int:
         """Return how many keys a service has got in exchanges that have not expired."""
@@ -211,11 +223,12 @@ class Keys:
         """
         await self._remove(exchanges.of_tokens(issuer, user_name, issued_before))
 
-    async def _remove(self, where: ColumnElement[bool]) -> None:
+    async def _remove(self, where: ColumnElement[bool]) -> Sequence[str]:
         removed = [key_id for (key_id,) in await self._write_transaction.rows(select(_keys.key_id).where(where))]
         if removed:
             await self._write_transaction.run(delete(schema.api_keys).where(where))
             self._changes.add(Subject.KEY, *removed)
+        return removed
 
     async def _update(self, key_id: str, **values: Any) -> None:
         if await self._write_transaction.run(update(schema.api_keys).where(_keys.key_id == key_id).values(**values)):

@@ -161,6 +161,17 @@ class RowPolicies:
             await self._insert(*target, policy)
         return True
 
+    async def of_database(self, db_name: str) -> Sequence[ProtectedCollection]:
+        """Return the collections of a database that have policies or properties of theirs, sorted."""
+        return list(collections(await self._write_transaction.rows(SELECTED.where(_collections.db_name == db_name))))
+
+    async def that_name(self, role: str) -> Sequence[ProtectedCollection]:
+        """Return the collections of which a policy names a role, sorted."""
+        names = schema.row_policy_roles.alias("names").c
+        on_it = (names.db_name == _collections.db_name, names.collection_name == _collections.collection_name)
+        named = select(names.role_name).where(names.role_name == role, *on_it).correlate(schema.protected_collections)
+        return list(collections(await self._write_transaction.rows(SELECTED.where(named.exists()))))
+
     async def naming_role(self, role: str) -> Sequence[tuple[str, str, str]]:
         """Return the database, collection and name of every policy that names a role, sorted."""
         columns = (_roles.db_name, _roles.collection_name, _roles.policy_name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Executable, bindparam, update
 
 from kiteward.authz.model import Grant, Policy
+from kiteward.domain.naming import can_be_stored
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store import (
     audit_events,
@@ -132,7 +133,7 @@ class SqlStore:
         )
 
     async def user(self, name: str) -> UserRecord | None:
-        if not _can_be_stored(name):
+        if not can_be_stored(name):
             return None  # presented by an unauthenticated caller
         (rows,) = await self._reader.rows(queries.users_named(name))
         return next(queries.user_records(rows), None)
@@ -146,7 +147,7 @@ class SqlStore:
         return tuple(queries.grants(rows))
 
     async def federated_user(self, issuer: str, subject: str) -> UserRecord | None:
-        if not (_can_be_stored(issuer) and _can_be_stored(subject)):
+        if not (can_be_stored(issuer) and can_be_stored(subject)):
             return None
         (rows,) = await self._reader.rows(queries.users_of(issuer, subject))
         return next(queries.user_records(rows), None)
@@ -180,14 +181,14 @@ class SqlStore:
 
     async def list_users(self, listing: UserListing) -> ListedUsers:
         given = (listing.prefix, listing.contains, listing.role, listing.issuer, listing.part.after)
-        if not all(map(_can_be_stored, given)):
+        if not all(map(can_be_stored, given)):
             return ListedUsers((), 0 if listing.part.counted else None)
         rows, total = await self._listed(listing.part, listings.users(listing))
         return ListedUsers(tuple(await gathered(queries.user_records(rows))), total)
 
     async def list_keys(self, listing: KeyListing) -> ListedKeys:
         given = (listing.owner or "", listing.root or "", listing.key_id or "", listing.contains, listing.part.after)
-        if not all(map(_can_be_stored, given)):
+        if not all(map(can_be_stored, given)):
             return ListedKeys((), 0 if listing.part.counted else None)
         made, ended = await self._reader.rows(listings.MADE, listings.ENDED)
         statements = listings.keys_of(listing, listings.descended(made, ended))
@@ -241,13 +242,13 @@ class SqlStore:
         return next(iter(sessions.records(rows)), None)
 
     async def session_named(self, session_id: str) -> SessionRecord | None:
-        if not _can_be_stored(session_id):
+        if not can_be_stored(session_id):
             return None
         (rows,) = await self._reader.rows(sessions.with_id(session_id))
         return next(iter(sessions.records(rows)), None)
 
     async def sessions_of(self, user_name: str) -> Sequence[SessionRecord]:
-        if not _can_be_stored(user_name):
+        if not can_be_stored(user_name):
             return ()
         (rows,) = await self._reader.rows(sessions.of_user(user_name))
         return sessions.records(rows)
@@ -367,11 +368,3 @@ def backend_of(location: str | os.PathLike[str] | PostgresqlSettings) -> Backend
 
         return PostgresqlBackend(location)
     return SqliteBackend(database_path(location))
-
-
-def _can_be_stored(name: str) -> bool:
-    """Return whether a text can be in a database: it is UTF-8, and PostgreSQL has no NUL."""
-    try:
-        return b"\0" not in name.encode()
-    except UnicodeEncodeError:
-        return False

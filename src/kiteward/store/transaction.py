@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Executable, Table, and_, delete, func, insert, select, update
 
@@ -162,17 +162,21 @@ class Users:
         differs = and_(_users.name == name, _users.description != description)
         await self._update(name, differs, description=description)
 
-    async def remove(self, name: str) -> None:
+    async def remove(self, name: str) -> Sequence[str]:
         """Remove a user with its role bindings, its API keys, and every key that descends from one of those.
 
         Grants that are kept for the user go too. An unknown name does nothing.
+
+        Returns:
+            The ids of the API keys that are removed.
         """
         # The foreign key removes the user's own keys, but not those of others that descend from them.
-        await self._keys.remove_of(name)
+        ended = await self._keys.remove_of(name)
         await self._grants.forget_kept_for(name)
         await self._identities.end_tokens(name)
         if await self._write_transaction.run(delete(schema.users).where(_users.name == name)):
             self._changes.add(Subject.USER, name)
+        return ended
 
     async def _end_sessions(self, name: str) -> None:
         """End the sessions of a user, and the keys of exchanges that it took part in; the caller announces a change."""
@@ -201,6 +205,13 @@ class Users:
         if forgiven:
             self._changes.add(Subject.CREDENTIAL, name)
             await self._write_transaction.run(sign_in_failures.forgiven(name))
+
+
+class RoleHolders(NamedTuple):
+    """The names of the users who have a role, and the ids of the API keys that are restricted to roles with it."""
+
+    users: Sequence[str]
+    key_ids: Sequence[str]
 
 
 class Roles:
@@ -246,14 +257,18 @@ class Roles:
         """
         await self._row_policies.forget_role(name)
         await self._identities.forget_role(name)
-        holders = await self._write_transaction.rows(
-            select(_bindings.user_name).where(_bindings.role_name == name).order_by(_bindings.user_name)
-        )
-        keys = await self._write_transaction.rows(select(_key_roles.key_id).where(_key_roles.role_name == name))
+        holders = await self.holders(name)
         if await self._write_transaction.run(delete(schema.roles).where(_roles.name == name)):
             self._changes.add(Subject.ROLE, name)
-            self._changes.add(Subject.USER, *(user for (user,) in holders))
-            self._changes.add(Subject.KEY, *(key for (key,) in keys))
+            self._changes.add(Subject.USER, *holders.users)
+            self._changes.add(Subject.KEY, *holders.key_ids)
+
+    async def holders(self, name: str) -> RoleHolders:
+        """Return the users to whom a role is bound, and the API keys that are restricted to it and others; sorted."""
+        users = select(_bindings.user_name).where(_bindings.role_name == name).order_by(_bindings.user_name)
+        keys = select(_key_roles.key_id).where(_key_roles.role_name == name).order_by(_key_roles.key_id)
+        found = [await self._write_transaction.rows(statement) for statement in (users, keys)]
+        return RoleHolders(*([each for (each,) in rows] for rows in found))
 
     async def bind(self, user: str, role: str) -> None:
         """Bind an existing role to an existing user; binding again does nothing."""

@@ -7,9 +7,11 @@ from tests.conformance.store.harness import Clock, Transact, Work, changed_since
 
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ObjectType
+from kiteward.authz.row_policies import PolicyType, RowAction, RowPolicy
 from kiteward.store.base import Store
+from kiteward.store.identity_records import GroupRole
 from kiteward.store.intent_records import Claimant, Released
-from kiteward.store.records import Change, Subject
+from kiteward.store.records import Change, KeyRecord, Subject
 from kiteward.store.transaction import Transaction
 
 COLLECTION, GLOBAL, USER = ObjectType.COLLECTION, ObjectType.GLOBAL, ObjectType.USER
@@ -484,3 +486,28 @@ async def test_transaction_that_changes_nothing_advances_nothing(
     committed = await change(work)
     assert (committed.revision, committed.changes) == (before.revision, ())
     assert await store.policy() == policy
+
+
+async def test_what_goes_with_a_role_or_an_object_can_be_read_before(store: Store) -> None:
+    policy = RowPolicy("own", PolicyType.PERMISSIVE, actions=frozenset({RowAction.QUERY}), roles=("reader",))
+    for_all = replace(policy, name="open", roles=())
+    async with store.transaction() as t:
+        await t.roles.put(Role("reader"))
+        await t.users.add("alice", "hash")
+        await t.roles.bind("alice", "reader")
+        await t.keys.add(KeyRecord("k1", "alice", "digest", "", 0.0, "alice", roles=("reader",)))
+        docs, notes = (GrantKey(ObjectType.COLLECTION, "default", name, "Query") for name in ("docs", "notes"))
+        await t.grants.add([Grant("reader", docs, "root"), Grant("reader", notes, "root")])
+        await t.identities.grant_role(GroupRole("scim", "staff", False, "reader"))
+        for name, rule in (("docs", policy), ("docs", for_all), ("notes", for_all)):
+            await t.row_policies.put("default", name, rule)
+        assert await t.roles.holders("reader") == (["alice"], ["k1"])
+        assert await t.roles.holders("nobody") == ([], [])
+        assert await t.identities.giving_role("reader") == [GroupRole("scim", "staff", False, "reader")]
+        assert [each.key for each in await t.grants.on_object("default", "docs")] == [docs]
+        assert [each.key for each in await t.grants.on_object("default", None)] == [docs, notes]
+        (named,) = await t.row_policies.that_name("reader")
+        assert [(each.name, each.roles) for each in named.policies] == [("open", ()), ("own", ("reader",))]
+        assert [each.collection for each in await t.row_policies.of_database("default")] == ["docs", "notes"]
+        assert await t.row_policies.of_database("other") == []
+        assert await t.users.remove("alice") == ["k1"]

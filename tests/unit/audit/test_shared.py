@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.support.gateway import quick_directory
+from tests.support.postgresql import Cluster
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
@@ -361,6 +362,20 @@ async def test_uses_that_were_read_before_a_failure_are_stored_by_the_next_run(
             await one.export.run()
     await one.export.run()
     assert await used_since(store, NOW - 1) == {"alice Search default/docs"}
+
+
+async def test_name_that_no_database_can_hold_does_not_stop_what_follows(
+    cluster: Cluster, migrated: str, directory: Path
+) -> None:
+    with cluster.database(options=migrated) as location:
+        store = await SqlStore.open(location)
+        one = Replica(store, directory, "one")
+        unknown = search("alice")._replace(resources=("a\0b", "docs"))
+        one.files.append([unknown, search("alice")._replace(database="a\0b"), change("after")])
+        await one.export.run()
+        assert names(await stored(store)) == ["after"]
+        assert await used_since(store, NOW - 1) == {"alice Search default/docs"}
+        await store.close()
 
 
 @pytest.mark.parametrize(("written", "now", "left"), [(7200.0, 2 * DAY, 0), (7200.0, 0.0, 1), (0.0, 2 * DAY, 1)])

@@ -154,3 +154,17 @@ def test_a_configuration_of_another_store_is_not_carried_out_by_the_server(
     file.write_text(f"kiteward:\n  dataDir: {served.data}\n  store:\n    url: postgresql://u@127.0.0.1:1/other\n")
     status, _, told = run("users", "list", "--config", str(file))
     assert (status, told, len(opened)) == (1, "kiteward: the store of the configuration is opened here\n", 1)
+
+
+def test_everything_that_is_wrong_has_a_line_of_its_own_wherever_the_command_goes(
+    run: Run, served: SimpleNamespace, unserved: Path
+) -> None:
+    far = ("--server", served.url, "--token-file", served.token)
+    for where in (far, ("--data-dir", served.data), ("--data-dir", str(unserved))):
+        wrong = ("--description", "x" * 1025, "--expires-in-days", "100000")
+        status, printed, told = run("keys", "create", "root", *wrong, *where)
+        assert (status, printed) == (1, "")
+        description, lifetime, *rest = told.splitlines()
+        assert description == "kiteward: --description must be at most 1024 bytes"
+        assert lifetime.startswith("kiteward: --expires-in-days must be more than 0, and at most ")
+        assert rest == []

@@ -522,7 +522,9 @@ async def test_grants_that_follow_their_collection_are_recorded(audited: Gateway
     await audited.succeed("DropCollection", collection_name="docs")
     (followed,) = [event for event in audited.trail.events if event.operation == "FollowObject"]
     assert followed.event is Event.GRANT_CHANGE
-    assert followed.details == {"because": "drop_collection", "database": "default", "object": "docs"}
+    grant = {"role": "reader", "privilege": "Query", "objectType": "Collection", "dbName": "default"}
+    before = {"grants": [{**grant, "objectName": "docs"}]}
+    assert followed.details == {"because": "drop_collection", "database": "default", "object": "docs", "before": before}
 
 
 async def test_user_that_is_locked_after_too_many_wrong_passwords_is_recorded(audited: GatewayHarness) -> None:

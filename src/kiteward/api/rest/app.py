@@ -337,15 +337,16 @@ def failed(failure: RestFailure, *, detailed: bool = False) -> Response:
 
     Args:
         failure: what to report.
-        detailed: whether `reason` and `field` are members of the response too, unless the caller is not authenticated;
-            clients of Milvus expect only `code` and `message`.
+        detailed: whether `reason`, `field` and `others` are members of the response too, unless the caller is not
+            authenticated; clients of Milvus expect only `code` and `message`.
     """
     if failure.message == _NOT_FOUND:
         return PlainTextResponse(failure.message, failure.http)
     content: dict[str, object] = {"code": failure.code, "message": failure.message}
+    others = failure.others
     if detailed and failure.http != HTTPStatus.UNAUTHORIZED:
-        content |= {"reason": failure.reason} if failure.reason is not None else {}
-        content |= {"field": failure.field} if failure.field else {}
+        content |= _details_of(failure)
+        content |= {"others": [{"message": each.message, **_details_of(each)} for each in others]} if others else {}
     response = _json(content, failure.http)
     if failure.retry_after is not None:
         response.headers["Retry-After"] = str(math.ceil(failure.retry_after))
@@ -353,6 +354,11 @@ def failed(failure: RestFailure, *, detailed: bool = False) -> Response:
         # The client is still sending the rest of the body, which will not be read.
         response.headers["Connection"] = "close"
     return response
+
+
+def _details_of(failure: RestFailure) -> dict[str, object]:
+    told = {"reason": failure.reason, "field": failure.field}
+    return {name: value for name, value in told.items() if value}
 
 
 def _json(content: object, http: int = HTTPStatus.OK) -> Response:

@@ -1,5 +1,6 @@
 """Carries out requests to endpoints in this process, without HTTP: for the command line, which authenticates nobody."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +17,8 @@ from kiteward.gateway.client import GatewayClient
 async def answer_to(client: GatewayClient, path: str, body: bytes) -> bytes:
     """Return the answer to a request as a line of JSON: `{"data": DATA}`, or `{"fault": MESSAGE, "field": MEMBER}`.
 
+    What else is wrong is in `others`, a list of `{"message": MESSAGE, "field": MEMBER}`.
+
     Args:
         client: sends the requests of the endpoint.
         path: the endpoint, below `/v2/`.
@@ -24,14 +27,15 @@ async def answer_to(client: GatewayClient, path: str, body: bytes) -> bytes:
     try:
         return _line({"data": await _data_of(client, path, body)})
     except RestFailure as failure:
-        return fault(failure.message, failure.field)
+        return fault(failure.message, failure.field, [(each.message, each.field) for each in failure.others])
     except KitewardError as error:
-        return fault(str(error), error.field)
+        return fault(str(error), error.field, [(str(each), each.field) for each in error.others])
 
 
-def fault(message: str, field: str = "") -> bytes:
-    """Return the answer that says what is wrong, and with which member of the request."""
-    return _line({"fault": message, "field": field})
+def fault(message: str, field: str = "", others: Sequence[tuple[str, str]] = ()) -> bytes:
+    """Return the answer that says what is wrong, and with which member of the request; `others` are more of these."""
+    more = [{"message": message, "field": field} for message, field in others]
+    return _line({"fault": message, "field": field, **({"others": more} if more else {})})
 
 
 async def _data_of(client: GatewayClient, path: str, body: bytes) -> Any:

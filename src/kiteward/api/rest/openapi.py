@@ -185,19 +185,33 @@ _HEADERS: Final[Schema] = {
     headers.REQUEST_ID: {"description": "The id of this request in the log.", "schema": {"type": "string"}},
 }
 
+_FAULT: Final[Mapping[str, Schema]] = {
+    "message": {"type": "string"},
+    "reason": {
+        "type": "string",
+        "enum": [code.value for code in ErrorCode],
+        "description": "What is wrong, below `/v2/kiteward/` alone.",
+    },
+    "field": {
+        "type": "string",
+        "description": "The argument at fault, below `/v2/kiteward/` alone and where it is one.",
+    },
+}
+
 _FAILURE: Final[Schema] = {
     "type": "object",
     "properties": {
         "code": {"type": "integer", "not": {"const": 0}},
-        "message": {"type": "string"},
-        "reason": {
-            "type": "string",
-            "enum": [code.value for code in ErrorCode],
-            "description": "What is wrong, below `/v2/kiteward/` alone.",
-        },
-        "field": {
-            "type": "string",
-            "description": "The argument at fault, below `/v2/kiteward/` alone and where it is one.",
+        **_FAULT,
+        "others": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": dict(_FAULT),
+                "required": ["message"],
+                "additionalProperties": False,
+            },
+            "description": "What else is wrong, below `/v2/kiteward/` alone and where there is more.",
         },
     },
     "required": ["code", "message"],

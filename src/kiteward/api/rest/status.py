@@ -9,7 +9,7 @@ log has the details.
 A test walks the exception tree and requires a row for each class, and the same codes and texts as over gRPC.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -45,6 +45,7 @@ class RestFailure(Exception):
         reason: the member `reason`, which only Kiteward's own endpoints return; None where `code` is enough.
         field: the argument at fault, likewise; empty for none or several.
         retry_after: seconds after which the request may be repeated; None says nothing about that.
+        others: what else is wrong with the request, likewise of Kiteward's own endpoints alone.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class RestFailure(Exception):
         reason: ErrorCode | None = None,
         field: str = "",
         retry_after: float | None = None,
+        others: Sequence["RestFailure"] = (),
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -64,6 +66,7 @@ class RestFailure(Exception):
         self.reason = reason
         self.field = field
         self.retry_after = retry_after
+        self.others = others
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,10 @@ class Row:
             text = f"{text}: {self.suffix}"
         code = error.status if isinstance(error, errors.ResponseFailed) else self.code
         later = error.retry_after if isinstance(error, errors.RequestsLimited) else None
-        return RestFailure(code, text, http=self.http, reason=error.code, field=error.field, retry_after=later)
+        others = [failure_of(each) for each in error.others]
+        return RestFailure(
+            code, text, http=self.http, reason=error.code, field=error.field, retry_after=later, others=others
+        )
 
 
 _NOT_AUTHENTICATED: Final = Row(NOT_AUTHENTICATED, HTTPStatus.UNAUTHORIZED, instead="user hasn't authenticated")

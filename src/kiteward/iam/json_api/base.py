@@ -6,7 +6,7 @@ that none of them can be called there.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +29,7 @@ from kiteward.authz.refusals import on_object
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
 from kiteward.domain.identity import CredentialReach, PresentedCredential, Principal, Secret, SignInStep
+from kiteward.domain.naming import can_be_stored
 from kiteward.domain.request_limits import Counted
 from kiteward.domain.second_factors import FactorProof
 from kiteward.iam.passwords import VerifyPassword
@@ -255,10 +256,10 @@ class AdminOperation:
             raise InvalidArgument(f"{self.path}: {error}") from None
 
     def complete(self, arguments: object) -> Arguments:
-        """Return the arguments of a request, whose required fields must not be empty.
+        """Return the arguments of a request, whose required fields must not be empty. All texts can be stored.
 
         Raises:
-            InvalidArgument: a required field is empty; it names the field.
+            InvalidArgument: a required field is empty, or a text cannot be stored; it names the field.
             TypeError: they are of another type than `arguments`.
         """
         if type(arguments) is not self.arguments:
@@ -270,7 +271,18 @@ class AdminOperation:
                     ErrorDetail(ErrorCode.ARGUMENT_MISSING, {"name": field.encode_name}),
                     field=field.encode_name,
                 )
+            if not all(map(can_be_stored, _texts_in(getattr(arguments, field.name)))):
+                raise text_not_stored(field.encode_name)
         return arguments
+
+
+def text_not_stored(field: str) -> InvalidArgument:
+    """Return the refusal of a field with a text that no database can hold."""
+    return InvalidArgument(
+        f"`{field}` holds a character that cannot be stored, such as NUL",
+        ErrorDetail(ErrorCode.ARGUMENT_CHARACTER, {"name": field}),
+        field=field,
+    )
 
 
 def encoded(outcome: Outcome) -> bytes:
@@ -292,21 +304,34 @@ def size_of_arguments(arguments: Arguments, most: int) -> int:
         most: counting ends beyond this size.
     """
     size = 0
-    left: list[Any] = [arguments]
-    while left and size <= most:
-        value = left.pop()
+    for value in _values_in(arguments):
         size += _VALUE
-        if isinstance(value, msgspec.Struct):
-            left += [getattr(value, name) for name in value.__struct_fields__]
-        elif isinstance(value, list):
-            left += value
-        elif isinstance(value, dict):
-            left += [*value.keys(), *value.values()]
-        elif isinstance(value, str):
+        if isinstance(value, str):
             size += len(value)
         elif isinstance(value, Secret):
             size += len(value.reveal())
+        if size > most:
+            break
     return size
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """Yield a value that is a text, or the texts that it holds; no secret is one."""
+    return (each for each in _values_in(value) if isinstance(each, str))
+
+
+def _values_in(value: object) -> Iterator[object]:
+    """Yield a value, and those that it holds at any depth."""
+    left: list[Any] = [value]
+    while left:
+        each = left.pop()
+        yield each
+        if isinstance(each, msgspec.Struct):
+            left += [getattr(each, name) for name in each.__struct_fields__]
+        elif isinstance(each, list):
+            left += each
+        elif isinstance(each, dict):
+            left += [*each.keys(), *each.values()]
 
 
 def page(limit: int, *, more: str = "request the next page with `after`") -> int:

@@ -9,6 +9,7 @@ from kiteward.iam.caller import Caller
 from kiteward.iam.policy_files.document import PolicyRowRule, PolicyRows, given
 from kiteward.iam.policy_files.exporting import protected, rule_of
 from kiteward.iam.policy_files.work import Action, Difference, Kind, ObjectChange, Work, of_values
+from kiteward.iam.recorded_states import recorded_policy
 from kiteward.iam.row_policies import (
     Place,
     PropertyChange,
@@ -16,7 +17,6 @@ from kiteward.iam.row_policies import (
     create_policy,
     drop_policy,
     logged,
-    recorded,
     resolved,
     set_properties,
     warnings_of,
@@ -76,7 +76,7 @@ async def _put(work: Work, position: int, place: Place, rows: PolicyRows, before
 
 async def _put_policy(work: Work, place: Place, policy: RowPolicy, held: Mapping[str, RowPolicy]) -> None:
     before = held.get(policy.name)
-    if before is not None and recorded(before) == recorded(policy):
+    if before is not None and recorded_policy(before) == recorded_policy(policy):
         return
     operation, put = ("MakeRowPolicy", create_policy) if before is None else ("ChangeRowPolicy", change_policy)
     async with work.recorded(Event.ROW_POLICY_CHANGE, operation, **_named(place), **_told(policy)):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kiteward.iam.caller import Caller
+from kiteward.iam.recorded_states import members_before
 from kiteward.iam.scim import faults
 from kiteward.iam.scim.documents import group_document, kept_of_group
 from kiteward.iam.scim.filters import Filter
@@ -118,8 +119,9 @@ async def delete_group(services: Services, caller: Caller, group_id: str, *, ver
     async with caller.change() as transaction:
         document = await _document(transaction.scim, group_id)
         require_version(document, versions)
+        members = (await transaction.scim.members([group_id])).get(group_id, ())
+        caller.record(displayName=document["displayName"], before=members_before(each.user_name for each in members))
         await transaction.scim.remove_group(group_id)
-    caller.record(displayName=document["displayName"])
 
 
 async def _change(

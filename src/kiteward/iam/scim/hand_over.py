@@ -6,6 +6,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AlreadyExists, NotFound
 from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_user
+from kiteward.iam.recorded_states import directory_before
 from kiteward.iam.scim import faults
 from kiteward.iam.scim.resources import one
 from kiteward.iam.scim.schemas import USER
@@ -56,10 +57,11 @@ async def take_back(caller: Caller, user_name: str) -> None:
         NotFound: SCIM does not manage it.
     """
     async with caller.change() as transaction:
-        await require_user(transaction, user_name)
+        user = await require_user(transaction, user_name)
         record = await transaction.scim.user_named(user_name)
         if record is None:
             raise NotFound(
                 f"SCIM does not manage {user_name}", ErrorDetail(ErrorCode.SCIM_NOT_MANAGED), field="userName"
             )
+        caller.record(before=directory_before(user))
         await transaction.scim.release_user(record)

@@ -11,6 +11,8 @@ from kiteward.domain.errors import ProtectedObject
 from kiteward.domain.identity import ROOT
 from kiteward.iam.administrators import require_another_administrator
 from kiteward.iam.caller import Caller
+from kiteward.iam.lookup import require_user
+from kiteward.iam.recorded_states import user_before
 from kiteward.iam.scim import faults
 from kiteward.iam.scim.documents import kept_of_user, user_document, version_of
 from kiteward.iam.scim.filters import Filter
@@ -138,8 +140,9 @@ async def delete_user(services: Services, caller: Caller, scim_id: str, *, versi
         require_manageable(services, record.user_name)
         require_version(user_document(record), versions)
         await require_another_administrator(services, transaction, record.user_name)
-        await transaction.users.remove(record.user_name)
-    caller.record(userName=record.user_name)
+        user = await require_user(transaction, record.user_name)
+        before = user_before(user, await transaction.users.remove(record.user_name))
+        caller.record(userName=record.user_name, before=before)
 
 
 def name_of(services: Services, login: str) -> str:

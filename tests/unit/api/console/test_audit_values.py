@@ -181,12 +181,13 @@ FIXED: dict[str, set[str]] = {
 
 CHOSEN: Final = (
     "add added by_user_name check check_expr collection collection_name collection_names contains database db_name "
-    "description digest display_name expect factor_id file files filter granted granted_to grants group group_id host "
-    "id issuer issuers kept_roles key_id key_ids keys label made_by_key name networks object object_name objects "
-    "other_role_name path policies policy policy_name prefix primary_keys privilege privilege_group_name "
-    "privilege_groups privileges remove renamed replica request_id resource role role_name roles row_policies "
-    "row_tags scim_id scim_user_name session_id sha256 shows source subject super_users tags target_user_name to "
-    "to_database to_object user user_name user_names users using using_expr value version versions"
+    "description digest display_name expect expires_at factor_id factors file files filter granted granted_to "
+    "grants group group_id group_roles host id issuer issuers kept_roles key_id key_ids keys label made_by_key "
+    "members name networks object object_name objects other_role_name path policies policy policy_name prefix "
+    "primary_keys privilege privilege_group_name privilege_groups privileges remove renamed replica request_id "
+    "resource role role_name roles row_policies row_tags scim_id scim_user_name session_id sha256 shows source "
+    "subject super_users tags target_user_name to to_database to_object user user_name user_names users using "
+    "using_expr value version versions"
 )
 """Details that are names and texts that people chose, ids, moments and addresses: they stay as they are."""
 

@@ -745,6 +745,17 @@ async def test_our_own_endpoints_report_the_reason_and_the_field(
     assert set(answer) <= {"code", "message", "reason", "field"}
 
 
+async def test_our_own_endpoints_report_whatever_else_is_wrong(rest: Rest) -> None:
+    body = {"userName": "9lives", "password": "x", "description": "x" * 1025}
+    answer = (await rest.send(f"{OWN_PREFIX}users/create", body)).json()
+    assert (answer["code"], answer["reason"], answer["field"]) == (1100, "name_first_letter", "userName")
+    assert [{**each, "message": ""} for each in answer["others"]] == [
+        {"message": "", "reason": "description_too_long", "field": "description"},
+        {"message": "", "reason": "password_length", "field": "password"},
+    ]
+    assert all("invalid parameter" in each["message"] for each in answer["others"])
+
+
 @pytest.mark.parametrize("body", [{"userName": "9lives", "password": "x"}, {}, {"userName": 5}])
 async def test_endpoints_of_milvus_report_code_and_message_alone(rest: Rest, body: dict[str, Any]) -> None:
     assert set((await rest.send("users/create", body)).json()) == {"code", "message"}

@@ -131,5 +131,5 @@ async def test_one_event_tells_what_was_added_and_removed(grouped: Own) -> None:
 
 async def test_names_that_no_group_can_have_are_not_looked_up(own: Own) -> None:
     with pytest.raises(RequestRefused) as refused:
-        await own("MakePrivilegeGroup", privilegeGroupName="\ud800", privileges=["\ud800"])
+        await own("MakePrivilegeGroup", privilegeGroupName="-readers", privileges=["-query"])
     assert [type(each) for each in (refused.value, *refused.value.others)] == [InvalidGroupName, InvalidArgument]

@@ -64,9 +64,10 @@ async def test_no_user_that_scim_did_not_make_is_touched(harness: GatewayHarness
     assert await scim.failure("POST", "/Users", user("local")) == (409, "uniqueness")
     assert await harness.store.users() == before
     assert (await scim.ask("GET", "/Users"))["totalResults"] == 0
-    for path in ("/Users/root", "/Users/alice", "/Users/scim_local", "/Users/%00", f"/Users/{'0' * 36}"):
+    for path in ("/Users/root", "/Users/alice", "/Users/scim_local", f"/Users/{'0' * 36}"):
         for method, body in (("GET", None), ("DELETE", None), ("PUT", user("x")), ("PATCH", DEACTIVATE)):
             assert await scim.failure(method, path, body) == (404, "")
+            assert await scim.failure(method, "/Users/%00", body) == (400, "invalidValue")
     assert await harness.store.users() == before
 
 
