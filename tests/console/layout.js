@@ -114,6 +114,26 @@
     if (boxes.some(({ box }) => box.top - boxes[0].box.top > TOLERANCE)) fault(fold, "is broken into lines");
   }
 
+  // What names a value, or says how much a fold holds, takes one line, unless its column is narrower.
+  for (const name of every(".fact > .hint, summary .hint")) {
+    const boxes = pieces(name), room = name.closest("td, summary").clientWidth, usual = name.style.cssText;
+    if (!boxes.some(({ box }) => box.top - boxes[0].box.top > TOLERANCE)) continue;
+    name.style.cssText = "position: absolute; white-space: nowrap; max-width: none";
+    const whole = name.getBoundingClientRect().width;
+    name.style.cssText = usual;
+    if (whole < room - 36) fault(name, "is broken into lines");
+  }
+
+  // A name in a list of boxes is on one line, also when it is ticked and bold.
+  for (const label of every(".checks label")) {
+    const text = label.innerText.trim(), weight = label.style.fontWeight;
+    if (/\s/.test(text) || text.length > 32) continue;
+    label.style.fontWeight = "600";
+    const boxes = pieces(label);
+    label.style.fontWeight = weight;
+    if (boxes.length > 1) fault(label, "is broken inside its name");
+  }
+
   // A table that nearly fits has its last column at the edge, and looks cut off.
   for (const frame of every(".wide")) {
     const over = frame.scrollWidth - frame.clientWidth;

@@ -39,6 +39,9 @@ _CONTRAST = """() => {
         ("users", ".list-many .pair { gap: 2px }", "is 2 px from its field"),
         ("audit", "td.fixed details > summary { width: 5rem; white-space: normal }", "is broken into lines"),
         ("users", ".wide > table { width: calc(100% + 6px) }", "hides"),
+        ("audit", ".fact .hint { width: 1.5rem }", "is broken into lines"),
+        ("groups", "summary { width: 16rem } summary .hint { display: inline }", "is broken into lines"),
+        ("new-group", ".checks { grid-template-columns: repeat(4, 12rem) !important }", "broken inside its name"),
     ],
 )
 def test_what_is_laid_out_wrong_is_found(console: Console, path: str, styles: str, what: str) -> None:

@@ -22,13 +22,15 @@ MEASURED = (
     "audit",
     "keys",
     "collections/default/docs/enforce",
+    "groups",
+    "new-group",
     "state-matrix-changed",
     "state-users-selected",
     "state-search-errors",
     "state-audit-errors",
     "state-rows-delete",
 )
-"""The states of the short form: tables of all kinds, a box with a long label, a selection, and fields with errors."""
+"""The states of the short form: tables of all kinds, long labels, folds, a selection, and fields with errors."""
 
 
 def some_or_all(names: Sequence[str]) -> pytest.MarkDecorator:

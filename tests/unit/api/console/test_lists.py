@@ -349,13 +349,13 @@ async def test_a_key_has_the_same_state_and_actions_wherever_it_is_listed(
 
 async def test_members_are_searched_added_and_removed_on_the_page_of_the_role(monkeypatch: pytest.MonkeyPatch) -> None:
     async with listing(monkeypatch) as browser:
-        assert "The role was added." in await browser.done("roles/reader", member="ben, cleo")
+        assert "The role has new members." in await browser.done("roles/reader", member="ben, cleo")
         assert users_in((await browser.open("roles/reader")).text) == ["ann", "ben", "cleo"]
         assert users_in((await browser.open("roles/reader?q=DA")).text) == ["dan"]
         assert "There is no user ghost" in await browser.reported("roles/reader", member="ghost")
         assert "This field is required" in await browser.reported("roles/reader", member=" ")
         assert "ben can no longer do what reader allows" in await browser.text("roles/reader/members/ben/remove")
-        assert "The role was removed." in await browser.done("roles/reader/members/ben/remove")
+        assert "The user is no longer a member." in await browser.done("roles/reader/members/ben/remove")
         assert users_in((await browser.open("roles/reader")).text) == ["ann", "cleo", "dan"]
 
 

@@ -44,6 +44,7 @@ async def test_a_worker_says_that_the_numbers_are_its_own() -> None:
 async def test_overview_names_locked_users_refusals_and_collections() -> None:
     async with browsing(prepare=counting) as browser:
         browser.harness.engine.create("docs")
+        assert "All refused requests" not in (await browser.open("overview")).text
         await browser.harness.user("locked")
         async with browser.harness.policy_cache.change() as transaction:
             await transaction.users.lock("locked")

@@ -58,6 +58,8 @@ async def test_each_part_of_a_field_names_the_types_that_have_it() -> None:
         assert parts["index_1"] == parts["metric_1"] == ["FloatVector", "SparseFloatVector"]
         assert {"FloatVector", "VarChar", "Array of Int64"} < {*parts["size_1"]}
         assert not {"SparseFloatVector", "Int64", "JSON"} & {*parts["size_1"]}
+        boxes = re.findall(r'data-with="([^"]*)"><label><input type="checkbox" name="options_1" value="(\w+)"', page)
+        assert boxes == [("Int64|VarChar", "partition_key")]
 
 
 async def test_a_collection_is_created_as_typed_with_indexes_and_loaded() -> None:
