@@ -7,6 +7,7 @@ from typing import Protocol
 from kiteward.authz.model import Grant, Policy
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store.audit_events import LineRange, StoredHead
+from kiteward.store.draft import Draft
 from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.identity_records import GroupRole
 from kiteward.store.intent_records import Intent
@@ -254,6 +255,16 @@ class Store(Protocol):
 
         Raises:
             StoreUnavailable: no transaction could be begun.
+        """
+        ...
+
+    def draft(self) -> AbstractAsyncContextManager[Draft]:
+        """Copy the policy into memory, where changes are tried that no other change waits for.
+
+        What is not part of the policy, such as sessions, second factors and audit events, is not in the copy.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
         """
         ...
 

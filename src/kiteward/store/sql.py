@@ -4,7 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Executable, bindparam, update
@@ -30,6 +30,7 @@ from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.backend import Backend, Engines
 from kiteward.store.changes import ChangesSince, gathered
 from kiteward.store.connections import Observer, Reader, Rows, Writer, shielded, translated, unobserved
+from kiteward.store.draft import Draft, drafted_from
 from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.identity_records import GroupRole
 from kiteward.store.intent_records import Intent
@@ -316,6 +317,9 @@ class SqlStore:
     async def transaction(self) -> AsyncIterator[Transaction]:
         async with self._writer.write_transaction() as write_transaction:
             yield Transaction(write_transaction, self._clock, self._announcement)
+
+    def draft(self) -> AbstractAsyncContextManager[Draft]:
+        return drafted_from(self._reader, self._clock)
 
     def replicas(self, *, patience: float) -> "PostgresqlReplicas | None":
         if self._shared is None:
