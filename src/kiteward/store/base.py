@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kiteward.authz.model import Grant, Policy
 from kiteward.domain.request_limits import RequestLimits
 from kiteward.store.audit_events import LineRange, StoredHead
-from kiteward.store.draft import Draft
 from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.identity_records import GroupRole
 from kiteward.store.intent_records import Intent
@@ -27,6 +26,9 @@ from kiteward.store.scim import ScimReads
 from kiteward.store.sharing import ConnectedReplicas
 from kiteward.store.sign_in_failures import AttemptRules
 from kiteward.store.transaction import Transaction
+
+if TYPE_CHECKING:  # drafts are loaded where they are used
+    from kiteward.store.draft import Draft
 
 
 class Store(Protocol):
@@ -258,7 +260,7 @@ class Store(Protocol):
         """
         ...
 
-    def draft(self) -> AbstractAsyncContextManager[Draft]:
+    def draft(self) -> "AbstractAsyncContextManager[Draft]":
         """Copy the policy into memory, where changes are tried that no other change waits for.
 
         What is not part of the policy, such as sessions, second factors and audit events, is not in the copy.

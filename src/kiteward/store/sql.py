@@ -30,7 +30,6 @@ from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.backend import Backend, Engines
 from kiteward.store.changes import ChangesSince, gathered
 from kiteward.store.connections import Observer, Reader, Rows, Writer, shielded, translated, unobserved
-from kiteward.store.draft import Draft, drafted_from
 from kiteward.store.factor_records import FactorRecord, TicketRecord
 from kiteward.store.identity_records import GroupRole
 from kiteward.store.intent_records import Intent
@@ -51,7 +50,8 @@ from kiteward.store.sign_in_failures import Attempts
 from kiteward.store.sqlite import SqliteBackend, database_path
 from kiteward.store.transaction import Transaction
 
-if TYPE_CHECKING:  # PostgreSQL and its driver are loaded where they are used
+if TYPE_CHECKING:  # PostgreSQL with its driver, and drafts, are loaded where they are used
+    from kiteward.store.draft import Draft
     from kiteward.store.postgresql.replicas import PostgresqlReplicas
 
 
@@ -318,7 +318,9 @@ class SqlStore:
         async with self._writer.write_transaction() as write_transaction:
             yield Transaction(write_transaction, self._clock, self._announcement)
 
-    def draft(self) -> AbstractAsyncContextManager[Draft]:
+    def draft(self) -> "AbstractAsyncContextManager[Draft]":
+        from kiteward.store.draft import drafted_from  # noqa: PLC0415  few commands need it
+
         return drafted_from(self._reader, self._clock)
 
     def replicas(self, *, patience: float) -> "PostgresqlReplicas | None":
