@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from kiteward.api.rest.status import NOT_AUTHENTICATED, ROWS
+from kiteward.api.rest.status import NOT_AUTHENTICATED, ROWS, TIMED_OUT
 from kiteward.cli.options import UsageError
+from kiteward.cli.waiting import seconds_for
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import AuthenticationError, ConfigurationError, InvalidArgument
 from kiteward.domain.identity import Secret
 from kiteward.domain.naming import ANY
 
-_SECONDS: Final = 60.0
 _EXAMPLE: Final = "http://localhost:19530"
 _LOGIN_IS_LIMITED: Final = (
     ": the key of a login is limited too, so give the administrator's own credential by --token-file"
@@ -35,6 +35,11 @@ _DENIED: Final = re.compile(
 """How Milvus refuses, and operations of our own; clients read it, and people get plain words."""
 
 _NOT_PERMITTED: Final = re.compile(r"^permission deny to (?P<user>[^:]+): ")
+
+_TIMED_OUT: Final = (
+    "the server could not finish this in the time that it has for a request (proxy.http.requestTimeoutMs): look "
+    "whether a change was made before you repeat it"
+)
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -122,7 +127,7 @@ class Remote:
             headers={"Authorization": authorization, "Content-Type": "application/json"},
         )
         try:
-            body = _body(self._opener, asked)
+            body = _body(self._opener, asked, within=seconds_for(path))
         except urllib.error.URLError as error:
             raise ConfigurationError(f"no response from {self.where}: {_cause(error.reason)}") from None
         except (OSError, http.client.HTTPException) as error:
@@ -135,6 +140,8 @@ class Remote:
 
 def sentence(message: str) -> str:
     """Return the message of an error over REST without what Milvus's clients look for in it."""
+    if message == TIMED_OUT:
+        return _TIMED_OUT
     for row in ROWS.values():
         message = message.removeprefix(row.prefix)
         if row.suffix:
@@ -177,9 +184,9 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
         raise ConfigurationError(f"the certificates of --ca-file {ca_file} cannot be read") from error
 
 
-def _body(opener: urllib.request.OpenerDirector, request: urllib.request.Request) -> bytes:
+def _body(opener: urllib.request.OpenerDirector, request: urllib.request.Request, *, within: float | None) -> bytes:
     try:
-        with opener.open(request, timeout=_SECONDS) as response:
+        with opener.open(request, timeout=within) as response:
             return bytes(response.read())
     except urllib.error.HTTPError as refused:
         # Refusals are JSON as well, with a message of their own.
