@@ -47,7 +47,7 @@ async def listen_for_commands(
         return
     store = "" if settings.store is None else str(settings.store)
     try:
-        await CommandSocket(gateway, store=store).open(stack, settings.data_dir)
+        await CommandSocket(gateway, store=store, timeout=settings.rest.request_timeout).open(stack, settings.data_dir)
     except OSError as error:
         _log.warning("commands on this machine cannot reach the server, and open the store themselves: %s", error)
 
@@ -55,14 +55,16 @@ async def listen_for_commands(
 class CommandSocket:
     """Carries out the requests of commands until it is closed."""
 
-    def __init__(self, gateway: Gateway, *, store: str) -> None:
+    def __init__(self, gateway: Gateway, *, store: str, timeout: float) -> None:
         """Prepare it.
 
         Args:
             gateway: handles the requests.
             store: the address of the store, without a password; empty for the file in the data directory.
+            timeout: that of a request over REST, in seconds.
         """
         self._gateway = gateway
+        self._timeout = timeout
         self._greeting = f"{json.dumps({'version': __version__, 'store': store})}\n".encode()
         self._stopping = asyncio.Event()
         self._waiting: set[asyncio.StreamWriter] = set()
@@ -104,7 +106,7 @@ class CommandSocket:
                 self._waiting.discard(writer)
             if self._stopping.is_set() or not line.endswith(b"\n"):
                 return
-            work = asyncio.ensure_future(_answered(client, line, writer))
+            work = asyncio.ensure_future(self._answer(client, line, writer))
             self._working.add(work)
             work.add_done_callback(self._working.discard)
             await asyncio.wait([work])
@@ -113,15 +115,14 @@ class CommandSocket:
                 return
             work.result()
 
-
-async def _answered(client: GatewayClient, line: bytes, writer: asyncio.StreamWriter) -> None:
-    """Carry out a request, and send the answer."""
-    path, _, body = line.rstrip(b"\n").partition(b" ")
-    try:
-        answer = await answer_to(client, path.decode("ascii", "replace"), body)
-    except Exception:  # noqa: BLE001  the log has the details, and the other commands go on
-        _log.exception("a request of a command failed unexpectedly")
-        answer = fault("the request failed unexpectedly; the log of the server says how")
-    if not writer.is_closing():  # the command has not gone away meanwhile
-        writer.write(answer)
-        await writer.drain()
+    async def _answer(self, client: GatewayClient, line: bytes, writer: asyncio.StreamWriter) -> None:
+        """Carry out a request, and send the answer."""
+        path, _, body = line.rstrip(b"\n").partition(b" ")
+        try:
+            answer = await answer_to(client, path.decode("ascii", "replace"), body, timeout=self._timeout)
+        except Exception:  # noqa: BLE001  the log has the details, and the other commands go on
+            _log.exception("a request of a command failed unexpectedly")
+            answer = fault("the request failed unexpectedly; the log of the server says how")
+        if not writer.is_closing():  # the command has not gone away meanwhile
+            writer.write(answer)
+            await writer.drain()

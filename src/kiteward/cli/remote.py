@@ -12,14 +12,14 @@ from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from kiteward import __version__
-from kiteward.api.rest.status import NOT_AUTHENTICATED, ROWS
+from kiteward.api.rest.status import NOT_AUTHENTICATED, ROWS, TIMED_OUT
 from kiteward.cli.options import UsageError
+from kiteward.cli.waiting import seconds_for
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import AuthenticationError, ConfigurationError, InvalidArgument
 from kiteward.domain.identity import Secret
 from kiteward.domain.naming import ANY
 
-_SECONDS: Final = 60.0
 _PROGRAM: Final = f"kiteward/{__version__}"
 """What the audit trail names as the client."""
 
@@ -39,6 +39,11 @@ _DENIED: Final = re.compile(
 """How Milvus refuses, and operations of our own; clients read it, and people get plain words."""
 
 _NOT_PERMITTED: Final = re.compile(r"^permission deny to (?P<user>[^:]+): ")
+
+_TIMED_OUT: Final = (
+    "the server could not finish this in the time that it has for a request (proxy.http.requestTimeoutMs): look "
+    "whether a change was made before you repeat it"
+)
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -125,7 +130,7 @@ class Remote:
             headers={"Authorization": authorization, "Content-Type": "application/json", "User-Agent": _PROGRAM},
         )
         try:
-            body = _body(self._opener, asked)
+            body = _body(self._opener, asked, within=seconds_for(path))
         except urllib.error.URLError as error:
             raise ConfigurationError(f"no response from {self.where}: {_cause(error.reason)}") from None
         except (OSError, http.client.HTTPException) as error:
@@ -138,15 +143,22 @@ class Remote:
 
 def refusal(told: Mapping[str, Any]) -> InvalidArgument:
     """Return the error that the members of a failure stand for, with what else is wrong in `others`."""
-    text = sentence(str(told.get("message", "the server refuses without a reason")))
-    error = InvalidArgument(f"{text}{_HINTS.get(str(told.get('reason')), '')}", field=str(told.get("field", "")))
-    others = told.get("others")
-    error.others = tuple(refusal(each) for each in others if isinstance(each, dict)) if isinstance(others, list) else ()
+    error = _refused(told)
+    others = told.get("others", ())
+    if isinstance(others, list):
+        error.others = tuple(_refused(each) for each in others if isinstance(each, dict))
     return error
+
+
+def _refused(told: Mapping[str, Any]) -> InvalidArgument:
+    text = sentence(str(told.get("message", "the server refuses without a reason")))
+    return InvalidArgument(f"{text}{_HINTS.get(str(told.get('reason')), '')}", field=str(told.get("field", "")))
 
 
 def sentence(message: str) -> str:
     """Return the message of an error over REST without what Milvus's clients look for in it."""
+    if message == TIMED_OUT:
+        return _TIMED_OUT
     for row in ROWS.values():
         message = message.removeprefix(row.prefix)
         if row.suffix:
@@ -189,9 +201,9 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
         raise ConfigurationError(f"the certificates of --ca-file {ca_file} cannot be read") from error
 
 
-def _body(opener: urllib.request.OpenerDirector, request: urllib.request.Request) -> bytes:
+def _body(opener: urllib.request.OpenerDirector, request: urllib.request.Request, *, within: float | None) -> bytes:
     try:
-        with opener.open(request, timeout=_SECONDS) as response:
+        with opener.open(request, timeout=within) as response:
             return bytes(response.read())
     except urllib.error.HTTPError as refused:
         # Refusals are JSON as well, with a message of their own.

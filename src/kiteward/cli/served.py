@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kiteward import __version__
 from kiteward.bootstrap.command_wire import LONGEST_LINE, SOCKET
 from kiteward.cli.output import note
+from kiteward.cli.waiting import seconds_for
 from kiteward.domain.errors import ConfigurationError
 from kiteward.net.unix_sockets import connect_in
 
@@ -32,9 +33,14 @@ class Served:
 
     async def ask(self, path: str, request: Mapping[str, Any]) -> Any:
         try:
-            self._writer.write(f"{path} {json.dumps(request)}\n".encode())
-            await self._writer.drain()
-            line = await self._reader.readline()
+            async with asyncio.timeout(seconds_for(path)):
+                self._writer.write(f"{path} {json.dumps(request)}\n".encode())
+                await self._writer.drain()
+                line = await self._reader.readline()
+        except TimeoutError:
+            raise ConfigurationError(
+                "the server does not answer: look whether a change was made before you repeat it"
+            ) from None
         except (OSError, ValueError):  # it is gone, or answers more than a line may hold
             line = b""
         if not line.endswith(b"\n"):

@@ -211,14 +211,18 @@ async def keys_to_hold(
         return await _granted_keys(services, transaction, caller, scope)
 
 
-async def replace_grants(services: Services, caller: Caller, role: str, wanted: Set[GrantKey]) -> ChangedGrants:
+async def replace_grants(
+    caller: Caller, role: str, wanted: Set[GrantKey]
+) -> tuple[Sequence[GrantKey], Sequence[GrantKey]]:
     """Let a role hold these grants and no others; kept grants on dropped collections stay as they are.
 
     Args:
-        services: what services work with.
         caller: who changes them.
         role: the role.
         wanted: keys that `keys_to_hold` has returned.
+
+    Returns:
+        What was granted, and what was revoked.
 
     Raises:
         RoleNotFound: there is no such role.
@@ -229,8 +233,7 @@ async def replace_grants(services: Services, caller: Caller, role: str, wanted: 
         granted, revoked = sorted(wanted - held), sorted(held - wanted)
         await transaction.grants.add([Grant(role, key, caller.principal.user_name) for key in granted])
         await transaction.grants.remove(role, revoked)
-        users = (await services.store.bindings(role)).get(role, ())
-    return ChangedGrants(granted, revoked, users)
+    return granted, revoked
 
 
 def _require_within_limit(number: int) -> None:

@@ -6,6 +6,7 @@
 - `sql.py`, `queries.py`, `change_feed.py`, `connections.py`: the SQL store.
 - `listings.py`: parts of lists of users and API keys, searched, filtered, sorted and counted.
 - `changes.py`: what has changed since a revision.
+- `draft.py`, `drafted.py`: a copy in memory in which many changes are made, before the turn of a writer writes them.
 - `audit_events.py`, `audit_uses.py`: what replicas share of their audit trails, and when privileges were last used.
 - `sessions.py`, `sign_in_failures.py`: console sessions and wrong passwords, where servers share them.
 - `replicas.py`: the servers that share the store; `postgresql/replicas.py`: how they hear of each other.

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kiteward.authz.model import Grant, Policy
 from kiteward.domain.request_limits import RequestLimits
@@ -26,6 +26,9 @@ from kiteward.store.scim import ScimReads
 from kiteward.store.sharing import ConnectedReplicas
 from kiteward.store.sign_in_failures import AttemptRules
 from kiteward.store.transaction import Transaction
+
+if TYPE_CHECKING:  # drafts are loaded where they are used
+    from kiteward.store.draft import Draft
 
 
 class Store(Protocol):
@@ -254,6 +257,16 @@ class Store(Protocol):
 
         Raises:
             StoreUnavailable: no transaction could be begun.
+        """
+        ...
+
+    def draft(self) -> "AbstractAsyncContextManager[Draft]":
+        """Copy the policy into memory, where changes are tried that no other change waits for.
+
+        What is not part of the policy, such as sessions, second factors and audit events, is not in the copy.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
         """
         ...
 

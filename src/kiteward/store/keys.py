@@ -116,6 +116,11 @@ class Keys:
         counted = select(func.count()).select_from(schema.api_keys).where(_keys.owner == owner, exchanges.CREATED)
         return int((await self._write_transaction.rows(counted))[0][0])
 
+    async def ids_of(self, owner: str) -> Sequence[str]:
+        """Return the ids of the keys of a user, those of exchanges included, sorted."""
+        owned = select(_keys.key_id).where(_keys.owner == owner).order_by(_keys.key_id)
+        return [key_id for (key_id,) in await self._write_transaction.rows(owned)]
+
     async def add(self, key: KeyRecord) -> None:
         """Store a new key. The caller has checked that its owner exists; its time of creation is set here."""
         await self._write_transaction.run(

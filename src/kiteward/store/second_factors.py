@@ -114,7 +114,7 @@ class Factors:
 
     async def forgive(self, user_name: str) -> None:
         """Let earlier failures of a user's second factors no longer count."""
-        await self._write_transaction.run(sign_in_failures.forgiven(sign_in_failures.second_factor_of(user_name)))
+        await self._write_transaction.run(*sign_in_failures.forgiven(sign_in_failures.second_factor_of(user_name)))
         self._changes.add(Subject.FACTOR, user_name)
 
     async def accept_step(self, factor_id: str, step: int, *, now: float) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, delete, false, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, false, func, insert, literal, or_, select
 
 from kiteward.store import schema
 from kiteward.store.change_feed import Changes
@@ -36,6 +36,9 @@ _BEFORE_SIGN_IN: Final = 9
 """How many of these columns come before those of a sign-in at an identity provider."""
 
 COUNT: Final = select(func.count()).select_from(schema.sessions)
+
+END_OF_USER: Final = delete(schema.sessions).where(_sessions.user_name == bindparam("ended_user"))
+"""Ends the sessions of `ended_user`."""
 
 
 def with_token(digest: str) -> Select[*tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Executable, case, delete, exists, literal, select, update
+from sqlalchemy import ColumnElement, Executable, bindparam, case, delete, exists, literal, select, update
 
 from kiteward.store import schema
 from kiteward.store.connections import Rows
@@ -161,9 +161,12 @@ def second_factor_of(user: str) -> str:
     return f"{user}\nsecond factor"
 
 
-def forgiven(user: str) -> Executable:
-    """Return the statement that forgets the failures of a user, from all sources."""
-    return delete(_table).where(_held.user_digest == digest_of(user))
+_FORGIVEN: Final = delete(_table).where(_held.user_digest == bindparam("forgiven_digest"))
+
+
+def forgiven(user: str) -> tuple[Executable, dict[str, Any]]:
+    """Return the statement that forgets the failures of a user, from all sources, and its parameters."""
+    return _FORGIVEN, {"forgiven_digest": digest_of(user)}
 
 
 def _named(digest: str, source: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -4,7 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Executable, bindparam, update
@@ -51,7 +51,8 @@ from kiteward.store.sign_in_failures import Attempts
 from kiteward.store.sqlite import SqliteBackend, database_path
 from kiteward.store.transaction import Transaction
 
-if TYPE_CHECKING:  # PostgreSQL and its driver are loaded where they are used
+if TYPE_CHECKING:  # PostgreSQL with its driver, and drafts, are loaded where they are used
+    from kiteward.store.draft import Draft
     from kiteward.store.postgresql.replicas import PostgresqlReplicas
 
 
@@ -317,6 +318,11 @@ class SqlStore:
     async def transaction(self) -> AsyncIterator[Transaction]:
         async with self._writer.write_transaction() as write_transaction:
             yield Transaction(write_transaction, self._clock, self._announcement)
+
+    def draft(self) -> "AbstractAsyncContextManager[Draft]":
+        from kiteward.store.draft import drafted_from  # noqa: PLC0415  few commands need it
+
+        return drafted_from(self._reader, self._clock)
 
     def replicas(self, *, patience: float) -> "PostgresqlReplicas | None":
         if self._shared is None:

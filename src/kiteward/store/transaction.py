@@ -7,11 +7,12 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Executable, Table, and_, delete, func, insert, select, update
 
 from kiteward.authz.model import Role
-from kiteward.store import queries, replicas, schema, sign_in_failures
+from kiteward.store import drafted, queries, replicas, schema, sign_in_failures
 from kiteward.store.audit_events import AuditEvents
 from kiteward.store.audit_uses import AuditUses
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
+from kiteward.store.drafted import Drafted
 from kiteward.store.grants import Grants
 from kiteward.store.identities import Identities
 from kiteward.store.intents import Intents
@@ -23,7 +24,7 @@ from kiteward.store.request_limits import HeldLimits
 from kiteward.store.row_policies import RowPolicies
 from kiteward.store.scim import ScimDirectory
 from kiteward.store.second_factors import Factors
-from kiteward.store.sessions import ConsoleSessions
+from kiteward.store.sessions import END_OF_USER, ConsoleSessions
 from kiteward.store.tags import Tags
 
 FEED_LENGTH: Final = 10_000
@@ -180,7 +181,7 @@ class Users:
 
     async def _end_sessions(self, name: str) -> None:
         """End the sessions of a user, and the keys of exchanges that it took part in; the caller announces a change."""
-        await self._write_transaction.run(delete(schema.sessions).where(schema.sessions.c.user_name == name))
+        await self._write_transaction.run(END_OF_USER, {"ended_user": name})
         await self._keys.end_exchanges_of(name)
 
     async def _mark(
@@ -204,7 +205,7 @@ class Users:
         self._changes.add(Subject.USER, name)
         if forgiven:
             self._changes.add(Subject.CREDENTIAL, name)
-            await self._write_transaction.run(sign_in_failures.forgiven(name))
+            await self._write_transaction.run(*sign_in_failures.forgiven(name))
 
 
 class RoleHolders(NamedTuple):
@@ -347,6 +348,22 @@ class Transaction:
         """Return whether a ticket for a lock is there, which then stays so until this transaction ends."""
         held = select(schema.locks.c.number).where(schema.locks.c.ticket == ticket).with_for_update(key_share=True)
         return bool(await self._write_transaction.rows(held))
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What it will announce by now."""
+        return self._changes.all()
+
+    async def carry_out(self, draft: Drafted) -> bool:
+        """Make the changes of a draft, and return whether they were made.
+
+        They are not if anything that the draft depends on has changed since it was copied.
+        """
+        if not await drafted.write(self._write_transaction, draft, reach=FEED_LENGTH):
+            return False
+        for change in draft.changes:
+            self._changes.add(change.subject, change.name)
+        return True
 
     async def commit(self) -> Committed:
         """Make the changes durable, and what this transaction has found.

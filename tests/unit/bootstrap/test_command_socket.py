@@ -14,11 +14,13 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from tests.support.described import described
 from tests.support.engine import FakeEngine
 from tests.support.in_process_server import serving
 
 import kiteward
 from kiteward import __version__
+from kiteward.api.rest.settings import RestSettings
 from kiteward.bootstrap import command_socket
 from kiteward.bootstrap.command_socket import CommandSocket, listen_for_commands
 from kiteward.bootstrap.command_wire import SOCKET
@@ -100,13 +102,40 @@ async def test_what_is_wrong_is_said_and_the_connection_goes_on(
 async def test_an_unexpected_failure_is_logged_and_not_shown(
     connection: Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fail(*_arguments: object) -> bytes:
+    async def fail(*_arguments: object, **_more: object) -> bytes:
         raise RuntimeError("a secret")
 
     monkeypatch.setattr(command_socket, "answer_to", fail)
     answer = await connection.ask(LIST_USERS)
     assert answer == {"fault": "the request failed unexpectedly; the log of the server says how", "field": ""}
     assert "a request of a command failed unexpectedly" in caplog.text
+
+
+async def test_a_request_ends_as_over_rest_when_the_engine_does_not_answer(tmp_path: Path) -> None:
+    async with serving(tmp_path, rest=RestSettings(request_timeout=0.2)) as (_, engine):
+        engine.hold("DescribeCollection")
+        async with connection_to(tmp_path / "data") as made:
+            await made.line()
+            answer = await made.ask(b'vectordb/collections/describe {"collectionName": "docs"}\n')
+            assert answer == {"fault": "request timeout", "field": ""}
+            assert "data" in await made.ask(LIST_USERS)
+
+
+async def test_what_takes_long_by_nature_has_more_time(tmp_path: Path) -> None:
+    own_policy = {"actions": ["Query"], "using": "owner == 1"}
+    rows = [{"collection": "docs", "policies": {"own": own_policy}}]
+    body = json.dumps({"policy": {"version": 1, "rowPolicies": rows}}).encode()
+    async with serving(tmp_path, rest=RestSettings(request_timeout=0.05)) as (_, engine):
+        engine.create("docs")
+        engine.answers["DescribeCollection"] = described(owner="Int64")
+        gate = engine.hold("DescribeCollection")
+        async with connection_to(tmp_path / "data") as made:
+            await made.line()
+            planning = asyncio.ensure_future(made.ask(b"kiteward/policy/plan " + body + b"\n"))
+            await engine.reached("DescribeCollection")
+            await asyncio.sleep(0.2)
+            gate.set()
+            assert (await planning)["data"]["faults"] == []
 
 
 async def test_the_trail_names_the_user_of_the_operating_system(tmp_path: Path, connection: Connection) -> None:
@@ -150,7 +179,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Requests that end when the test says so."""
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def work(*_arguments: object) -> bytes:
+    async def work(*_arguments: object, **_more: object) -> bytes:
         begun.set()
         await go_on.wait()
         return b'{"data": {}}\n'
@@ -163,7 +192,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def open_socket(tmp_path: Path) -> Callable[[AsyncExitStack], Awaitable[None]]:
     async def opened(stack: AsyncExitStack) -> None:
         gateway: Any = object()
-        await CommandSocket(gateway, store="").open(stack, tmp_path)
+        await CommandSocket(gateway, store="", timeout=30.0).open(stack, tmp_path)
 
     return opened
 
@@ -214,7 +243,7 @@ async def test_a_command_that_goes_away_does_no_harm(
 ) -> None:
     begun = 0
 
-    async def work(*_arguments: object) -> bytes:
+    async def work(*_arguments: object, **_more: object) -> bytes:
         nonlocal begun
         begun += 1
         for _ in range(10):  # meanwhile the loop sees what has become of the connection
@@ -249,7 +278,7 @@ async def test_a_request_that_comes_in_as_the_server_stops_is_not_begun(
     slow.go_on.set()
     gateway: Any = object()
     stack = AsyncExitStack()
-    await CommandSocket(gateway, store="").open(stack, tmp_path)
+    await CommandSocket(gateway, store="", timeout=30.0).open(stack, tmp_path)
     reader, writer = asyncio.StreamReader(), Mock(asyncio.StreamWriter)
     connection = asyncio.ensure_future(serving[0](reader, writer))
     await asyncio.sleep(0)

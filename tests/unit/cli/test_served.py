@@ -14,7 +14,9 @@ from tests.unit.cli.conftest import Run
 from kiteward import __version__
 from kiteward.bootstrap.command_wire import SOCKET
 from kiteward.cli import served as client
+from kiteward.cli import waiting
 from kiteward.cli.main import main
+from kiteward.iam.json_api import ADMIN_OPERATIONS
 
 GREETING = json.dumps({"version": __version__, "store": ""}).encode() + b"\n"
 
@@ -107,6 +109,30 @@ def test_a_server_that_hangs_keeps_nobody_from_revoking_a_key(
     with answering(unserved, None):
         assert run("users", "disable", "db_admin", "--data-dir", str(unserved)) == (0, "done\n", said)
         assert run("users", "enable", "db_admin", "--data-dir", str(unserved)) == (0, "done\n", said)
+
+
+def test_a_server_that_hangs_after_its_greeting_leaves_the_outcome_open_and_says_so(
+    run: Run, unserved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "SECONDS", 0.1)
+    with answering(unserved, GREETING, None):
+        status, printed, told = run("users", "create", "reader", "--data-dir", str(unserved))
+    assert (status, printed) == (1, "")
+    assert "the server does not answer: look whether the change was made before you repeat it" in told
+
+
+def test_a_request_that_took_too_long_is_said_in_words(run: Run, unserved: Path) -> None:
+    answer = json.dumps({"fault": "request timeout", "field": ""}).encode() + b"\n"
+    with answering(unserved, GREETING, answer):
+        status, _, told = run("collections", "list", "--data-dir", str(unserved))
+    assert status == 1
+    assert "the server could not finish this in the time that it has for a request" in told
+
+
+def test_commands_wait_without_a_limit_for_the_endpoints_that_take_long() -> None:
+    long = {row.path for row in ADMIN_OPERATIONS.values() if row.long}
+    endless = {row.path for row in ADMIN_OPERATIONS.values() if waiting.seconds_for(f"kiteward/{row.path}") is None}
+    assert long == endless == {"policy/export", "policy/plan", "policy/apply"}
 
 
 @pytest.mark.parametrize("answer", [b"", b'{"data": ', b'{"data": {"users": []', b" " * 1000 + b"{}\n"])

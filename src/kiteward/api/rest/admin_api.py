@@ -13,7 +13,15 @@ def _endpoint(extension: AdminOperation) -> Endpoint[Arguments]:
     async def run(context: RequestContext, body: Arguments) -> msgspec.Raw:
         return msgspec.Raw(encoded(await context.invoke(extension.name, body, extension.outcome)))
 
-    return Endpoint(extension.path, extension.arguments, extension.outcome, run, extension.summary, prefix=OWN_PREFIX)
+    return Endpoint(
+        extension.path,
+        extension.arguments,
+        extension.outcome,
+        run,
+        extension.summary,
+        prefix=OWN_PREFIX,
+        long=extension.long,
+    )
 
 
 def endpoints_of(topic: str) -> Sequence[Endpoint[Arguments]]:

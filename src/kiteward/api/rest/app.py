@@ -37,7 +37,7 @@ from kiteward.api.rest.endpoints import OWN_PREFIX, Answer, RequestContext, Tabl
 from kiteward.api.rest.scim import responses as scim_responses
 from kiteward.api.rest.scim import service as scim_service
 from kiteward.api.rest.settings import RestSettings
-from kiteward.api.rest.status import DEFECT, SUCCESS, TIMEOUT, TOO_LARGE, UNEXPECTED, RestFailure, failure_of
+from kiteward.api.rest.status import DEFECT, SUCCESS, TIMED_OUT, TIMEOUT, TOO_LARGE, UNEXPECTED, RestFailure, failure_of
 from kiteward.domain.addresses import address_text, source_of
 from kiteward.domain.errors import AuthenticationError, KitewardError
 from kiteward.gateway.call import new_request_id
@@ -130,7 +130,8 @@ class RestApp:
 
     async def _answer_api(self, request: Request, request_id: str, *, is_scim: bool) -> Response:
         """Answer one request to the API, or to that of SCIM."""
-        default = self._settings.request_timeout
+        usual, endpoint = self._settings.request_timeout, self._table.get(request.scope["path"])
+        default = usual if endpoint is None else endpoint.seconds(usual)
         report = scim_responses.failed if is_scim else self._reporter(request)
         run = self._run_scim if is_scim else self._run
         wrong: RestFailure | None = None
@@ -141,10 +142,10 @@ class RestApp:
         context = self._context(request, request_id, seconds, is_scim=is_scim)
         try:
             async with asyncio.timeout(seconds):
-                work = run(request, context, wrong, patient=seconds > default)
+                work = run(request, context, wrong, patient=seconds > usual)
                 return await _after_authentication(context, work, report)
         except TimeoutError:
-            return report(RestFailure(TIMEOUT, "request timeout", http=HTTPStatus.REQUEST_TIMEOUT))
+            return report(RestFailure(TIMEOUT, TIMED_OUT, http=HTTPStatus.REQUEST_TIMEOUT))
 
     def _context(self, request: Request, request_id: str, seconds: float, *, is_scim: bool) -> RequestContext:
         read = credentials.api_key_alone if is_scim else credentials.presented_credential

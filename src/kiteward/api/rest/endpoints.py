@@ -250,6 +250,10 @@ class RequestContext:
         return await loop.run_in_executor(self._executor, functools.partial(function, *args, **kwargs))
 
 
+LONGEST_TIMEOUT: Final = 86_400
+"""Seconds; a longer timeout of a request is taken for a mistake."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint(Generic[_B]):
     """One row of the REST table.
@@ -268,6 +272,7 @@ class Endpoint(Generic[_B]):
             it.
         large: the RPC that a large body becomes: only callers who could be authorized for it may send one. The default
             restricts large bodies to administrators.
+        long: whether the usual timeout does not end it, because it takes as long as what it is given wants.
     """
 
     path: str
@@ -281,6 +286,11 @@ class Endpoint(Generic[_B]):
     prefix: str = PREFIX
     oauth: bool = False
     large: str = "GetVersion"
+    long: bool = False
+
+    def seconds(self, usual: float) -> float:
+        """Return the timeout of a request whose caller asks for no other, in seconds."""
+        return float(LONGEST_TIMEOUT) if self.long else usual
 
     @property
     def tag(self) -> str:

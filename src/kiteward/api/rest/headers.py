@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kiteward.api.rest import credentials
+from kiteward.api.rest.endpoints import LONGEST_TIMEOUT
 from kiteward.api.rest.settings import ANY_ORIGIN
 from kiteward.api.rest.status import INVALID_PARAMETER, RestFailure
 from kiteward.engine import metadata as engine_metadata
@@ -19,9 +20,6 @@ DATABASE: Final = "DB-Name"
 REQUEST_ID: Final = "X-Request-Id"
 TRACE_ID: Final = "X-Milvus-Trace-Id"
 TRACE: Final = ("traceparent", "tracestate")
-
-LONGEST_TIMEOUT: Final = 86_400
-"""Seconds; a longer timeout is taken for a mistake."""
 
 _SECONDS: Final = re.compile(r"[0-9]{1,5}")
 _TRUE: Final = frozenset({"1", "t", "T", "true", "True", "TRUE"})

@@ -8,7 +8,7 @@ import msgspec
 
 from kiteward import __version__
 from kiteward.api.rest import headers, oauth
-from kiteward.api.rest.endpoints import Endpoint, Table
+from kiteward.api.rest.endpoints import LONGEST_TIMEOUT, Endpoint, Table
 from kiteward.api.rest.status import DEFECT, NOT_AUTHENTICATED, TIMEOUT, TOO_LARGE, UNEXPECTED
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import Secret
@@ -171,7 +171,7 @@ _PARAMETERS: Final[Schema] = {
         "name": headers.REQUEST_TIMEOUT,
         "in": "header",
         "description": "The timeout in seconds.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": headers.LONGEST_TIMEOUT},
+        "schema": {"type": "integer", "minimum": 1, "maximum": LONGEST_TIMEOUT},
     },
     "AllowInt64": {
         "name": headers.ALLOW_INT64,

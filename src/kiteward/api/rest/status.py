@@ -34,6 +34,9 @@ DEFECT: Final = 500
 8 is Milvus' "rate limit exceeded", 10 its "service unimplemented".
 """
 
+TIMED_OUT: Final = "request timeout"
+"""The message of a timeout, as Milvus has it."""
+
 
 class RestFailure(Exception):
     """A request fails with a code and a message.
@@ -144,7 +147,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.EngineError: _UNAVAILABLE,
     errors.EngineUnavailable: _UNAVAILABLE,
     errors.EngineAccountRejected: _UNAVAILABLE,
-    errors.EngineDeadlineExceeded: Row(TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, instead="request timeout"),
+    errors.EngineDeadlineExceeded: Row(TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, instead=TIMED_OUT),
     errors.EngineLacksOperation: _UNIMPLEMENTED,
     errors.EngineAccessDenied: Row(UNEXPECTED, HTTPStatus.FORBIDDEN),
     errors.EngineRejected: _INVALID,

@@ -207,6 +207,7 @@ class AdminOperation:
         on_objects: what `run` requires on the collection or the user that the request names, without its name.
         continues_after: the argument from which a read that is repeated to follow what is new continues. While it
             does, it is recorded once a minute (decision 0086). Empty for none.
+        long: whether it may take as long as what it is given wants, so that the usual timeout does not end it.
     """
 
     name: str
@@ -230,6 +231,7 @@ class AdminOperation:
     own: bool = False
     on_objects: tuple[Condition, ...] = ()
     continues_after: str = ""
+    long: bool = False
 
     @property
     def decided_by_run(self) -> bool:

@@ -188,6 +188,7 @@ ADMIN_OPERATIONS: Final = (
         export,
         "Return users, roles, grants, privilege groups, row policies and roles of groups as a file, without secrets.",
         changes=False,
+        long=True,
     ),
     AdminOperation(
         "PlanPolicy",
@@ -197,6 +198,7 @@ ADMIN_OPERATIONS: Final = (
         planned,
         "Return what applying a file would change, and why it would be refused.",
         changes=False,
+        long=True,
     ),
     AdminOperation(
         "ApplyPolicy",
@@ -207,6 +209,7 @@ ADMIN_OPERATIONS: Final = (
         "Make the policy what a file says, all of it or nothing.",
         event=Event.POLICY_CHANGE,
         details_limit=LARGEST,
+        long=True,
         # Each change has an event of its own; passwords are never recorded.
         unrecorded_results=frozenset({"changes", "passwords", "warnings"}),
     ),

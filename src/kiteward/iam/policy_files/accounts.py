@@ -69,19 +69,28 @@ async def reduce_users(work: Work, wanted: Mapping[str, PolicyUser], held: Mappi
                 work.object(Kind.USER, name).differences += of_values("enabled", "yes", "no")
 
 
-async def remove_users(work: Work, wanted: Iterable[str], held: Mapping[str, UserRecord]) -> None:
-    """Delete the users that a file does not name; not `root`, and none of identity providers or SCIM."""
-    for name in sorted(held.keys() - set(wanted) - {ROOT}):
+async def unwanted_users(
+    work: Work, wanted: Iterable[str], held: Mapping[str, UserRecord]
+) -> Mapping[str, Sequence[str]]:
+    """Return the users that a file deletes, with the ids of their API keys: those that it does not name.
+
+    `root` stays, and so do users of identity providers and of SCIM.
+    """
+    names = sorted(held.keys() - set(wanted) - {ROOT})
+    local = [name for name in names if held[name].identity is None and held[name].scim_login is None]
+    return {name: await work.transaction.keys.ids_of(name) for name in local}
+
+
+async def remove_users(work: Work, gone: Mapping[str, Sequence[str]], held: Mapping[str, UserRecord]) -> None:
+    """Delete users with their API keys, as `unwanted_users` has returned them."""
+    for name, keys in gone.items():
         record = held[name]
-        if record.identity is not None or record.scim_login is not None:
-            continue
         with work.at("users"):
-            keys = [key.key_id for key in await work.services.store.keys(owner=name)]
             async with work.recorded(Event.USER_CHANGE, "DeleteUserAccount", userName=name):
                 await delete_user(work.services, work.caller, name)
-            gone = work.object(Kind.USER, name)
-            gone.action, gone.deletion = Action.REMOVE, True
-            gone.differences += [*of_sets("role", record.roles, ()), *of_sets("API key", keys, ())]
+            deleted = work.object(Kind.USER, name)
+            deleted.action, deleted.deletion = Action.REMOVE, True
+            deleted.differences += [*of_sets("role", record.roles, ()), *of_sets("API key", keys, ())]
 
 
 async def _create(work: Work, name: str, user: PolicyUser, hashes: Mapping[str, str] | None) -> None:

@@ -1,12 +1,13 @@
 """Privilege groups, roles, grants and the roles of groups of a file, by the services that change them one by one."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import UnsetType
 
 from kiteward.audit.events import Event
 from kiteward.authz.model import BUILT_IN_ROLES, GrantKey, PrivilegeGroup, Role
-from kiteward.iam.grants import ChangedGrants, PrivilegeScope, fitting_type, keys_to_hold, replace_grants
+from kiteward.iam.grants import PrivilegeScope, fitting_type, keys_to_hold, replace_grants
 from kiteward.iam.identities import grant_group_role, revoke_group_role
 from kiteward.iam.policy_files.document import PolicyGroup, PolicyGroupRole, PolicyLimits, PolicyRole, given
 from kiteward.iam.policy_files.exporting import held_grants, limits_of
@@ -94,20 +95,23 @@ async def put_grants(work: Work, wanted: Mapping[str, PolicyRole]) -> None:
 
 
 async def _replace(work: Work, role: str, keys: set[GrantKey]) -> None:
-    changed = await replace_grants(work.services, work.caller, role, keys)
-    if not (changed.granted or changed.revoked):
+    granted, revoked = await replace_grants(work.caller, role, keys)
+    if not (granted or revoked):
         return
     shown = work.object(Kind.ROLE, role).differences
-    shown += [Difference(Action.REMOVE, f"grant {_shown(key)}") for key in changed.revoked]
-    shown += [Difference(Action.ADD, f"grant {_shown(key)}") for key in changed.granted]
-    async with work.recorded(Event.GRANT_CHANGE, "ChangeGrants", roleName=role, **_recorded(changed)):
+    shown += [Difference(Action.REMOVE, f"grant {_shown(key)}") for key in revoked]
+    shown += [Difference(Action.ADD, f"grant {_shown(key)}") for key in granted]
+    async with work.recorded(Event.GRANT_CHANGE, "ChangeGrants", roleName=role, **_recorded(granted, revoked)):
         pass
 
 
 async def remove_roles(work: Work, wanted: Iterable[str]) -> None:
     """Drop the roles that a file does not name, but built-in ones, with their grants and bindings."""
     gone = work.caller.snapshot.roles.keys() - set(wanted) - set(BUILT_IN_ROLES)
-    holders = await work.services.store.bindings(None) if gone else {}
+    holders: defaultdict[str, list[str]] = defaultdict(list)
+    for record in work.draft.users if gone else ():
+        for role in record.roles:
+            holders[role].append(record.name)
     for name in sorted(gone):
         with work.at("roles"):
             dropped = work.object(Kind.ROLE, name)
@@ -120,7 +124,7 @@ async def remove_roles(work: Work, wanted: Iterable[str]) -> None:
 
 async def put_group_roles(work: Work, wanted: Sequence[PolicyGroupRole]) -> None:
     """Let groups of identity providers give the roles of a file, and no others that are stored."""
-    held = set(await work.services.store.group_roles(None))
+    held = set(work.draft.group_roles)
     listed = [GroupRole(each.issuer, each.group, each.pattern, each.role) for each in wanted]
     for mapping in sorted(held - set(listed)):
         async with work.recorded(Event.GRANT_CHANGE, "RevokeGroupRole", **_mapped(mapping)):
@@ -138,8 +142,8 @@ def _shown(key: GrantKey) -> str:
     return f"{key.privilege} on {key.db_name}.{key.object_name}{kind}"
 
 
-def _recorded(changed: ChangedGrants) -> dict[str, object]:
-    named = {"grant": changed.granted, "revoke": changed.revoked}
+def _recorded(granted: Sequence[GrantKey], revoked: Sequence[GrantKey]) -> dict[str, object]:
+    named = {"grant": granted, "revoke": revoked}
     return {
         word: [
             {

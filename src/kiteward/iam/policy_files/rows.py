@@ -29,12 +29,13 @@ async def put_rows(work: Work, wanted: Sequence[PolicyRows]) -> None:
     named: set[tuple[str, str]] = set()
     for position, rows in enumerate(wanted):
         with work.at("rowPolicies", position):
-            place = await resolved(work.services, Place(rows.database, rows.collection))
+            named_so = Place(rows.database, rows.collection)
+            place = await resolved(work.services, named_so)
             key = (place.database, place.collection)
             if key in named:
                 raise InvalidArgument(f"the collection {_name_of(place)} is in the file already: join both entries")
             named.add(key)
-            work.places.append(place)
+            work.places[named_so] = place
             before = held.get(key) or ProtectedCollection(
                 database=place.database, collection=place.collection, enabled=False, force=False
             )
@@ -50,7 +51,7 @@ async def warn(work: Work, caller: Caller, changes: Sequence[ObjectChange]) -> N
     """Log and record what the operator of a changed collection should know about its row policies."""
     changed = {change.name for change in changes if change.kind is Kind.ROW_POLICIES}
     found = []
-    for place in work.places:
+    for place in work.places.values():
         held = await work.transaction.row_policies.get(place.database, place.collection)
         if held is not None and _name_of(place) in changed:
             warnings = warnings_of(held, shared=work.services.collections.shared)

@@ -1,27 +1,31 @@
-"""Plans and applies a file, in one transaction: all of it or nothing."""
+"""Plans and applies a file: all of it or nothing. It is worked out in a draft, which no other change waits for."""
 
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 from msgspec import UnsetType
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import InvalidArgument
+from kiteward.domain.errors import InvalidArgument, StoreUnreachable
 from kiteward.domain.identity import Secret
 from kiteward.iam.passwords import hash_new_password
 from kiteward.iam.policy_files import accounts, roles, rows
 from kiteward.iam.policy_files.checking import read, text_of
 from kiteward.iam.policy_files.document import PolicyDocument, given, plain
 from kiteward.iam.policy_files.doubts import Doubt, doubts_of
-from kiteward.iam.policy_files.work import Fault, ObjectChange, PolicyCaller, Work
+from kiteward.iam.policy_files.work import Difference, Fault, ObjectChange, PolicyCaller, Work
+from kiteward.iam.row_policies import resolved
 from kiteward.iam.services import Services
 
 _DIGEST: Final = 32
 """Hexadecimal digits of the digest of a plan."""
+
+_ATTEMPTS: Final = 10
+"""How often a file is drafted before it is refused, because others have changed what it depends on each time."""
 
 _MOST_TOLD: Final = 20
 """Most faults that the text of one error lists."""
@@ -49,8 +53,15 @@ class Plan:
     @property
     def digest(self) -> str:
         """A digest of the changes: the same for the same changes, and for no others."""
-        text = json.dumps([asdict(change) for change in self.changes], sort_keys=True)
+        text = json.dumps(list(map(_fields, self.changes)), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST]
+
+
+def _fields(change: ObjectChange) -> dict[str, object]:
+    """Return a change as `asdict` does, in a quarter of the time: a plan may have many thousand."""
+    shown = {each.name: getattr(change, each.name) for each in fields(change)}
+    names = [each.name for each in fields(Difference)]
+    return {**shown, "differences": [{name: getattr(each, name) for name in names} for each in change.differences]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +92,8 @@ class Terms:
     one_time_passwords: bool = False
 
 
-class _Undone(Exception):
-    """Undoes the transaction in which a plan was made."""
-
-
 async def plan(services: Services, caller: PolicyCaller, document: PolicyDocument) -> Plan:
-    """Return what a file would change now. It is found by making the changes, which are then undone.
+    """Return what a file would change now. It is found by making the changes in a draft.
 
     Raises:
         EngineError, StoreError: the state could not be read.
@@ -94,12 +101,10 @@ async def plan(services: Services, caller: PolicyCaller, document: PolicyDocumen
     faults = _faults_of_form(document)
     if faults:
         return Plan((), faults)
-    found = Plan(())
-    with contextlib.suppress(_Undone):
-        async with _begun(services, caller, document) as work:
-            await _carry_out(work, document, None)
-            found = Plan(work.changes(), work.faults)
-            raise _Undone
+    async with services.store.draft() as draft:
+        work = Work(services, caller, draft)
+        await _carry_out(work, document, None)
+        found = Plan(work.changes(), work.faults)
     return found if found.faults else replace(found, doubts=await doubts_of(services, document))
 
 
@@ -109,43 +114,86 @@ async def apply(services: Services, caller: PolicyCaller, document: PolicyDocume
     Raises:
         InvalidArgument: something of it is refused, it would delete something and may not, or it would change something
             else than was reviewed.
+        StoreUnreachable: each time it was about to be written, others had changed what it depends on.
         EngineError, StoreError: it could not be done.
     """
     _require_none(_faults_of_form(document))
     passwords, hashes = await _passwords(services, document) if terms.one_time_passwords else ({}, None)
-    async with _begun(services, caller, document) as work:
-        await _carry_out(work, document, hashes)
-        _require_none(work.faults)
-        done = Plan(work.changes())
-        if done.deletions and not terms.allow_deletions:
-            raise _deletions(done.deletions)
-        if terms.expect not in ("", done.digest):
-            raise InvalidArgument(
-                "this would change something else than the plan that was reviewed: plan and review it again",
-                ErrorDetail(ErrorCode.POLICY_PLAN_OUTDATED),
-                field="expect",
-            )
-        for record in work.records:
-            caller.record_change(record)
-        await rows.warn(work, caller, done.changes)
+    done = None
+    for _ in range(_ATTEMPTS):
+        async with services.store.draft() as draft:
+            work = Work(services, caller, draft)
+            await _carry_out(work, document, hashes)
+            done = await _written(work, caller, terms, hold=not isinstance(document.row_policies, UnsetType))
+        if done is not None:
+            break
+    else:
+        raise StoreUnreachable(
+            "nothing was changed: others change users and roles all the time, so apply the file again later",
+            ErrorDetail(ErrorCode.STORE_BUSY),
+        )
     done = replace(done, doubts=await doubts_of(services, document))
     made = {change.name for change in done.changes if change.action == "add" and change.kind == "user"}
     return Applied(done, {name: password for name, password in passwords.items() if name in made})
 
 
-@contextlib.asynccontextmanager
-async def _begun(services: Services, caller: PolicyCaller, document: PolicyDocument) -> AsyncIterator[Work]:
-    """Open the transaction of a file; collections are held where it is about their row policies."""
-    about_rows = not isinstance(document.row_policies, UnsetType)
-    async with services.collections.held() if about_rows else contextlib.nullcontext(), caller.change() as transaction:
-        yield Work(services, caller, transaction)
+async def _written(work: Work, caller: PolicyCaller, terms: Terms, *, hold: bool) -> Plan | None:
+    """Write what was drafted, in the turn of a writer; None, and nothing is written, where something else has changed.
+
+    Args:
+        work: the work.
+        caller: who applies it.
+        terms: on what terms.
+        hold: whether collections are held, because the file is about their row policies.
+
+    Raises:
+        As `apply`.
+    """
+    found = Plan(work.changes(), work.faults)
+    drafted = await work.draft.result()
+    async with work.collections.unseen.held() if hold else contextlib.nullcontext():
+        if not await _unmoved(work):
+            return None
+        async with caller.change() as transaction:
+            _require_agreed(found, terms)
+            if not await transaction.carry_out(drafted):
+                return None
+            for record in work.records:
+                caller.record_change(record)
+            await rows.warn(work, caller, found.changes)
+    return found
+
+
+async def _unmoved(work: Work) -> bool:
+    """Return whether names still stand for the collections that row policies were checked against."""
+    places = [await resolved(work.services, named) == place for named, place in work.places.items()]
+    return all(places) and await work.collections.unchanged()
+
+
+def _require_agreed(found: Plan, terms: Terms) -> None:
+    """Require that a file can be applied, and changes what was agreed.
+
+    Raises:
+        InvalidArgument: it cannot, or changes more.
+    """
+    _require_none(found.faults)
+    if found.deletions and not terms.allow_deletions:
+        raise _deletions(found.deletions)
+    if terms.expect and terms.expect != found.digest:
+        raise InvalidArgument(
+            "this would change something else than the plan that was reviewed: plan and review it again",
+            ErrorDetail(ErrorCode.POLICY_PLAN_OUTDATED),
+            field="expect",
+        )
 
 
 async def _carry_out(work: Work, document: PolicyDocument, hashes: Mapping[str, str] | None) -> None:
     """Make all changes of a file: what is added first, so that it can be named, and what is removed last."""
     groups = {**work.caller.snapshot.groups}
-    held = {record.name: record for record in await work.services.store.users()}
+    held = {record.name: record for record in work.draft.users}
     named_roles, named_users = given(document.roles, {}), given(document.users, {})
+    whole = not isinstance(document.users, UnsetType)
+    unwanted = await accounts.unwanted_users(work, named_users, held) if whole else {}
     if not isinstance(document.privilege_groups, UnsetType):
         await roles.put_groups(work, document.privilege_groups, groups)
     await roles.put_roles(work, named_roles)
@@ -156,8 +204,7 @@ async def _carry_out(work: Work, document: PolicyDocument, hashes: Mapping[str, 
     if not isinstance(document.group_roles, UnsetType):
         await roles.put_group_roles(work, document.group_roles)
     await accounts.reduce_users(work, named_users, held)
-    if not isinstance(document.users, UnsetType):
-        await accounts.remove_users(work, named_users, held)
+    await accounts.remove_users(work, unwanted, held)
     if not isinstance(document.roles, UnsetType):
         await roles.remove_roles(work, named_roles)
     if not isinstance(document.privilege_groups, UnsetType):

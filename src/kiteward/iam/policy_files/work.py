@@ -1,4 +1,4 @@
-"""What a file changes: the changes that were found, what is wrong, and the one transaction of all of it."""
+"""What a file changes: the changes that were found, what is wrong, and the one draft of all of it."""
 
 import contextlib
 import re
@@ -21,6 +21,7 @@ from kiteward.iam.policy_files.checking import text_of
 from kiteward.iam.policy_files.document import PolicyLimits
 from kiteward.iam.row_policies import Place
 from kiteward.iam.services import CollectionField, Collections, Services
+from kiteward.store.draft import Draft
 from kiteward.store.transaction import Transaction
 
 _EXPRESSION: Final = re.compile(r"`(using|check)_expr`")
@@ -119,12 +120,13 @@ class PolicyCaller(Caller, Protocol):
         ...
 
 
-class JoinedCaller:
-    """Lets services make their changes in a transaction that is open already. Implements `Caller`."""
+class DraftCaller:
+    """Lets services make their changes in a draft. Implements `Caller`."""
 
-    def __init__(self, caller: PolicyCaller, transaction: Transaction) -> None:
+    def __init__(self, caller: PolicyCaller, draft: Draft) -> None:
         self._caller = caller
-        self._transaction = transaction
+        self._transaction = draft.transaction
+        self._snapshot = PolicySnapshot.compile(draft.policy)
         self.recorded: dict[str, Any] = {}
 
     @property
@@ -133,7 +135,7 @@ class JoinedCaller:
 
     @property
     def snapshot(self) -> PolicySnapshot:
-        return self._caller.snapshot
+        return self._snapshot
 
     @property
     def tentative(self) -> bool:
@@ -151,21 +153,35 @@ class JoinedCaller:
         decision.require_allowed()
 
 
-class HeldCollections:
-    """The collections of the engine, which whoever opened the transaction holds. Implements `Collections`."""
+class SeenCollections:
+    """The collections of the engine, as a draft has seen them; it does not hold them. Implements `Collections`.
+
+    Attributes:
+        unseen: the collections as they are.
+    """
 
     def __init__(self, collections: Collections) -> None:
-        self._collections = collections
+        self.unseen = collections
+        self._seen: dict[tuple[str, str], Mapping[str, CollectionField]] = {}
 
     @property
     def shared(self) -> bool:
-        return self._collections.shared
+        return self.unseen.shared
 
     def held(self) -> AbstractAsyncContextManager[None]:
         return contextlib.nullcontext()
 
     async def fields(self, database: str, name: str) -> Mapping[str, CollectionField]:
-        return await self._collections.fields(database, name)
+        if (database, name) not in self._seen:
+            self._seen[database, name] = await self.unseen.fields(database, name)
+        return self._seen[database, name]
+
+    async def unchanged(self) -> bool:
+        """Return whether they still have the fields that were seen. Raises EngineError."""
+        try:
+            return all([await self.unseen.fields(*name) == seen for name, seen in self._seen.items()])
+        except RequestRefused:
+            return False  # one of them is gone
 
 
 @dataclass(slots=True)
@@ -178,24 +194,28 @@ class ObjectWork:
 
 
 class Work:
-    """The work on one file, in one transaction.
+    """The work on one file, in one draft.
 
     Attributes:
-        services: what services work with; collections are held.
-        caller: makes changes in the transaction.
-        transaction: the transaction.
+        services: what services work with.
+        caller: makes changes in the draft.
+        draft: the draft.
+        transaction: its transaction.
+        collections: the collections of the engine, as they were seen.
         records: what was changed, for the audit trail.
         faults: what cannot be changed, and why.
-        places: the collections whose row policies the file is about.
+        places: the collections whose row policies the file is about, as it names them -> as the engine does.
     """
 
-    def __init__(self, services: Services, caller: PolicyCaller, transaction: Transaction) -> None:
-        self.services = replace(services, collections=HeldCollections(services.collections))
-        self.caller = JoinedCaller(caller, transaction)
-        self.transaction = transaction
+    def __init__(self, services: Services, caller: PolicyCaller, draft: Draft) -> None:
+        self.collections = SeenCollections(services.collections)
+        self.services = replace(services, collections=self.collections)
+        self.caller = DraftCaller(caller, draft)
+        self.draft = draft
+        self.transaction = draft.transaction
         self.records: list[RecordedChange] = []
         self.faults: list[Fault] = []
-        self.places: list[Place] = []
+        self.places: dict[Place, Place] = {}
         self._objects: defaultdict[tuple[Kind, str], ObjectWork] = defaultdict(ObjectWork)
 
     @contextlib.contextmanager

@@ -108,6 +108,7 @@ PROBES = table_of(
         Endpoint("probe/show_without_asking", Body, list[str], show_without_asking, "Show."),
         Endpoint("probe/break_down", Body, Nothing, break_down, "Break."),
         Endpoint("probe/search", Body, Nothing, search, "Search."),
+        Endpoint("probe/search_for_long", Body, Nothing, search, "Search.", long=True),
         refused("probe/closed", "it is a test"),
     ]
 )
@@ -520,6 +521,21 @@ async def test_time_that_is_up_is_408(harness: GatewayHarness, engine: FakeEngin
     async with served(harness.gateway, RestSettings(request_timeout=0.05), table=PROBES) as rest:
         response = await rest.send("probe/search")
     assert (response.status_code, response.json()) == (408, {"code": 10001, "message": "request timeout"})
+
+
+async def test_what_takes_long_by_nature_has_more_time_unless_its_caller_has_not(
+    harness: GatewayHarness, engine: FakeEngine
+) -> None:
+    engine.create("docs")
+    await harness.catalog.refresh()
+    gate = engine.hold("Search")
+    async with served(harness.gateway, RestSettings(request_timeout=0.05), table=PROBES) as rest:
+        searching = asyncio.ensure_future(rest.send("probe/search_for_long"))
+        await engine.reached("Search")
+        assert (await rest.send("probe/search_for_long", headers={"Request-Timeout": "1"})).status_code == 408
+        assert not searching.done()
+        gate.set()
+        assert (await searching).status_code == 200
 
 
 async def test_the_engine_hears_the_callers_deadline(probes: Rest, harness: GatewayHarness, engine: FakeEngine) -> None:
