@@ -27,6 +27,8 @@ MEASURED = (
     "state-search-errors",
     "state-audit-errors",
     "state-rows-delete",
+    "state-user-old-password",
+    "state-providers-users",
 )
 """The states of the short form: tables of all kinds, a box with a long label, a selection, and fields with errors."""
 
