@@ -100,6 +100,28 @@
   for (const [index, each] of notes.entries()) each.hidden = shown[index];
   for (const each of wrong) each.ariaInvalid = "true";
 
+  // The label of what is searched for is on one line: else fields side by side would begin far below it.
+  for (const label of every(".search > .pair > label")) {
+    const boxes = pieces(label);
+    if (boxes.some(({ box }) => box.top - boxes[0].box.top > TOLERANCE)) fault(label, "is broken into lines");
+  }
+
+  // What one can follow beside a value, or in a note, is on one line where one line has room for it.
+  for (const link of every("dd > a, .note a")) {
+    const boxes = pieces(link), long = boxes.reduce((sum, { box }) => sum + box.width, 0);
+    const room = link.parentElement.clientWidth - parseFloat(getComputedStyle(link.parentElement).paddingInline) * 2;
+    if (long < room && boxes.some(({ box }) => box.top - boxes[0].box.top > TOLERANCE)) fault(link, "is broken into lines");
+  }
+
+  // Texts do not lie over one another.
+  for (const frame of every("td:not(.covered), dd, .buttons, .search, .list-pages")) {
+    const boxes = pieces(frame);
+    for (const [index, { box, of }] of boxes.entries())
+      for (const { box: other, of: below } of boxes.slice(0, index))
+        if (Math.min(box.right, other.right) - Math.max(box.left, other.left) > 2 && Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top) > 6)
+          fault(of, `lies over ${named(below)}`);
+  }
+
   // A label keeps a distance from the field beside it.
   for (const label of every(".pair > label")) {
     const text = pieces(label).at(-1)?.box, field = label.parentElement.querySelector("input, select");

@@ -34,6 +34,8 @@ _CONTRAST = """() => {
         ("account", "td.actions { padding-top: 1rem }", "px below the line of its row"),
         ("users", ".list-many button { margin-bottom: 5px }", "px below <select #change>"),
         ("users", ".heading .button.main { margin-top: 8px }", "<a> New user stands 4 px below"),
+        ("users", ".search > .pair + .pair { margin-left: -9rem }", "lies over <label>"),
+        ("keys", ".search > .pair > label { width: 6rem; white-space: normal !important }", "<label> Key, user or"),
         ("audit", ".pair > select { width: 5rem; min-width: 0 }", "px off “Did it or was affected”"),
         ("unused?days=none", "[aria-invalid] { width: 20rem }", "px wide with an error"),
         ("users", ".list-many .pair { gap: 2px }", "is 2 px from its field"),
@@ -60,6 +62,7 @@ def test_what_is_laid_out_wrong_is_found(console: Console, path: str, styles: st
         ("collections/default/docs", "document.querySelector('main [aria-current]').ariaCurrent = null", "one current"),
         ("users", "document.querySelector('thead th:last-child').innerText = 'State'", "two columns “State”"),
         ("users", "document.querySelector('nav.side a').ariaCurrent = 'page'", "several current links"),
+        ("users", r"document.querySelector('.note a').innerText = 'First\nsteps'", "steps is broken into lines"),
     ],
 )
 def test_what_cannot_be_told_apart_is_found(console: Console, path: str, spoils: str, what: str) -> None:

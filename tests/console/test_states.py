@@ -29,6 +29,8 @@ MEASURED = (
     "state-search-errors",
     "state-audit-errors",
     "state-rows-delete",
+    "state-user-old-password",
+    "state-providers-users",
 )
 """The states of the short form: tables of all kinds, long labels, folds, a selection, and fields with errors."""
 

@@ -218,7 +218,9 @@ async def _cut_off_form(request: ConsoleRequest) -> Form:
     if held.not_before is not None:
         effects.append(text("cut_off.now_user" if user else "cut_off.now", time=shown_time(held.not_before)))
     return Form(
-        text("cut_off.title", name=name if user else request.provider_name(name)),
+        text("cut_off.title_user", name=name)
+        if user
+        else text("cut_off.title_issuer", name=request.provider_name(name)),
         text("cut_off.button"),
         _back_to_user(request) if user else HERE,
         [Field("not_before", hint=text("cut_off.not_before"))],

@@ -95,6 +95,7 @@ class Selection:
         errors: Mapping[str, Reason],
     ) -> Response:
         change, back = what
+        role = request.form_text("role") if change in (_ADD, _REMOVE) else ""
         values: dict[str, Any] = {
             "key": self.key,
             "change": change if change in self.changes else "",
@@ -104,10 +105,10 @@ class Selection:
             "here": f"/console/{self.path}",
             "rows": rows,
             "shown": {row.name: await self.shown(request, row.name) for row in rows} if self.shown else {},
-            "role": request.form_text("role"),
+            "role": role,
             "fields": self._fields(request),
             "asked_for": list(dict.fromkeys(request.form_values("selected"))),
-            "makes_administrators": change == _ADD and request.form_text("role") == ADMIN_ROLE,
+            "makes_administrators": change == _ADD and role == ADMIN_ROLE,
             "selected": [row.name for row in rows if row.changed],
         }
         return (

@@ -15,6 +15,8 @@ from kiteward.audit.reader import AuditReader
 ASKED = "explain?user=ann&privilege=Insert&collection=docs&database=default"
 FOR_ADMINISTRATORS = "No role allows it yet: create one"
 FOR_OTHERS = "Ask an administrator what would allow this."
+ABOUT_ANYBODY = "Whether a user or API key may do something"
+ABOUT_ONESELF = "Whether you may do something"
 
 
 async def test_who_cannot_create_a_role_is_advised_to_ask_an_administrator() -> None:
@@ -24,10 +26,12 @@ async def test_who_cannot_create_a_role_is_advised_to_ask_an_administrator() -> 
         await browser.sign_in()
         page = (await browser.open(ASKED)).text
         assert (FOR_ADMINISTRATORS in page, FOR_OTHERS in page) == (True, False)
+        assert (ABOUT_ANYBODY in page, ABOUT_ONESELF in page) == (True, False)
         browser.client.cookies.clear()
         await browser.sign_in("ann", PASSWORD)
         page = (await browser.open(ASKED)).text
         assert (FOR_ADMINISTRATORS in page, FOR_OTHERS in page) == (False, True)
+        assert (ABOUT_ANYBODY in page, ABOUT_ONESELF in page) == (False, True)
 
 
 def text_of(page: str) -> str:

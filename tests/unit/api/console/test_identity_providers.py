@@ -254,6 +254,14 @@ async def test_tokens_of_a_user_are_cut_off_at_the_given_time() -> None:
         assert (await browser.send("users/alice/cut-off")).status_code == 404
 
 
+async def test_a_heading_tells_whose_tokens_are_refused_from_who_issued_them() -> None:
+    async with company() as browser:
+        await invited(browser)
+        browser.client.headers["Accept-Language"] = "zh"
+        assert "拒绝此前签发给 idp_ann 的令牌" in await browser.text("users/idp_ann/cut-off")
+        assert re.search("拒绝 .+ 此前签发的令牌", await browser.text(f"providers/cut-off?issuer={IDP}"))
+
+
 @pytest.mark.parametrize("moment", ["0001-01-01 00:00", "0001-01-01T00:00+14:00", "1969-12-31 23:59"])
 async def test_a_cut_off_before_every_token_cuts_nothing_off(moment: str) -> None:
     async with company() as browser:

@@ -228,6 +228,7 @@ async def test_one_that_is_refused_meanwhile_refuses_all_of_them(monkeypatch: py
 async def test_roles_are_given_and_taken_from_many_and_admin_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     async with listing(monkeypatch) as browser:
         _, text, _ = await selected(browser, "change-users", ["ben", "cleo"], change="add_role", role="admin")
+        assert "Add the role admin" in text
         assert "may do everything" in text
         form = {"change": "add_role", "role": "reader", "apply": "1"}
         assert (await selected(browser, "change-users", ["ben", "ann"], **form))[0] == 303
@@ -237,6 +238,12 @@ async def test_roles_are_given_and_taken_from_many_and_admin_is_warned_of(monkey
         where = (await selected(browser, "change-users", ["ann"], back=back, **form))[2]
         assert where.partition("&undo=")[0] == "/console/roles/reader?q=n&done=many_remove_role"
         assert users_in((await browser.open("users?role=reader")).text) == ["ben", "dan"]
+
+
+async def test_a_role_that_is_no_part_of_a_change_is_not_in_its_heading(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listing(monkeypatch) as browser:
+        _, text, _ = await selected(browser, "change-users", ["ann"], change="disable", role="reader")
+        assert "Disable users What will happen" in text
 
 
 @pytest.mark.parametrize(
@@ -449,6 +456,16 @@ async def test_a_filter_by_what_does_not_exist_is_said_in_the_list(
         assert answer.status_code == 422
         assert f"There is {told} <code>ghost</code>" in answer.text
         assert 'value="ghost"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("user", "label"), [("root", "Key, user or description contains"), ("ben", "Key or description contains")]
+)
+async def test_keys_are_searched_by_user_only_where_there_are_those_of_others(
+    monkeypatch: pytest.MonkeyPatch, user: str, label: str
+) -> None:
+    async with listing(monkeypatch, user=user) as browser:
+        assert label in (await browser.open("keys")).text
 
 
 async def test_users_export_their_own_keys_alone(monkeypatch: pytest.MonkeyPatch) -> None:
