@@ -2,17 +2,16 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Executable, Table, and_, delete, func, insert, select, update
 
 from kiteward.authz.model import Role
-from kiteward.store import drafted, queries, replicas, schema, sign_in_failures
+from kiteward.store import queries, replicas, schema, sign_in_failures
 from kiteward.store.audit_events import AuditEvents
 from kiteward.store.audit_uses import AuditUses
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
-from kiteward.store.drafted import Drafted
 from kiteward.store.grants import Grants
 from kiteward.store.identities import Identities
 from kiteward.store.intents import Intents
@@ -26,6 +25,9 @@ from kiteward.store.scim import ScimDirectory
 from kiteward.store.second_factors import Factors
 from kiteward.store.sessions import END_OF_USER, ConsoleSessions
 from kiteward.store.tags import Tags
+
+if TYPE_CHECKING:  # drafts are loaded where they are used
+    from kiteward.store.drafted import Drafted
 
 FEED_LENGTH: Final = 10_000
 """Number of revisions that the change feed holds."""
@@ -354,11 +356,13 @@ class Transaction:
         """What it will announce by now."""
         return self._changes.all()
 
-    async def carry_out(self, draft: Drafted) -> bool:
+    async def carry_out(self, draft: "Drafted") -> bool:
         """Make the changes of a draft, and return whether they were made.
 
         They are not if anything that the draft depends on has changed since it was copied.
         """
+        from kiteward.store import drafted  # noqa: PLC0415  few commands need it
+
         if not await drafted.write(self._write_transaction, draft, reach=FEED_LENGTH):
             return False
         for change in draft.changes:

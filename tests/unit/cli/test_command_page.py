@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from tests.support import generated_sections
 
@@ -40,11 +41,17 @@ def _placed(action: argparse.Action) -> str:
     return {"*": f"[{name} ...]", "+": f"{name} ...", "?": f"[{name}]"}.get(str(action.nargs), name)
 
 
+_WIDEST: Final = 80
+"""Characters of the choices of an option that the table has room for; `--help` lists more."""
+
+
 def _written(action: argparse.Action) -> str:
     name = action.option_strings[-1]
     if action.nargs == 0:
         return f"`{name}`"
-    value = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.metavar or action.dest.upper()
+    choices = "{" + ",".join(map(str, action.choices or ())) + "}"
+    short = bool(action.choices) and len(choices) < _WIDEST
+    value = choices if short else action.metavar or action.dest.upper()
     return f"`{name} {value}`"
 
 

@@ -118,7 +118,7 @@ def test_a_server_that_hangs_after_its_greeting_leaves_the_outcome_open_and_says
     with answering(unserved, GREETING, None):
         status, printed, told = run("users", "create", "reader", "--data-dir", str(unserved))
     assert (status, printed) == (1, "")
-    assert "the server does not answer: look whether the change was made before you repeat it" in told
+    assert "the server does not answer: look whether a change was made before you repeat it" in told
 
 
 def test_a_request_that_took_too_long_is_said_in_words(run: Run, unserved: Path) -> None:
