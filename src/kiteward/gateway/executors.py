@@ -35,6 +35,7 @@ from kiteward.iam.json_api.base import Request as AdminRequest
 from kiteward.iam.milvus_rpc.base import Request as RpcRequest
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
+from kiteward.milvus.texts import field_not_stored
 from kiteward.store.transaction import Transaction
 
 
@@ -209,11 +210,8 @@ class RpcExecutor:
             raise TypeError(f"{row.name} has no handler")
         message = recording.message = messages.decode(row.name, call.payload)
         # Only a payload with a zero byte can hold a NUL, and no text of the protocol holds half of a surrogate pair.
-        if row.changes and b"\0" in call.payload:
-            from kiteward.milvus.texts import field_not_stored  # noqa: PLC0415  next to no request needs it
-
-            if field := field_not_stored(message):
-                raise text_not_stored(field)
+        if row.changes and b"\0" in call.payload and (field := field_not_stored(message)):
+            raise text_not_stored(field)
 
         async def still_allowed() -> None:
             await self._context.authorizer.authorize(recording, again=True)

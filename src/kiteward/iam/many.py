@@ -91,17 +91,13 @@ async def change_users(
         return change is UserChange.DELETE or record.enabled
 
     async def apply(transaction: Transaction, name: str) -> None:
-        if change is UserChange.ENABLE:
-            await transaction.users.enable(name, True)
-            return
-        await require_another_administrator(services, transaction, name)
+        if change is not UserChange.ENABLE:
+            await require_another_administrator(services, transaction, name)
         if change is UserChange.DELETE:
-            user = await require_user(transaction, name)
-            ended = await transaction.users.remove(name)
-            gone.append({"userName": name, **user_before(user, ended, among_many=True)})
+            gone.append(await _removed_user(transaction, name))
             caller.record(before=gone)
         else:
-            await transaction.users.enable(name, False)
+            await transaction.users.enable(name, change is UserChange.ENABLE)
 
     return await _changed(caller, names, examine, apply, dry_run=dry_run)
 
@@ -176,22 +172,34 @@ async def change_keys(
         owners.add(record.owner)
         if change is KeyChange.ENABLE:
             require_within(caller, lineage)
-            return not record.enabled
-        return change is KeyChange.REVOKE or record.enabled
+        return change is KeyChange.REVOKE or record.enabled is not (change is KeyChange.ENABLE)
 
     async def apply(transaction: Transaction, key_id: str) -> None:
         if change is KeyChange.REVOKE:
-            lineage = await transaction.keys.lineage(key_id)
-            if lineage:  # else it is gone with one before it, from which it descended
-                ended = await transaction.keys.remove(key_id)
-                gone.append({"keyId": key_id, **key_before(lineage[0], ended, among_many=True)})
-                caller.record(before=gone)
+            gone.extend(await _removed_key(transaction, key_id))
+            caller.record(before=gone)
         else:
             await transaction.keys.enable(key_id, change is KeyChange.ENABLE)
 
     changes = await _changed(caller, key_ids, examine, apply, dry_run=dry_run)
     caller.record(userNames=sorted(owners))
     return changes
+
+
+async def _removed_user(transaction: Transaction, name: str) -> Mapping[str, Any]:
+    """Delete a user, and return what is recorded of it."""
+    user = await require_user(transaction, name)
+    ended = await transaction.users.remove(name)
+    return {"userName": name, **user_before(user, ended, among_many=True)}
+
+
+async def _removed_key(transaction: Transaction, key_id: str) -> Sequence[Mapping[str, Any]]:
+    """Revoke a key, and return what is recorded of it; nothing if it is gone with one from which it descended."""
+    lineage = await transaction.keys.lineage(key_id)
+    if not lineage:
+        return []
+    ended = await transaction.keys.remove(key_id)
+    return [{"keyId": key_id, **key_before(lineage[0], ended, among_many=True)}]
 
 
 def require_not_too_many(number: int) -> None:

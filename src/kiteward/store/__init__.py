@@ -2,7 +2,8 @@
 
 - `base.py`: the contract of a store; `tests/conformance/store` holds every implementation to it.
 - `records.py`: what it keeps of users, API keys and intents, and what a transaction announces.
-- `transaction.py`, `grants.py`, `keys.py`, `tags.py`, `row_policies.py`: a transaction, the same for every database.
+- `transaction.py`, `roles.py`, `grants.py`, `keys.py`, `tags.py`, `row_policies.py`: a transaction, the same for every
+  database.
 - `sql.py`, `queries.py`, `change_feed.py`, `connections.py`: the SQL store.
 - `listings.py`: parts of lists of users and API keys, searched, filtered, sorted and counted.
 - `changes.py`: what has changed since a revision.

@@ -2,11 +2,10 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Executable, Table, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Executable, and_, delete, func, insert, select, update
 
-from kiteward.authz.model import Role
 from kiteward.store import queries, replicas, schema, sign_in_failures
 from kiteward.store.audit_events import AuditEvents
 from kiteward.store.audit_uses import AuditUses
@@ -20,6 +19,7 @@ from kiteward.store.privilege_groups import PrivilegeGroups
 from kiteward.store.records import Change, Committed, Subject, UserRecord, collection_subject
 from kiteward.store.renaming import Renaming
 from kiteward.store.request_limits import HeldLimits
+from kiteward.store.roles import Roles
 from kiteward.store.row_policies import RowPolicies
 from kiteward.store.scim import ScimDirectory
 from kiteward.store.second_factors import Factors
@@ -37,10 +37,7 @@ FAILOVER_STEP: Final = 2 * FEED_LENGTH
 because they were not acknowledged: none of these has a revision of the new history, and no feed reaches back to one."""
 
 _users = schema.users.c
-_roles = schema.roles.c
-_bindings = schema.role_bindings.c
 _scim_users = schema.scim_users.c
-_key_roles = schema.api_key_roles.c
 
 
 class Users:
@@ -71,7 +68,7 @@ class Users:
 
     async def count(self) -> int:
         """Return how many users there are, `root` included."""
-        return await _count(self._write_transaction, schema.users)
+        return int((await self._write_transaction.rows(select(func.count()).select_from(schema.users)))[0][0])
 
     async def add(self, name: str, password_hash: str, *, description: str = "", one_time: bool = False) -> None:
         """Create a user without roles. The caller has checked that the name is free."""
@@ -210,93 +207,6 @@ class Users:
             await self._write_transaction.run(*sign_in_failures.forgiven(name))
 
 
-class RoleHolders(NamedTuple):
-    """The names of the users who have a role, and the ids of the API keys that are restricted to roles with it."""
-
-    users: Sequence[str]
-    key_ids: Sequence[str]
-
-
-class Roles:
-    """Roles and role bindings inside a transaction."""
-
-    def __init__(
-        self,
-        write_transaction: WriteTransaction,
-        changes: Changes,
-        *,
-        row_policies: RowPolicies,
-        identities: Identities,
-    ) -> None:
-        self._write_transaction = write_transaction
-        self._changes = changes
-        self._row_policies = row_policies
-        self._identities = identities
-
-    async def get(self, name: str) -> Role | None:
-        """Return the role, or None."""
-        roles = queries.roles(await self._write_transaction.rows(queries.roles_named(name)))
-        return roles[0] if roles else None
-
-    async def count(self) -> int:
-        """Return how many roles there are, built-in ones included."""
-        return await _count(self._write_transaction, schema.roles)
-
-    async def put(self, role: Role) -> None:
-        """Create the role or replace its description."""
-        values = {"name": role.name, "description": role.description}
-        if not await self._write_transaction.run(self._write_transaction.insert_missing(schema.roles), values):
-            differs = and_(_roles.name == role.name, _roles.description != role.description)
-            if not await self._write_transaction.run(
-                update(schema.roles).where(differs).values(description=role.description)
-            ):
-                return
-        self._changes.add(Subject.ROLE, role.name)
-
-    async def remove(self, name: str) -> None:
-        """Remove a role with its bindings and grants; every user who held it counts as changed.
-
-        It leaves the row policies that name it, as `RowPolicies.forget_role` says.
-        """
-        await self._row_policies.forget_role(name)
-        await self._identities.forget_role(name)
-        holders = await self.holders(name)
-        if await self._write_transaction.run(delete(schema.roles).where(_roles.name == name)):
-            self._changes.add(Subject.ROLE, name)
-            self._changes.add(Subject.USER, *holders.users)
-            self._changes.add(Subject.KEY, *holders.key_ids)
-
-    async def holders(self, name: str) -> RoleHolders:
-        """Return the users to whom a role is bound, and the API keys that are restricted to it and others; sorted."""
-        users = select(_bindings.user_name).where(_bindings.role_name == name).order_by(_bindings.user_name)
-        keys = select(_key_roles.key_id).where(_key_roles.role_name == name).order_by(_key_roles.key_id)
-        found = [await self._write_transaction.rows(statement) for statement in (users, keys)]
-        return RoleHolders(*([each for (each,) in rows] for rows in found))
-
-    async def bind(self, user: str, role: str) -> None:
-        """Bind an existing role to an existing user; binding again does nothing."""
-        if await self._write_transaction.run(
-            self._write_transaction.insert_missing(schema.role_bindings), {"user_name": user, "role_name": role}
-        ):
-            self._changes.add(Subject.USER, user)
-
-    async def enabled_holders(self, role: str) -> Sequence[str]:
-        """Return the names of the enabled users to whom a role is bound, sorted."""
-        holders = (
-            select(_users.name)
-            .join(schema.role_bindings, _bindings.user_name == _users.name)
-            .where(_bindings.role_name == role, _users.enabled)
-            .order_by(_users.name)
-        )
-        return [name for (name,) in await self._write_transaction.rows(holders)]
-
-    async def unbind(self, user: str, role: str) -> None:
-        """Remove a binding; an absent one does nothing."""
-        binding = and_(_bindings.user_name == user, _bindings.role_name == role)
-        if await self._write_transaction.run(delete(schema.role_bindings).where(binding)):
-            self._changes.add(Subject.USER, user)
-
-
 class Transaction:
     """Reads and writes that become durable together or not at all.
 
@@ -413,7 +323,3 @@ _CONFIRM: Final = (
 
 def _new_credential_id() -> str:
     return secrets.token_hex(16)
-
-
-async def _count(write_transaction: WriteTransaction, table: Table) -> int:
-    return int((await write_transaction.rows(select(func.count()).select_from(table)))[0][0])
