@@ -1,12 +1,12 @@
 """Carries out requests on the store of this machine, by the endpoints that a server would answer them with."""
 
 import contextlib
-import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from kiteward.api.rest.in_process import answer_to
 from kiteward.bootstrap.local_gateway import local_client, open_local
+from kiteward.cli.sending import body_of
 from kiteward.cli.served import data_in
 from kiteward.config.settings import Settings
 from kiteward.gateway.client import GatewayClient
@@ -23,7 +23,7 @@ class Near:
         self.where = where
 
     async def ask(self, path: str, request: Mapping[str, Any]) -> Any:
-        return data_in(await answer_to(self._client, path, json.dumps(request).encode()))
+        return data_in(await answer_to(self._client, path, body_of(request)))
 
 
 @contextlib.asynccontextmanager

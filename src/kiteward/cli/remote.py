@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from kiteward import __version__
 from kiteward.api.rest.status import NOT_AUTHENTICATED, ROWS, TIMED_OUT
 from kiteward.cli.options import UsageError
-from kiteward.cli.waiting import seconds_for
+from kiteward.cli.sending import body_of, seconds_for
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import AuthenticationError, ConfigurationError, InvalidArgument
 from kiteward.domain.identity import Secret
@@ -126,7 +126,7 @@ class Remote:
         authorization = f"Bearer {self._token.reveal()}".encode().decode("latin-1")
         asked = urllib.request.Request(  # noqa: S310  the scheme was checked
             f"{self.where}/v2/{path}",
-            data=json.dumps(request).encode(),
+            data=body_of(request),
             headers={"Authorization": authorization, "Content-Type": "application/json", "User-Agent": _PROGRAM},
         )
         try:
@@ -151,7 +151,8 @@ def refusal(told: Mapping[str, Any]) -> InvalidArgument:
 
 
 def _refused(told: Mapping[str, Any]) -> InvalidArgument:
-    text = sentence(str(told.get("message", "the server refuses without a reason")))
+    message = told.get("message")
+    text = sentence(message if isinstance(message, str) and message else "the server refuses without a reason")
     return InvalidArgument(f"{text}{_HINTS.get(str(told.get('reason')), '')}", field=str(told.get("field", "")))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kiteward import __version__
 from kiteward.bootstrap.command_wire import LONGEST_LINE, SOCKET
 from kiteward.cli.output import note
-from kiteward.cli.waiting import seconds_for
+from kiteward.cli.sending import body_of, seconds_for
 from kiteward.domain.errors import ConfigurationError
 from kiteward.net.unix_sockets import connect_in
 
@@ -32,9 +32,10 @@ class Served:
         self.where = where
 
     async def ask(self, path: str, request: Mapping[str, Any]) -> Any:
+        body = body_of(request)
         try:
             async with asyncio.timeout(seconds_for(path)):
-                self._writer.write(f"{path} {json.dumps(request)}\n".encode())
+                self._writer.write(path.encode() + b" " + body + b"\n")
                 await self._writer.drain()
                 line = await self._reader.readline()
         except TimeoutError:

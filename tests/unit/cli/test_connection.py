@@ -86,6 +86,17 @@ def test_near_and_far_answer_alike(
     assert near[2].count("\n") == (1 if told else 0)
 
 
+def test_a_word_that_is_not_utf_8_is_refused_in_plain_words_wherever_it_goes(
+    run: Run, served: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("roles", "create", "a\udcff")  # how Python reads the byte FF in a word
+    far = run(*words, "--server", served.url, "--token-file", served.token)
+    by_the_server = run(*words, "--data-dir", served.data)
+    monkeypatch.setattr("kiteward.cli.served.SOCKET", "none.sock")
+    assert far == by_the_server == run(*words, "--data-dir", served.data)
+    assert far == (1, "", "kiteward: a value that was given is not UTF-8\n")
+
+
 def test_the_environment_names_a_server_and_options_come_first(
     run: Run, served: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

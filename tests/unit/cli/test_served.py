@@ -13,8 +13,8 @@ from tests.unit.cli.conftest import Run
 
 from kiteward import __version__
 from kiteward.bootstrap.command_wire import SOCKET
+from kiteward.cli import sending
 from kiteward.cli import served as client
-from kiteward.cli import waiting
 from kiteward.cli.main import main
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 
@@ -114,7 +114,7 @@ def test_a_server_that_hangs_keeps_nobody_from_revoking_a_key(
 def test_a_server_that_hangs_after_its_greeting_leaves_the_outcome_open_and_says_so(
     run: Run, unserved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "SECONDS", 0.1)
+    monkeypatch.setattr(sending, "SECONDS", 0.1)
     with answering(unserved, GREETING, None):
         status, printed, told = run("users", "create", "reader", "--data-dir", str(unserved))
     assert (status, printed) == (1, "")
@@ -131,7 +131,7 @@ def test_a_request_that_took_too_long_is_said_in_words(run: Run, unserved: Path)
 
 def test_commands_wait_without_a_limit_for_the_endpoints_that_take_long() -> None:
     long = {row.path for row in ADMIN_OPERATIONS.values() if row.long}
-    endless = {row.path for row in ADMIN_OPERATIONS.values() if waiting.seconds_for(f"kiteward/{row.path}") is None}
+    endless = {row.path for row in ADMIN_OPERATIONS.values() if sending.seconds_for(f"kiteward/{row.path}") is None}
     assert long == endless == {"policy/export", "policy/plan", "policy/apply"}
 
 

@@ -50,6 +50,14 @@ def test_a_response_without_a_member_is_one_line_that_names_it(
     assert f"the response has no `{missing}`" in told
 
 
+@pytest.mark.parametrize("message", [None, "", 7, ["text"], {"text": "a"}])
+def test_a_refusal_whose_message_is_no_text_is_without_a_reason(run: Run, token: str, message: Any) -> None:
+    refused = {"code": 1100, "message": message, "others": [7, None, {"message": message}]}
+    with answering(200, refused) as (server, _asked):
+        status, printed, told = run("users", "list", "--server", server, "--token-file", token)
+    assert (status, printed, told) == (1, "", "kiteward: the server refuses without a reason\n" * 2)
+
+
 def test_a_page_that_comes_again_is_asked_for_no_more(run: Run, token: str) -> None:
     with answering(200, {"code": 0, "data": {"users": [], "next": "a"}}) as (server, asked):
         status, _, told = run("users", "list", "--server", server, "--token-file", token)
