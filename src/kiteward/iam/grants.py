@@ -341,6 +341,12 @@ async def _look_up(services: Services, caller: Caller, key: GrantKey) -> None:
         await services.catalog.ensure(key.db_name, key.object_name, caller=caller.principal.user_name)
 
 
+async def stored_key(services: Services, caller: Caller, key: GrantKey) -> GrantKey:
+    """Return the key of a grant as it is stored now: on the collection behind an alias. Raises EngineError."""
+    await _look_up(services, caller, key)
+    return _on_collection(services, key)
+
+
 def _names_no_collection(key: GrantKey) -> bool:
     """Return whether a grant is on a user, or on all collections or databases, so that there is nothing to look up."""
     return key.object_type is ObjectType.USER or ANY in (key.db_name, key.object_name)

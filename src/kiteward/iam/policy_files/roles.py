@@ -89,7 +89,10 @@ async def put_grants(work: Work, wanted: Mapping[str, PolicyRole]) -> None:
             kind = None if isinstance(grant.object_type, UnsetType) else grant.object_type
             scope = PrivilegeScope(grant.privilege, grant.database, grant.collection, kind)
             with work.at("roles", name, "grants", position):
-                keys.update(await keys_to_hold(work.services, work.caller, held, role=name, scope=scope))
+                stored = await keys_to_hold(work.services, work.caller, held, role=name, scope=scope)
+                if stored[0] != scope.key:
+                    work.aliased[scope.key] = stored[0]
+                keys.update(stored)
         if len(work.faults) == known:
             await _replace(work, name, keys)
 

@@ -12,6 +12,7 @@ from msgspec import UnsetType
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, StoreUnreachable
 from kiteward.domain.identity import Secret
+from kiteward.iam.grants import stored_key
 from kiteward.iam.passwords import hash_new_password
 from kiteward.iam.policy_files import accounts, roles, rows
 from kiteward.iam.policy_files.checking import read, text_of
@@ -152,11 +153,11 @@ async def _written(work: Work, caller: PolicyCaller, terms: Terms, *, hold: bool
     found = Plan(work.changes(), work.faults)
     drafted = await work.draft.result()
     async with work.collections.unseen.held() if hold else contextlib.nullcontext():
-        if not await _unmoved(work):
+        if not (await _unmoved(work) and await _same_aliases(work)):
             return None
         async with caller.change() as transaction:
             _require_agreed(found, terms)
-            if not await transaction.carry_out(drafted):
+            if not (await _same_aliases(work) and await transaction.carry_out(drafted)):
                 return None
             for record in work.records:
                 caller.record_change(record)
@@ -168,6 +169,16 @@ async def _unmoved(work: Work) -> bool:
     """Return whether names still stand for the collections that row policies were checked against."""
     places = [await resolved(work.services, named) == place for named, place in work.places.items()]
     return all(places) and await work.collections.unchanged()
+
+
+async def _same_aliases(work: Work) -> bool:
+    """Return whether aliases still stand for the collections on which their grants are stored. Raises EngineError.
+
+    In the turn of a writer it takes no time unless the catalog was read again meanwhile. Other names are not looked up:
+    those of nothing would be each time.
+    """
+    stored = [await stored_key(work.services, work.caller, named) == key for named, key in work.aliased.items()]
+    return all(stored)
 
 
 def _require_agreed(found: Plan, terms: Terms) -> None:

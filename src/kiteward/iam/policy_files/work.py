@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from msgspec import UnsetType
 
 from kiteward.audit.events import Event
+from kiteward.authz.model import GrantKey
 from kiteward.authz.policy import Condition, Decision, PolicySnapshot
 from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.errors import AccessDenied, EngineError, RequestRefused
@@ -205,6 +206,7 @@ class Work:
         records: what was changed, for the audit trail.
         faults: what cannot be changed, and why.
         places: the collections whose row policies the file is about, as it names them -> as the engine does.
+        aliased: what is granted on aliases, as the file names it -> as it is stored, on the collection behind.
     """
 
     def __init__(self, services: Services, caller: PolicyCaller, draft: Draft) -> None:
@@ -216,6 +218,7 @@ class Work:
         self.records: list[RecordedChange] = []
         self.faults: list[Fault] = []
         self.places: dict[Place, Place] = {}
+        self.aliased: dict[GrantKey, GrantKey] = {}
         self._objects: defaultdict[tuple[Kind, str], ObjectWork] = defaultdict(ObjectWork)
 
     @contextlib.contextmanager

@@ -109,6 +109,19 @@ async def test_a_row_policy_is_checked_again_where_its_collection_has_other_fiel
     assert not (await made("ExportPolicy"))["policy"]["rowPolicies"]
 
 
+async def test_a_grant_is_on_the_collection_that_an_alias_stands_for_when_it_is_written(made: Own) -> None:
+    made.harness.engine.create("other")
+    await made.harness.succeed("CreateAlias", alias="current", collection_name="docs")
+    gate = made.harness.engine.hold("DescribeCollection")
+    roles = {"reader": {"grants": [{"privilege": "Query", "collection": "current"}]}}
+    applying = asyncio.ensure_future(made("ApplyPolicy", policy={**FILE, "roles": roles}, allowDeletions=True))
+    await made.harness.engine.reached("DescribeCollection")
+    await made.harness.succeed("AlterAlias", alias="current", collection_name="other")
+    gate.set()
+    await applying
+    assert [each.key.object_name for each in (await made.harness.store.policy()).grants] == ["other"]
+
+
 async def test_who_is_no_administrator_any_longer_applies_nothing(made: Own) -> None:
     await made.harness.user("boss", "admin")
     harness = made.harness
