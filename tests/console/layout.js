@@ -113,12 +113,12 @@
     if (long < room && boxes.some(({ box }) => box.top - boxes[0].box.top > TOLERANCE)) fault(link, "is broken into lines");
   }
 
-  // Texts do not lie over one another.
+  // Texts do not lie over one another. The lines of one text may, where they are cut.
   for (const frame of every("td:not(.covered), dd, .buttons, .search, .list-pages")) {
     const boxes = pieces(frame);
     for (const [index, { box, of }] of boxes.entries())
       for (const { box: other, of: below } of boxes.slice(0, index))
-        if (Math.min(box.right, other.right) - Math.max(box.left, other.left) > 2 && Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top) > 6)
+        if (of !== below && Math.min(box.right, other.right) - Math.max(box.left, other.left) > 2 && Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top) > 6)
           fault(of, `lies over ${named(below)}`);
   }
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Row,
     Select,
     Table,
+    UpdateBase,
     and_,
     bindparam,
     create_engine,
@@ -203,15 +204,15 @@ class _CopyTransaction(WriteTransaction):
         return (await self._run(statement, parameters)).all()
 
     async def run(self, statement: Executable, parameters: Parameters | None = None) -> int:
-        if isinstance(statement, Delete) and statement.table not in COPIED:
-            if not isinstance(parameters, dict):
-                raise TypeError(f"a draft cannot repeat this for other values: {statement}")
+        if isinstance(statement, Delete) and statement.table not in COPIED and isinstance(parameters, dict):
             self.elsewhere[statement].append(parameters)
             return 0
         return (await self._run(statement, parameters)).rowcount
 
     async def _run(self, statement: Executable, parameters: Parameters | None) -> CursorResult[*tuple[Any, ...]]:
         await asyncio.sleep(0)
+        if isinstance(statement, UpdateBase) and statement.table not in COPIED:
+            raise TypeError(f"a draft cannot repeat this in the turn of a writer: {statement}")
         self.wrote = self.wrote or not isinstance(statement, Select)
         with translated("changed in memory"):
             return self._copy.execute(statement, parameters)

@@ -158,3 +158,11 @@ async def test_a_draft_of_many_is_written_whole(store: Store) -> None:
     assert await carried_out(store, draft)
     assert len((await store.policy()).roles) == 2500
     assert Change(Subject.ROLE, "role2499") in draft.changes
+
+
+async def test_a_draft_refuses_what_it_could_not_repeat(store: Store) -> None:
+    async def begin(transaction: Transaction) -> None:
+        await transaction.sessions.add("digest of s1", SESSION)
+
+    with pytest.raises(TypeError, match="a draft cannot repeat this"):
+        await drafted(store, begin)
