@@ -17,7 +17,7 @@ def body_of(request: Mapping[str, Any]) -> bytes:
     """Return a request as one line of JSON.
 
     Raises:
-        InvalidArgument: it holds a text that is not UTF-8, as a word of the command line may.
+        InvalidArgument: it holds a text that is not UTF-8, such as a word of the command line.
     """
     try:
         return json.dumps(request, ensure_ascii=False).encode()
