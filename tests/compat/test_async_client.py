@@ -129,6 +129,6 @@ async def test_client_is_out_after_changing_its_own_password(server: RunningServ
 async def test_wrong_credential_is_refused_with_its_sentence(server: RunningServer, token: str, what: str) -> None:
     client = AsyncMilvusClient(uri=server.uri, token=token, dedicated=True)
     with pytest.raises(MilvusException) as caught:
-        await client.list_collections(timeout=5)
+        await client.list_collections(timeout=60)
     await client.close()
     assert caught.value.message == f"auth check failure, please check {what} correct"

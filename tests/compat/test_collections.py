@@ -196,7 +196,7 @@ def test_server_tells_its_version(root: MilvusClient) -> None:
 def test_loading_again_ends_and_deleting_tells_how_many(root: MilvusClient) -> None:
     root.create_collection("counted", dimension=4)
     root.insert("counted", [{"id": number, "vector": [1.0, number, 0.0, 0.0]} for number in range(6)])
-    root.refresh_load("counted", timeout=10)
+    root.refresh_load("counted", timeout=60)
     assert root.delete("counted", filter="id < 2")["delete_count"] == 2
     assert root.delete("counted", ids=[2])["delete_count"] == 1
     assert root.describe_collection("counted")["created_timestamp"] > 0

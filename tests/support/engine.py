@@ -102,7 +102,7 @@ class FakeEngine:
 
     async def reached(self, method: str) -> None:
         """Wait until a call of a held method has come."""
-        await asyncio.wait_for(self._waiting[method].wait(), timeout=5)
+        await asyncio.wait_for(self._waiting[method].wait(), timeout=60)
 
     async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
         """Act as an engine does. See `kiteward.engine.base.Engine.call`."""

@@ -36,7 +36,7 @@ async def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 
 async def test_call_returns_the_response_bytes_of_the_engine(engine: Engine) -> None:
-    answer = await engine.call("AllocTimestamp", b"", metadata={}, timeout=10)
+    answer = await engine.call("AllocTimestamp", b"", metadata={}, timeout=60)
     assert milvus_pb2.AllocTimestampResponse.FromString(answer).timestamp
 
 
@@ -72,7 +72,7 @@ async def test_a_database_in_the_request_overrules_the_one_in_the_metadata(engin
 async def test_unreadable_request_is_rejected_and_the_engine_lives_on(engine: Engine, method: str) -> None:
     before = engine.generation
     with pytest.raises(EngineRejected, match="cannot read"):
-        await engine.call(method, b"\xff\xff\xff", metadata={}, timeout=10)
+        await engine.call(method, b"\xff\xff\xff", metadata={}, timeout=60)
     assert engine.health().ready
     assert engine.generation == before
 
@@ -80,12 +80,12 @@ async def test_unreadable_request_is_rejected_and_the_engine_lives_on(engine: En
 @pytest.mark.parametrize("method", ["NoSuchOperation", "CreateCredential", "CreateResourceGroup"])
 async def test_operation_the_engine_lacks_is_named(engine: Engine, method: str) -> None:
     with pytest.raises(EngineLacksOperation, match=method):
-        await engine.call(method, b"", metadata={}, timeout=10)
+        await engine.call(method, b"", metadata={}, timeout=60)
 
 
 async def test_operation_the_engine_lacks_in_part_is_named(engine: Engine) -> None:
     with pytest.raises(EngineLacksOperation, match="LoadPartitions"):
-        await engine.call("LoadPartitions", b"", metadata={}, timeout=10)
+        await engine.call("LoadPartitions", b"", metadata={}, timeout=60)
 
 
 async def test_call_ends_by_its_deadline(engine: Engine) -> None:
@@ -117,7 +117,7 @@ async def test_message_over_256_mib_is_rejected_and_the_engine_lives_on(engine: 
     before = engine.generation
     with pytest.raises(EngineRejected, match="larger"):
         await engine.call("ShowCollections", bytes(256 * 1024 * 1024 + 1), metadata={}, timeout=30)
-    assert await engine.call("AllocTimestamp", b"", metadata={}, timeout=10)
+    assert await engine.call("AllocTimestamp", b"", metadata={}, timeout=60)
     assert engine.generation == before
 
 
@@ -126,7 +126,7 @@ async def test_closed_engine_is_unavailable_says_so_and_may_be_closed_again(star
     engine = await start(tmp_path / "data")
     await engine.close()
     with pytest.raises(EngineUnavailable, match="closed"):
-        await engine.call("AllocTimestamp", b"", metadata={}, timeout=10)
+        await engine.call("AllocTimestamp", b"", metadata={}, timeout=60)
     assert engine.health().ready is False
     assert engine.health().reason
     await engine.close()
