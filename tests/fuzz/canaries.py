@@ -86,12 +86,13 @@ def _repeated(field: Any) -> bool:
 def leaked(text: bytes, *, said: bytes, own: Collection[str]) -> str:
     """Return the first marked word of an answer that its caller has neither said nor written before, or nothing.
 
-    What was written before is looked for inside of `own`: in a message the next tag may follow like a letter.
+    In a message the next tag may follow like a letter: what was written before is looked for inside of `own`, and
+    without its last letter too.
     """
     if MARK.encode() not in text:
         return ""
     words = (word.decode() for word in MARKED.findall(text) if word not in said)
-    return next((word for word in words if not any(word in each for each in own)), "")
+    return next((word for word in words if not any(word in each or word[:-1] in each for each in own)), "")
 
 
 def body(document: Any) -> bytes:

@@ -40,6 +40,11 @@ async def test_disclosed_name_is_noticed() -> None:
     assert any("disclosed a hidden name: canary" in what for what in found), tally
 
 
+def test_what_a_caller_has_written_is_known_also_where_the_tag_of_the_next_field_follows_it() -> None:
+    assert canaries.leaked(b"2\x0ccanary_wages8\x01", said=b"", own={"canary_wages"}) == ""
+    assert canaries.leaked(b"2\x0ccanary_wages8\x01", said=b"", own={"canary_plans", "canary_one"}) == "canary_wages8"
+
+
 async def test_name_stays_hidden_although_a_request_that_was_refused_has_said_it() -> None:
     refused = Sent("nobody", "/v2/vectordb/roles/create", b'{"roleName": "canary_role_1"}')
     described = Sent("nobody", "/v2/kiteward/api_keys/create", b'{"description": "canary_wages"}')
