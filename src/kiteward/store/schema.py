@@ -1,6 +1,6 @@
 """The tables of the store. Names are compared exactly: byte by byte, case-sensitive, and sorted the same way.
 
-Alembic revisions in `migrations/versions` build these tables; a test proves that both say the same.
+A new store is made from these tables; the Alembic revisions in `migrations/versions` bring an older one to them.
 """
 
 from typing import Any, Final
@@ -367,3 +367,9 @@ locks: Final = Table(
     Index("locks_by_replica", "replica_id"),
     sqlite_autoincrement=True,
 )
+
+FIRST_ROWS: Final[tuple[tuple[Table, dict[str, Any]], ...]] = (
+    (revision, {"id": REVISION_ROW, "value": 0}),
+    (audit_head, {"id": 1, "first": 1, "before": "0" * 64, "seq": 0, "chain": "0" * 64, "elapsed": 0.0}),
+)
+"""The rows of a new store. The chain of the audit trail begins with what `kiteward.audit.hash_chain` begins with."""

@@ -165,6 +165,14 @@ def test_a_command_loads_the_operation_that_it_calls_and_no_other(
     assert len([name for name in loaded if name.startswith("kiteward")]) < 325
 
 
+def test_a_new_store_is_made_without_what_migrates_an_older_one(tmp_path: Path) -> None:
+    statuses, loaded = carried_out(["init", "--admin", "db_admin", "--data-dir", str(tmp_path / "data")])
+    assert statuses == [0]
+    assert libraries(loaded) <= GATEWAY
+    assert loaded & SERVER == set()
+    assert len(loaded) < 715
+
+
 def test_a_command_that_sends_an_rpc_loads_their_table_and_no_more(directory: Path) -> None:
     loaded = modules_after(["roles", "create", "reader", "--data-dir", str(directory)])
     assert loaded & SERVER == RPCS

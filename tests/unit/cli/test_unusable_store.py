@@ -92,10 +92,13 @@ def test_server_does_not_start_on_it(data: Path, spoil: object, why: str) -> Non
     assert (data / "store.db").read_bytes() == before
 
 
-def test_doctor_finds_damage_in_the_middle_of_a_store(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_finds_damage_that_opening_a_store_does_not_meet(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = data / "store.db"
+    with closing(sqlite3.connect(store)) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'locks_by_name'").fetchone()
     content = bytearray(store.read_bytes())
-    content[-8192:] = b"\xff" * 8192
+    content[(page - 1) * size : page * size] = b"\xff" * size
     store.write_bytes(content)
     assert main(["doctor", "--data-dir", str(data)]) == 1
     assert "fault: the store is damaged: " in capsys.readouterr().out

@@ -7,49 +7,73 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
+from kiteward.audit.hash_chain import BEGINNING
 from kiteward.domain.errors import StoreUnavailable
-from kiteward.store import schema
+from kiteward.store import migrations, schema
 from kiteward.store.scim_records import ScimSelection
 from kiteward.store.sql import SqlStore
 
 
-async def migrated(path: Path) -> None:
+async def created(path: Path) -> None:
     await (await SqlStore.open(path)).close()
 
 
-def statements(path: Path) -> set[str]:
-    """Return what made each table and index, without differences of layout and of order within a table."""
+def upgrade(path: Path, to: str = "head") -> Engine:
+    """Run the revisions alone, from an empty database."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        command.upgrade(migrations.config_for(connection), to)
+    return engine
+
+
+def content(path: Path) -> dict[str, list[str]]:
+    """Return what made each table and index, without differences of layout and of order within a table, and the rows.
+
+    A migration adds columns at the end, so words are sorted.
+    """
     connection = sqlite3.connect(path)
-    rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE '%alembic%'")
-    words = [sorted(sql.replace("(", " ( ").replace(")", " ) ").replace(",", " ").split()) for (sql,) in rows]
+    connection.row_factory = sqlite3.Row
+    found = {}
+    for name, kind, sql in connection.execute("SELECT name, type, sql FROM sqlite_master WHERE sql IS NOT NULL"):
+        words = sorted(sql.replace("(", " ( ").replace(")", " ) ").replace(",", " ").split())
+        rows = connection.execute(f'SELECT * FROM "{name}"') if kind == "table" else ()  # noqa: S608
+        found[name] = [" ".join(words), *(str(sorted(dict(row).items())) for row in rows)]
     connection.close()
-    return {" ".join(each) for each in words}
+    return found
 
 
-async def test_migrating_an_empty_database_gives_exactly_the_metadata(tmp_path: Path) -> None:
-    await migrated(tmp_path / "store.db")
-    engine = create_engine(f"sqlite:///{tmp_path / 'store.db'}")
+async def test_revisions_make_exactly_the_metadata(tmp_path: Path) -> None:
+    engine = upgrade(tmp_path / "store.db")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, schema.metadata) == []
     engine.dispose()
 
 
-async def test_migrated_tables_are_made_by_the_same_statements_as_the_metadata(tmp_path: Path) -> None:
+async def test_a_new_store_has_the_same_tables_and_rows_as_one_made_by_all_revisions(tmp_path: Path) -> None:
     """Check constraints, keys without row ids and cascades are invisible to Alembic's comparison."""
-    await migrated(tmp_path / "migrated.db")
-    engine = create_engine(f"sqlite:///{tmp_path / 'created.db'}")
-    schema.metadata.create_all(engine)
-    engine.dispose()
-    assert statements(tmp_path / "migrated.db") == statements(tmp_path / "created.db")
-    assert len(statements(tmp_path / "migrated.db")) > len(schema.metadata.tables)
+    await created(tmp_path / "created.db")
+    upgrade(tmp_path / "upgraded.db").dispose()
+    new, old = content(tmp_path / "created.db"), content(tmp_path / "upgraded.db")
+    assert new == old
+    assert set(new) > {*schema.metadata.tables, "alembic_version"}
+    with_rows = {name for name, (_, *rows) in new.items() if rows}
+    assert with_rows == {"alembic_version", *(table.name for table, _ in schema.FIRST_ROWS)}
+
+
+async def test_chain_of_a_new_trail_begins_as_the_one_of_a_file(tmp_path: Path) -> None:
+    await created(tmp_path / "store.db")
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        chains = connection.execute("SELECT before, chain FROM audit_head").fetchall()
+    connection.close()
+    assert chains == [(BEGINNING, BEGINNING)]
 
 
 async def test_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    await migrated(path)
+    await created(path)
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
@@ -59,10 +83,10 @@ async def test_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: P
     assert path.read_bytes() == before
 
 
-async def test_migration_that_fails_leaves_nothing_half_done(tmp_path: Path) -> None:
+async def test_creation_that_fails_leaves_nothing_half_done(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE intents (id INTEGER)")  # the last table to be created is in the way
+        connection.execute("CREATE TABLE intents (id INTEGER)")  # a table to be created is in the way
     connection.close()
     with pytest.raises(StoreUnavailable):
         await SqlStore.open(path)
@@ -72,6 +96,18 @@ async def test_migration_that_fails_leaves_nothing_half_done(tmp_path: Path) -> 
     assert tables == ["intents"]
 
 
+async def test_migration_that_fails_leaves_the_store_at_its_revision(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    engine = upgrade(path, "0012")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE scim_users (id INTEGER)"))  # in the way of 0018
+    engine.dispose()
+    before = content(path)
+    with pytest.raises(StoreUnavailable):
+        await SqlStore.open(path)
+    assert content(path) == before
+
+
 async def test_whom_scim_had_deactivated_before_it_was_stored_is_still_scims_to_activate(tmp_path: Path) -> None:
     users = {
         "active": (True, True),
@@ -79,11 +115,8 @@ async def test_whom_scim_had_deactivated_before_it_was_stored_is_still_scims_to_
         "disabled": (True, False),
         "enabled_again": (False, True),
     }
-    engine = create_engine(f"sqlite:///{tmp_path / 'store.db'}")
+    engine = upgrade(tmp_path / "store.db", "0021")
     with engine.begin() as connection:
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", "kiteward.store:migrations")
-        command.upgrade(config, "0021")
         rows = [{"name": name, "active": active, "enabled": enabled} for name, (active, enabled) in users.items()]
         connection.execute(
             text(

@@ -1,10 +1,15 @@
-"""Brings the tables of a database to the version this program knows, by the Alembic revisions in `versions`."""
+"""Brings the tables of a database to the version this program knows.
+
+A new store is made from `kiteward.store.schema`; an older one is changed by the Alembic revisions in `versions`. Tests
+prove that all revisions together make the same tables and rows (decision 0089).
+"""
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, Text, column, inspect, select, table
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select
 
 from kiteward.domain.errors import StoreUnavailable
+from kiteward.store import schema
 from kiteward.store.revisions import known, require_known
 from kiteward.store.statements import broken_references
 
@@ -12,7 +17,13 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _LOCATION: Final = "kiteward.store:migrations"
-_AT: Final = table("alembic_version", column("version_num", Text))
+_AT: Final = Table(
+    # As Alembic makes it.
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 
 def newest() -> str:
@@ -21,12 +32,15 @@ def newest() -> str:
 
 
 def upgrade(connection: Connection) -> None:
-    """Run the revisions that are missing, in the transaction of this connection; none of them when one fails.
+    """Make the tables, or run the revisions that are missing, in the transaction of this connection: all, or nothing.
 
     Raises:
         StoreUnavailable: the database was written by a newer version, or a revision would leave references broken.
     """
     present = revision(connection)
+    if present is None:
+        _create(connection)
+        return
     if present == newest():
         return
     require_known(present)
@@ -49,6 +63,15 @@ def config_for(connection: Connection) -> "Config":
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", _LOCATION)
     return config
+
+
+def _create(connection: Connection) -> None:
+    # Unchecked: a table that is there belongs to somebody else.
+    schema.metadata.create_all(connection, checkfirst=False)
+    for table, row in schema.FIRST_ROWS:
+        connection.execute(insert(table).values(row))
+    _AT.create(connection, checkfirst=False)
+    connection.execute(insert(_AT).values(version_num=newest()))
 
 
 def _run(connection: Connection) -> None:

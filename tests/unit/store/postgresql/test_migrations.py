@@ -3,12 +3,13 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from tests.support.postgresql import Cluster
 
-from kiteward.store import schema
+from kiteward.store import migrations, schema
 from kiteward.store.postgresql.backend import writing_engine
 from kiteward.store.postgresql.session import Limits, connect
 from kiteward.store.postgresql.settings import PostgresqlSettings
@@ -20,27 +21,29 @@ def differences(connection: Connection) -> list[object]:
     return list(compare_metadata(context, schema.metadata))
 
 
-async def created(settings: PostgresqlSettings) -> None:
+async def upgraded(settings: PostgresqlSettings) -> None:
+    """Run the revisions alone, in an empty database."""
     engine = writing_engine(lambda: connect(settings, Limits.patient(5.0)))
     async with engine.begin() as connection:
-        await connection.run_sync(schema.metadata.create_all)
+        await connection.run_sync(lambda each: command.upgrade(migrations.config_for(each), "head"))
     await engine.dispose()
 
 
-async def test_migrating_an_empty_database_gives_exactly_the_metadata(cluster: Cluster) -> None:
+async def test_revisions_make_exactly_the_metadata(cluster: Cluster) -> None:
     with cluster.database() as settings:
+        await upgraded(settings)
         async with backend_of(settings).alone() as connection:
             assert await connection.run_sync(differences) == []
 
 
-async def test_migrated_tables_are_dumped_as_those_of_the_metadata(cluster: Cluster) -> None:
+async def test_a_new_store_is_dumped_as_one_made_by_all_revisions(cluster: Cluster) -> None:
     """Collations, checks and cascades are invisible to Alembic's comparison."""
-    with cluster.database() as migrated, cluster.database() as made:
-        await backend_of(migrated).prepare()
-        await created(made)
-        left, right = cluster.tables(migrated.database), cluster.tables(made.database)
+    with cluster.database() as new, cluster.database() as old:
+        await backend_of(new).prepare()
+        await upgraded(old)
+        left, right = cluster.tables(new.database), cluster.tables(old.database)
     assert left == right
-    assert sum("CREATE TABLE" in statement for statement in left) == len(schema.metadata.tables)
+    assert sum("CREATE TABLE" in statement for statement in left) == len(schema.metadata.tables) + 1
     assert any('\nkey_id text NOT NULL COLLATE pg_catalog."C"\n' in statement for statement in left)
 
 
