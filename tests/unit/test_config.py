@@ -375,7 +375,7 @@ def test_settings_hide_the_root_password() -> None:
 def test_defaults_are_safe() -> None:
     settings = Settings()
     assert settings.host == "127.0.0.1"
-    assert settings.default_root_password.reveal() == DEFAULT_ROOT_PASSWORD
+    assert settings.default_root_password == Secret(DEFAULT_ROOT_PASSWORD)
     assert settings.authorization
     assert not settings.seed_public
     assert settings.super_users == frozenset()
@@ -750,7 +750,7 @@ def test_variable_of_ours_wins_for_the_password_of_root(tmp_path: Path) -> None:
         (milvus | {"KITEWARD_ROOT_PASSWORD_FILE": str(file)}, "From-File-1"),
     ):
         settings, in_force = explain(None, given)
-        assert settings.default_root_password.reveal() == expected
+        assert settings.default_root_password == Secret(expected)
         assert expected not in repr(in_force)
         assert [each.shown for each in in_force if each.key.endswith("RootPassword")] == ["set"]
 

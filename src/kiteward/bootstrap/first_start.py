@@ -12,6 +12,7 @@ from kiteward.domain.identity import ROOT
 from kiteward.domain.naming import ANY
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.store.records import NO_PASSWORD
 
 PUBLIC_SEEDS: Final = (
     GrantKey(ObjectType.COLLECTION, ANY, ANY, "IndexDetail"),
@@ -34,8 +35,9 @@ async def bootstrap(settings: Settings, policy_cache: PolicyCache, hasher: Passw
         first = await transaction.users.get(ROOT) is None
     if first:
         require_first_password(settings)
+    password = settings.default_root_password
     # Outside of a transaction: a database ends one that pauses for long.
-    password_hash = await hasher.hash(settings.default_root_password) if first else ""
+    password_hash = NO_PASSWORD if password is None or not first else await hasher.hash(password)
     async with policy_cache.change() as transaction:
         for name in BUILT_IN_ROLES:
             if await transaction.roles.get(name) is None:

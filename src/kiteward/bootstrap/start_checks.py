@@ -27,7 +27,7 @@ def require_first_password(settings: Settings) -> None:
         ConfigurationError: the policy refuses the password; the message names the broken rules.
     """
     password = settings.default_root_password
-    if password == Secret(DEFAULT_ROOT_PASSWORD):
+    if password is None or password == Secret(DEFAULT_ROOT_PASSWORD):
         return
     try:
         settings.passwords.check(password, user_name=ROOT)
@@ -52,7 +52,8 @@ async def root_password_weakness(store: "Store", hasher: "PasswordHasher", setti
     try:
         require_first_password(settings)
     except ConfigurationError:
-        if await hasher.verify(root.password_hash, settings.default_root_password):
+        first = settings.default_root_password
+        if first is not None and await hasher.verify(root.password_hash, first):
             return f"root still has its first password, which the password policy {settings.passwords.name} rejects"
     return ""
 

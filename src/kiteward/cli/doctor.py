@@ -22,7 +22,7 @@ from kiteward.config.loading import explain, unknown_environment
 from kiteward.config.reader import EffectiveValue
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, KitewardError, StoreError
-from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.engine.confinement import available
 from kiteward.net.hosts import ANY_HOST
 from kiteward.net.tls import ServerTls
@@ -195,7 +195,7 @@ def _store(settings: Settings) -> Review:
 
 
 def _unsafe_first_start(settings: Settings) -> Iterator[str]:
-    if settings.default_root_password.reveal() == DEFAULT_ROOT_PASSWORD:
+    if settings.default_root_password == Secret(DEFAULT_ROOT_PASSWORD):
         yield "root will have the default password at the first start: set KITEWARD_ROOT_PASSWORD"
     try:
         require_first_password(settings)

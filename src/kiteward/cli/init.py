@@ -29,7 +29,6 @@ def _init(arguments: argparse.Namespace) -> int:
 
 async def _create(admin: str, settings: "Settings", *, as_json: bool) -> None:
     from kiteward.cli.near import near  # noqa: PLC0415  as above
-    from kiteward.iam.passwords import generated_password  # noqa: PLC0415  as above
 
     # Checked before anything is created: a failure later would leave a directory without its administrator.
     settings.naming.check_user_name(admin)
@@ -37,8 +36,8 @@ async def _create(admin: str, settings: "Settings", *, as_json: bool) -> None:
         raise ConfigurationError("root always exists: name another administrator, for example db_admin")
     closed = settings.default_root_password == Secret(DEFAULT_ROOT_PASSWORD)
     if closed:
-        # `root` exists, as in every Milvus, with a random password that is never shown: the operator has to set one.
-        settings = replace(settings, default_root_password=generated_password())
+        # `root` exists, as in every Milvus; nobody can sign in as it before the operator has set a password.
+        settings = replace(settings, default_root_password=None)
     async with near(settings, create=True) as store:
         made = await store.ask("kiteward/users/create", {"userName": admin, "roles": ["admin"]})
     if as_json:
@@ -49,4 +48,4 @@ async def _create(admin: str, settings: "Settings", *, as_json: bool) -> None:
         print(f"user: {admin}\npassword: {made['password']}")
     note("This password is shown once and not stored in plain text. Keep it.")
     if closed:
-        note("root has a random password; set one with `kiteward users reset-password root`.")
+        note("root has no password; set one with `kiteward users reset-password root`.")

@@ -38,6 +38,7 @@ class Settings:
         data_dir: the data directory, `kiteward.dataDir`.
         default_root_password: password of `root` at the first start, `common.security.defaultRootPassword`;
             `KITEWARD_ROOT_PASSWORD` and the content of `KITEWARD_ROOT_PASSWORD_FILE` override it. Not used later.
+            None: `root` has no password, until one is set.
         authorization: whether callers must sign in, `common.security.authorizationEnabled`; false on loopback only.
         root_bypass: whether `root` needs no roles; not `common.security.rootShouldBindRole`.
         seed_public: whether `public` gets Milvus' seed grants at each start, `common.security.enablePublicPrivilege`.
@@ -83,7 +84,7 @@ class Settings:
     port: int = 19530
     hosts: AllowedHosts = field(default_factory=AllowedHosts)
     data_dir: Path = Path("data")
-    default_root_password: Secret = field(default_factory=lambda: Secret(DEFAULT_ROOT_PASSWORD))
+    default_root_password: Secret | None = field(default_factory=lambda: Secret(DEFAULT_ROOT_PASSWORD))
     authorization: bool = True
     root_bypass: bool = True
     seed_public: bool = False

@@ -15,6 +15,7 @@ from kiteward.cli.option_rows import OPTIONS
 from kiteward.domain.errors import AuthenticationError
 from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
 from kiteward.store.data_directory import DataDirectory
+from kiteward.store.records import NO_PASSWORD
 from kiteward.store.sql import SqlStore
 
 Run = Callable[..., str]
@@ -103,9 +104,10 @@ def test_init_after_a_refused_one_begins_again(
     run("init", "--admin", "db_admin")
 
 
-def test_after_init_nobody_knows_the_password_of_root(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("password", ["Milvus", NO_PASSWORD, ""])
+def test_after_init_no_password_is_that_of_root(run: Run, tmp_path: Path, password: str) -> None:
     run("init", "--admin", "db_admin")
-    assert not opens(tmp_path, PasswordCredential("root", Secret("Milvus")))
+    assert not opens(tmp_path, PasswordCredential("root", Secret(password)))
 
 
 def test_a_forgotten_password_of_root_is_reset_with_access_to_the_files_alone(run: Run, tmp_path: Path) -> None:
