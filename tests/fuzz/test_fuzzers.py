@@ -10,7 +10,7 @@ from tests.access.equivalence.random_values import Draw
 from tests.fuzz import canaries, framing, jobs, json_mutations, protobuf_mutations, valid_requests
 from tests.fuzz.bodies import Bodies
 from tests.fuzz.isolation import Isolation
-from tests.fuzz.requests import Sent, as_form, smaller
+from tests.fuzz.requests import Sent, as_form, carried_out, smaller
 from tests.fuzz.runner import run
 from tests.fuzz.targets import live
 
@@ -52,6 +52,34 @@ async def test_name_stays_hidden_although_a_request_that_was_refused_has_said_it
     async with live() as target:
         await target.ask([refused, Sent("nobody", valid_requests.rpc_path("CreateRole"), message), described])
         assert {name for name in target.own_names if canaries.MARK in name} == {"canary_wages"}
+
+
+async def test_engine_in_memory_finds_the_rows_whose_keys_policies_ask_for() -> None:
+    place = {"collection_name": canaries.OWN, "policy_name": "own"}
+    some = dict.fromkeys(("using_expr", "check_expr"), "id in [1, 2]")
+    vector = {"type": 101, "field_name": "vector", "vectors": {"dim": 2, "float_vector": {"data": [0.1] * 4}}}
+    enforced = {"collection_name": canaries.OWN, "properties": [{"key": "rls.enabled", "value": "true"}]}
+
+    def keyed(*keys: int) -> dict[str, Any]:
+        column = {"type": 5, "field_name": "id", "scalars": {"long_data": {"data": keys}}}
+        return {"collection_name": canaries.OWN, "num_rows": 2, "fields_data": [column, vector]}
+
+    async with live() as target:
+
+        async def answered(caller: str, operation: str, **fields: Any) -> tuple[bool, bytes]:
+            payload = messages.method_of(operation).request(**fields).SerializeToString()
+            sent = Sent(caller, valid_requests.rpc_path(operation), payload)
+            answer = (await target.ask([sent]))[0]
+            return carried_out(sent, answer), answer.data
+
+        assert (await answered("root", "CreateRowPolicy", **place, **some, actions=range(5)))[0]
+        assert (await answered("root", "AlterCollection", **enforced))[0]
+        for operation in ("Insert", "Upsert"):
+            assert (await answered("holder", operation, **keyed(1, 2)))[0]
+            done, told = await answered("holder", operation, **keyed(1, 3))
+            assert not done
+            assert b"row 1 violates `check_expr`" in told
+        assert (await answered("holder", "Delete", collection_name=canaries.OWN, expr="id in [1, 2]"))[0]
 
 
 @pytest.mark.heavy

@@ -177,11 +177,11 @@ def _delete(draw: Draw) -> Pair:
     return Pair({"collectionName": name, "filter": "id > 0", **body}, rpc_calls, ("collectionName", "filter"))
 
 
-def _queried(name: str, fields: Mapping[str, Any]) -> RpcCalls:
+def _queried(name: str, fields: Mapping[str, Any], wanted: str = "id > 0") -> RpcCalls:
     def extract(response: Any) -> Any:
         return [{"id": number} for number in response.fields_data[0].scalars.long_data.data]
 
-    return once("Query", extract, collection_name=name, expr="id > 0", **fields)
+    return once("Query", extract, collection_name=name, expr=wanted, **fields)
 
 
 def _query(draw: Draw) -> Pair:
@@ -191,7 +191,7 @@ def _query(draw: Draw) -> Pair:
 
 def _get(draw: Draw) -> Pair:
     name, (body, fields) = draw.collection(), _in_partitions(draw)
-    rpc_calls = _described_first(name, _queried(name, fields))
+    rpc_calls = _described_first(name, _queried(name, fields, "id in [1, 2]"))
     return Pair({"collectionName": name, "id": [1, 2], **body}, rpc_calls, ("collectionName", "id"))
 
 

@@ -6,8 +6,15 @@ from typing import Any, Final
 from tests.access.equivalence import random_values
 from tests.support.engine import Database, EngineCall, FakeEngine
 
-from kiteward.domain.errors import EngineDeadlineExceeded, EngineLacksOperation, EngineUnavailable, KitewardError
+from kiteward.domain.errors import (
+    EngineDeadlineExceeded,
+    EngineLacksOperation,
+    EngineUnavailable,
+    FilterSyntaxError,
+    KitewardError,
+)
 from kiteward.domain.naming import DEFAULT_DATABASE
+from kiteward.filters import And, Constant, Dialect, Expression, Field, Membership, matches, parse
 from kiteward.milvus import messages
 
 _NO_COLLECTION: Final = 100
@@ -25,6 +32,10 @@ _INDEX: Final = {"index_name": "vector", "field_name": "vector", "params": [{"ke
 _STATS: Final = [{"key": "row_count", "value": "7"}]
 _JOB: Final = {"job_id": 7, "collection_name": "c1"}
 _GROUP: Final = {"name": "rg", "capacity": 3}
+_KEYS: Final = (1, 4)
+"""The primary keys of the rows that are stored in each collection."""
+
+_COUNT: Final = "count(*)"
 
 _RESPONSES: Final[Mapping[str, dict[str, Any]]] = {
     "GetLoadState": {"state": 3},
@@ -39,10 +50,6 @@ _RESPONSES: Final[Mapping[str, dict[str, Any]]] = {
     "Insert": {"insert_cnt": 2, "IDs": {"int_id": {"data": [1, 2]}}},
     "Upsert": {"upsert_cnt": 2, "IDs": {"int_id": {"data": [1, 2]}}},
     "Delete": {"delete_cnt": 3},
-    "Query": {
-        "output_fields": ["id"],
-        "fields_data": [{"type": 5, "field_name": "id", "scalars": {"long_data": {"data": [4]}}}],
-    },
     "Search": {
         "results": {"num_queries": 1, "top_k": 1, "topks": [1], "scores": [0.5], "ids": {"int_id": {"data": [4]}}}
     },
@@ -128,13 +135,38 @@ class PopulatedEngine(FakeEngine):
                 return _failure(method, 0, "the engine will not, and knows no newer codes")
             if (method, name) == ("DescribeIndex", random_values.UNINDEXED):
                 return _failure(method, _NO_INDEX, "index not found")
-        return _answer_of(method)
+        return _answer_of(method, _found(request) if method == "Query" else _ANSWERS.get(method, {}))
 
 
-def _answer_of(method: str) -> bytes:
+def _answer_of(method: str, contents: Mapping[str, Any]) -> bytes:
     message = messages.method_of(method).response.FromString(messages.success(method))
-    message.MergeFrom(messages.method_of(method).response(**_ANSWERS.get(method, {})))
+    message.MergeFrom(messages.method_of(method).response(**contents))
     return bytes(message.SerializeToString())
+
+
+def _found(request: Any) -> dict[str, Any]:
+    """Return the rows that a query asks for by their keys, or how many they are; all rows for any other filter."""
+    name, keys = "id", _selected(request.expr)
+    if list(request.output_fields) == [_COUNT]:
+        name, keys = _COUNT, [len(keys)]
+    return {
+        "output_fields": [name],
+        "fields_data": [{"type": 5, "field_name": name, "scalars": {"long_data": {"data": keys}}}],
+    }
+
+
+def _selected(text: str) -> list[int]:
+    try:
+        tree = parse(text, Dialect.EMBEDDED) if text else Constant(True)
+    except FilterSyntaxError:
+        return list(_KEYS)
+    operands = tree.operands if isinstance(tree, And) else (tree,)
+    lists = [each for each in operands if isinstance(each, Constant) or _is_list_of_keys(each)]
+    return [key for key in _KEYS if all(matches(each, {"id": key}) for each in lists)]
+
+
+def _is_list_of_keys(operand: Expression) -> bool:
+    return isinstance(operand, Membership) and operand.field == Field("id") and not operand.negated
 
 
 def _failure(method: str, code: int, reason: str) -> bytes:
