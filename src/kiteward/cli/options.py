@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from kiteward.cli.output import printable
+from kiteward.cli.output import note
 from kiteward.domain.errors import ConfigurationError, KitewardError
 
 if TYPE_CHECKING:  # what a command works with is loaded when it runs, not to print its help
@@ -98,8 +98,8 @@ def exit_status_of(work: Callable[[], int | None]) -> int:
         work: the work; returns its exit status, or None for 0.
 
     Returns:
-        The exit status; 1 after an expected error and 2 after a `UsageError`, which are printed as one line. So is what
-        else was wrong.
+        The exit status; 1 after an expected error and 2 after a `UsageError`, which are printed as one line. So are its
+        notes, and what else was wrong.
     """
     try:
         return work() or 0
@@ -107,25 +107,26 @@ def exit_status_of(work: Callable[[], int | None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except UsageError as error:
-        _tell(error)
+        tell(error)
         return USAGE
     except KitewardError as error:
         for each in (error, *error.others):
-            _tell(each)
+            tell(each)
         return 1
     except OSError as error:
-        _tell(_sentence(error))
+        tell(error)
         return 1
 
 
-def _sentence(error: OSError) -> str:
-    """Return what the system refuses, and for a file of another user what would be right."""
-    if error.filename is None:
+def _sentence(error: Exception) -> str:
+    """Return what is wrong, and for a file of another user what would be right."""
+    if not isinstance(error, OSError) or error.filename is None:
         return str(error)
     hint = "; run the command as its owner" if isinstance(error, PermissionError) else ""
     return f"{error.filename}: {error.strerror}{hint}"
 
 
-def _tell(error: Exception | str) -> None:
-    """Print an error. What a server or a file has said in it does not control the terminal."""
-    print("\n".join(map(printable, f"kiteward: {error}".split("\n"))), file=sys.stderr)
+def tell(error: Exception) -> None:
+    """Print an error as one line, and each of its notes. What others have said in it has no line of its own."""
+    for line in (f"kiteward: {_sentence(error)}", *getattr(error, "__notes__", ())):
+        note(line)

@@ -97,7 +97,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _words(name: str) -> str:
-    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
+    return printable("".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name))
 
 
 def _cell(value: Any) -> str:
@@ -107,7 +107,7 @@ def _cell(value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case dict():
-            return ", ".join(f"{key}={_cell(each)}" for key, each in value.items()) or "none"
+            return ", ".join(f"{printable(key)}={_cell(each)}" for key, each in value.items()) or "none"
         case list():
             mark = "; " if value and isinstance(value[0], dict) else ", "
             return mark.join(map(_cell, value)) or "none"

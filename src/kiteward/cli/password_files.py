@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
+from kiteward.cli.output import printable
 from kiteward.domain.identity import Secret
 
 
@@ -32,7 +33,8 @@ def reserved(path: Path | None) -> Iterator[TextIO | None]:
 
 def deliver(passwords: Mapping[str, Secret], file: TextIO | None) -> None:
     """Write one-time passwords, each with its user, to a file, or print them."""
-    text = "".join(f"{name}\t{password.reveal()}\n" for name, password in passwords.items())
+    lines = (map(printable, (name, password.reveal())) for name, password in passwords.items())
+    text = "".join("{}\t{}\n".format(*line) for line in lines)
     if file is None:
         print("one-time passwords, shown once; each user must set another one first:")
         print(text, end="")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kiteward.cli.connection import Connection, add_connection, connected
 from kiteward.cli.options import UsageError, exit_status_of
-from kiteward.cli.output import json_of, note, print_json
+from kiteward.cli.output import json_of, note, print_json, say
 from kiteward.cli.parser import CommandParser
 from kiteward.cli.password_files import deliver, reserved
 from kiteward.cli.policy_text import has_colours, lines_of, summary
@@ -131,7 +131,7 @@ async def _plan(arguments: argparse.Namespace, connection: Connection) -> int:
         print_json(planned)
     else:
         _print_changes(arguments, planned["changes"])
-        print(f"digest: {planned['digest']}")
+        say(f"digest: {planned['digest']}")
     _print_warnings(planned, file)
     return WOULD_CHANGE if planned["changes"] else 0
 
@@ -218,7 +218,10 @@ def _refused(arguments: argparse.Namespace, faults: Iterable[tuple[int, str]]) -
     shown = "standard input" if name == "-" else name
     told = [f"{shown}:{line}: {message}" for line, message in found[:_MOST_TOLD]]
     more = [f"and {len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else []
-    return ConfigurationError("\n".join(["the policy cannot be applied; nothing was changed", *told, *more]))
+    error = ConfigurationError("the policy cannot be applied; nothing was changed")
+    for line in (*told, *more):
+        error.add_note(line)
+    return error
 
 
 def _print_warnings(answer: Any, file: "YamlFile") -> None:

@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
-from kiteward.cli.options import add_configuration, settings_of
+from kiteward.cli.options import add_configuration, settings_of, tell
 from kiteward.domain.errors import KitewardError
 
 if TYPE_CHECKING:  # the server is loaded when it runs, not to print its help
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_stopped(settings))
     except (KitewardError, OSError) as error:
-        print(f"kiteward: {error}", file=sys.stderr)
+        tell(error)
         return 1
     return 0
 

@@ -10,7 +10,7 @@ from tests.support.one_answer import answering
 from tests.unit.cli.conftest import Run
 
 import kiteward.cli
-from kiteward.cli.output import json_of, print_json, say, spelled_out
+from kiteward.cli.output import json_of, print_json, say, spelled_out, table, text_of
 
 HOSTILE = "\x1b[31mred\x9b2J\u202e\nusers: root"
 SHOWN = "\\u001b[31mred\\u009b2J\\u202e\\nusers: root"
@@ -21,12 +21,10 @@ PRINTS = {
     "init": 1,
     "import_policy": 2,  # numbers
     "login": 1,  # a question
-    "options": 1,  # an error, whose lines are made printable there
     "output": 3,
-    "password_files": 3,  # names that were checked, and passwords
-    "policy": 4,  # a file, lines with colours, a digest and numbers
+    "password_files": 3,  # names and passwords, made printable there, with a tab between them
+    "policy": 3,  # a file, lines with colours, and numbers
     "progress": 1,
-    "serve": 1,
     "store": 1,
 }
 """How often each module prints past `say`, `note` and `print_json`."""
@@ -59,6 +57,11 @@ def test_json_is_the_same_document_without_characters_that_control_a_terminal(
 def test_a_response_for_people_keeps_its_values_and_spells_out_its_texts() -> None:
     given = {"roles": [{HOSTILE: HOSTILE, "number": 1, "none": None, "yes": True}]}
     assert spelled_out(given) == {"roles": [{SHOWN: SHOWN, "number": 1, "none": None, "yes": True}]}
+
+
+def test_names_of_members_have_no_line_of_their_own() -> None:
+    assert text_of({"a\nb": {HOSTILE: HOSTILE}}) == f"a\\nb: {SHOWN}={SHOWN}"
+    assert table([{"a\nb": [{HOSTILE: 1}]}]).splitlines() == ["a\\nb", f"{SHOWN}=1"]
 
 
 @pytest.mark.parametrize(
