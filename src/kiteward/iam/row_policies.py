@@ -26,7 +26,7 @@ from kiteward.iam.lookup import require_role
 from kiteward.iam.object_lookup import behind_alias
 from kiteward.iam.recorded_states import recorded_policy
 from kiteward.iam.row_expressions import check_expression
-from kiteward.iam.row_policy_forms import check_form
+from kiteward.iam.row_policy_forms import PolicyForm, check_form
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
 
@@ -89,7 +89,7 @@ class Protection:
     warnings: Sequence[ErrorDetail] = ()
 
 
-async def create_policy(services: Services, caller: Caller, place: Place, policy: RowPolicy) -> Protection:
+async def create_policy(services: Services, caller: Caller, place: Place, form: PolicyForm) -> Protection:
     """Create a row policy.
 
     Raises:
@@ -99,17 +99,17 @@ async def create_policy(services: Services, caller: Caller, place: Place, policy
         AccessDenied: the caller lacks ManageRLS on it.
         EngineError: the engine does not respond, or refuses.
     """
-    return await _put(services, caller, place, policy, new=True)
+    return await _put(services, caller, place, form, new=True)
 
 
-async def change_policy(services: Services, caller: Caller, place: Place, policy: RowPolicy) -> Protection:
+async def change_policy(services: Services, caller: Caller, place: Place, form: PolicyForm) -> Protection:
     """Replace the row policy of this name.
 
     Raises:
         NotFound: the collection has no policy of this name.
         Others as of `create_policy`.
     """
-    return await _put(services, caller, place, policy, new=False)
+    return await _put(services, caller, place, form, new=False)
 
 
 async def drop_policy(services: Services, caller: Caller, place: Place, name: str) -> Protection:
@@ -193,9 +193,9 @@ def _shows(policy: RowPolicy) -> bool:
     return policy.policy_type is PolicyType.PERMISSIVE and bool(policy.actions & {RowAction.QUERY, RowAction.SEARCH})
 
 
-async def _put(services: Services, caller: Caller, place: Place, policy: RowPolicy, *, new: bool) -> Protection:
+async def _put(services: Services, caller: Caller, place: Place, form: PolicyForm, *, new: bool) -> Protection:
     require_on(caller, "ManageRLS", await resolved(services, place), given=place)
-    check_form(services.naming, policy)
+    policy = check_form(services.naming, form)
     faults = Faults()
     async with _changing(services, caller, place, looked_up=True, of=(policy, faults)) as (target, transaction):
         before = await _held(transaction, target)

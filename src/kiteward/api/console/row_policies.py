@@ -18,7 +18,7 @@ from kiteward.iam.json_api.row_policies import (
     PolicyGiven,
     PolicyNamed,
     Protection,
-    policy_of,
+    form_of,
 )
 from kiteward.iam.json_api.row_preview import PreviewedRows, PreviewRequest
 from kiteward.iam.row_policy_forms import check_form
@@ -94,7 +94,7 @@ async def _put(request: ConsoleRequest, operation: str, name: str, held: Policy 
         if not errors:
             await request.client.invoke(operation, given, Protection)
             return request.finish(_back(request), done="row_policy_new" if held is None else "row_policy_edit")
-        check_form(request.client.gateway.naming, policy_of(given))
+        check_form(request.client.gateway.naming, form_of(given))
     except RequestRefused as error:
         errors = {**reason_at_field(request, error, form.fields), **errors}
     return show(request, form, errors)

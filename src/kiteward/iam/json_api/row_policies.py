@@ -8,14 +8,14 @@ import msgspec
 from kiteward.audit.events import Event
 from kiteward.authz.policy import Condition
 from kiteward.authz.privileges import PRIVILEGES
-from kiteward.authz.row_policies import PolicyType, RowAction, RowPolicy
-from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import InvalidArgument
+from kiteward.authz.row_policies import RowAction, RowPolicy
+from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.identity import CredentialReach
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.iam import row_policies
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
 from kiteward.iam.json_api.shapes import moment
+from kiteward.iam.row_policy_forms import PolicyForm
 from kiteward.iam.services import Services
 
 
@@ -93,12 +93,12 @@ class Protection(Outcome):
 
 async def created(services: Services, request: Request, arguments: PolicyGiven) -> Protection:
     """Create a policy."""
-    return _shown(request, await row_policies.create_policy(services, request, _place(arguments), policy_of(arguments)))
+    return _shown(request, await row_policies.create_policy(services, request, _place(arguments), form_of(arguments)))
 
 
 async def changed(services: Services, request: Request, arguments: PolicyGiven) -> Protection:
     """Replace a policy."""
-    return _shown(request, await row_policies.change_policy(services, request, _place(arguments), policy_of(arguments)))
+    return _shown(request, await row_policies.change_policy(services, request, _place(arguments), form_of(arguments)))
 
 
 async def dropped(services: Services, request: Request, arguments: PolicyNamed) -> Protection:
@@ -127,32 +127,13 @@ def _place(arguments: PolicyGiven | PolicyNamed | CollectionNamed | Enabling) ->
     return row_policies.Place(arguments.db_name, arguments.collection_name)
 
 
-def policy_of(arguments: PolicyGiven) -> RowPolicy:
-    """Return the row policy that a request describes.
-
-    Raises:
-        InvalidArgument: there is no such action or type.
-    """
-    for name in arguments.actions:
-        if name not in frozenset(RowAction):
-            known = ", ".join(RowAction)
-            raise InvalidArgument(
-                f"there is no action {name}: choose from {known}",
-                ErrorDetail(ErrorCode.ROW_POLICY_ACTION_UNKNOWN, {"name": name, "known": known}),
-                field="actions",
-            )
-    if arguments.policy_type not in frozenset(PolicyType):
-        known = ", ".join(PolicyType)
-        raise InvalidArgument(
-            f"there is no policy type {arguments.policy_type}: choose from {known}",
-            ErrorDetail(ErrorCode.ROW_POLICY_TYPE_UNKNOWN, {"name": arguments.policy_type, "known": known}),
-            field="policyType",
-        )
-    return RowPolicy(
-        arguments.policy_name,
-        PolicyType(arguments.policy_type),
-        actions=frozenset(map(RowAction, arguments.actions)),
-        roles=tuple(sorted(set(arguments.roles))),
+def form_of(arguments: PolicyGiven) -> PolicyForm:
+    """Return what a request says of a row policy."""
+    return PolicyForm(
+        name=arguments.policy_name,
+        policy_type=arguments.policy_type,
+        actions=arguments.actions,
+        roles=arguments.roles,
         using_expr=arguments.using_expr,
         check_expr=arguments.check_expr,
         description=arguments.description,

@@ -1,12 +1,11 @@
 """Milvus's RPCs about row policies. The pinned protocol has no type of a policy: all that it creates are permissive."""
 
-from kiteward.authz.row_policies import PolicyType, RowAction, RowPolicy
-from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import InvalidArgument
+from kiteward.authz.row_policies import PolicyType, RowPolicy
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.iam import row_policies
 from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.row_policies import Place
+from kiteward.iam.row_policy_forms import PolicyForm
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
 
@@ -16,16 +15,16 @@ _pb = messages.milvus_pb2
 async def create(services: Services, request: Request) -> bytes:
     """Create a permissive policy."""
     message = request.read(_pb.CreateRowPolicyRequest)
-    policy = RowPolicy(
-        message.policy_name,
-        PolicyType.PERMISSIVE,
-        actions=frozenset(map(_action, message.actions)),
-        roles=tuple(sorted(set(message.roles))),
+    form = PolicyForm(
+        name=message.policy_name,
+        policy_type=PolicyType.PERMISSIVE,
+        actions=tuple(map(_action, message.actions)),
+        roles=message.roles,
         using_expr=message.using_expr,
         check_expr=message.check_expr,
         description=message.description,
     )
-    await row_policies.create_policy(services, request, _place(request, message), policy)
+    await row_policies.create_policy(services, request, _place(request, message), form)
     return messages.success("CreateRowPolicy")
 
 
@@ -56,15 +55,9 @@ def _place(
     return Place(message.db_name or request.call.database or DEFAULT_DATABASE, message.collection_name)
 
 
-def _action(value: _pb.RowPolicyAction.ValueType) -> RowAction:
-    if value not in _pb.RowPolicyAction.values():
-        known = ", ".join(RowAction)
-        raise InvalidArgument(
-            f"there is no action {value}: choose from {known}",
-            ErrorDetail(ErrorCode.ROW_POLICY_ACTION_UNKNOWN, {"name": value, "known": known}),
-            field="actions",
-        )
-    return RowAction(_pb.RowPolicyAction.Name(value))
+def _action(value: _pb.RowPolicyAction.ValueType) -> str:
+    """Return the name of an action; of one that the protocol does not have, its number."""
+    return _pb.RowPolicyAction.Name(value) if value in _pb.RowPolicyAction.values() else str(value)
 
 
 def _policy(policy: RowPolicy) -> _pb.RowPolicy:

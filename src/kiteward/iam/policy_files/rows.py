@@ -21,6 +21,7 @@ from kiteward.iam.row_policies import (
     set_properties,
     warnings_of,
 )
+from kiteward.iam.row_policy_forms import PolicyForm
 
 
 async def put_rows(work: Work, wanted: Sequence[PolicyRows]) -> None:
@@ -81,7 +82,7 @@ async def _put_policy(work: Work, place: Place, policy: RowPolicy, held: Mapping
         return
     operation, put = ("MakeRowPolicy", create_policy) if before is None else ("ChangeRowPolicy", change_policy)
     async with work.recorded(Event.ROW_POLICY_CHANGE, operation, **_named(place), **_told(policy)):
-        await put(work.services, work.caller, place, policy)
+        await put(work.services, work.caller, place, _form(policy))
     shown = work.object(Kind.ROW_POLICIES, _name_of(place)).differences
     if before is None:
         shown.append(Difference(Action.ADD, f"policy {policy.name}", "", _shown(policy)))
@@ -128,6 +129,18 @@ def _policy(name: str, rule: PolicyRowRule) -> RowPolicy:
         rule.using,
         rule.check,
         rule.description,
+    )
+
+
+def _form(policy: RowPolicy) -> PolicyForm:
+    return PolicyForm(
+        name=policy.name,
+        policy_type=policy.policy_type,
+        actions=policy.actions,
+        roles=policy.roles,
+        using_expr=policy.using_expr,
+        check_expr=policy.check_expr,
+        description=policy.description,
     )
 
 

@@ -87,6 +87,27 @@ async def test_unknown_actions_and_types_are_refused_with_those_there_are(
     assert refused.value.code is code
 
 
+@pytest.mark.parametrize("operation", ["MakeRowPolicy", "ChangeRowPolicy"])
+async def test_all_that_is_wrong_is_refused_at_once(docs: Own, operation: str) -> None:
+    wrong = {
+        "policyName": "no spaces",
+        "policyType": "permissive",
+        "actions": ["Query", "query"],
+        "description": "x" * 1_025,
+    }
+    with pytest.raises(RequestRefused) as refused:
+        await docs(operation, **{**GIVEN, **wrong, "usingExpr": "", "checkExpr": "owner = 'a'"})
+    found = {each.field: each.code for each in (refused.value, *refused.value.others)}
+    assert found == {
+        "policyName": ErrorCode.NAME_CHARACTER,
+        "description": ErrorCode.DESCRIPTION_TOO_LONG,
+        "actions": ErrorCode.ROW_POLICY_ACTION_UNKNOWN,
+        "policyType": ErrorCode.ROW_POLICY_TYPE_UNKNOWN,
+        "usingExpr": ErrorCode.ROW_POLICY_EXPRESSION_MISSING,
+        "checkExpr": ErrorCode.FILTER_INVALID,  # the unknown action may be one that uses it
+    }
+
+
 async def test_enforcing_is_effective_at_once_and_ends_with_disabling(docs: Own) -> None:
     await docs("MakeRowPolicy", **GIVEN)
     on = await docs("EnableRowPolicies", **DOCS, force=True)

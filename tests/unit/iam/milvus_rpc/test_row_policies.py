@@ -119,6 +119,16 @@ async def test_a_policy_that_breaks_a_rule_is_refused_and_stores_nothing(
     assert await docs.state() == before
 
 
+async def test_an_unknown_action_is_refused_together_with_what_else_is_wrong(docs: GatewayHarness) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        await create(docs, "no spaces", actions=[QUERY, 9], using_expr="owner = 'a'")
+    assert [each.code for each in (refused.value, *refused.value.others)] == [
+        ErrorCode.NAME_CHARACTER,
+        ErrorCode.ROW_POLICY_ACTION_UNKNOWN,
+        ErrorCode.FILTER_INVALID,
+    ]
+
+
 async def test_a_name_is_taken_once_on_a_collection(docs: GatewayHarness) -> None:
     await create(docs)
     await create(docs, collection_name="papers")
