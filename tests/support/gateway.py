@@ -16,7 +16,7 @@ import msgspec
 from tests.support.engine import FakeEngine
 
 from kiteward.api.grpc.status import failure_of
-from kiteward.audit.events import AuditEvent
+from kiteward.audit.events import AuditEvent, shortened
 from kiteward.audit.writer import AuditState
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.console_sign_in import SignInRules
@@ -78,8 +78,8 @@ class RecordedEvents:
         self.events: list[AuditEvent] = []
         self.working = True
 
-    def record(self, event: AuditEvent) -> None:
-        self.events.append(event)
+    def record(self, event: AuditEvent, *, whole: bool = False) -> None:
+        self.events.append(event if whole else shortened(event)[0])
 
     async def record_durably(self, event: AuditEvent) -> None:
         if not self.working:

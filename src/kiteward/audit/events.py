@@ -162,14 +162,17 @@ def shortened(event: AuditEvent) -> tuple[AuditEvent, int]:
     return event._replace(details=details), size + of_details
 
 
-def shortened_details(details: Mapping[str, Any], *, most: int = MOST_VALUES) -> Mapping[str, Any]:
+def shortened_details(
+    details: Mapping[str, Any], *, most: int = MOST_VALUES, longest: int = LONGEST_TEXT
+) -> Mapping[str, Any]:
     """Return details with bounded texts and lists, marked where they were cut.
 
     Args:
         details: the details.
         most: values of one list.
+        longest: characters of one text.
     """
-    cut: Mapping[str, Any] = _cut(details, most)[0]
+    cut: Mapping[str, Any] = _cut(details, most, longest)[0]
     return cut
 
 
@@ -210,26 +213,26 @@ def _bytes_of(event: AuditEvent, joined: str) -> int:
     return _EVENT + sys.getsizeof(joined) + _TEXT * (len(TEXTS) + len(event.resources) + len(event.roles))
 
 
-def _short(value: str) -> str:
-    return value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}… ({len(value)} characters)"
+def _short(value: str, longest: int = LONGEST_TEXT) -> str:
+    return value if len(value) <= longest else f"{value[:longest]}… ({len(value)} characters)"
 
 
-def _cut(value: Any, most: int = MOST_VALUES) -> tuple[Any, int]:
+def _cut(value: Any, most: int = MOST_VALUES, longest: int = LONGEST_TEXT) -> tuple[Any, int]:
     """Return a value whose texts and lists are bounded, and its weight."""
     if isinstance(value, str):
-        text = _short(value)
+        text = _short(value, longest)
         return text, sys.getsizeof(text)
     size = _CONTAINER
     if isinstance(value, dict):
         shown: dict[str, Any] = {}
         for name, each in value.items():
-            shown[name], added = _cut(each, most)
+            shown[name], added = _cut(each, most, longest)
             size += added + sys.getsizeof(name)
         return shown, size
     if isinstance(value, list | tuple):
         values = []
         for each in value[:most]:
-            cut, added = _cut(each, most)
+            cut, added = _cut(each, most, longest)
             values.append(cut)
             size += added
         if len(value) > most:

@@ -69,8 +69,13 @@ class AuditState:
 class AuditSink(Protocol):
     """Records audit events."""
 
-    def record(self, event: AuditEvent) -> None:
-        """Queue an event, shortened, to be written a little later. Never raises; a lost event is counted."""
+    def record(self, event: AuditEvent, *, whole: bool = False) -> None:
+        """Queue an event to be written a little later. Never raises; a lost event is counted.
+
+        Args:
+            event: what happened.
+            whole: whether it is bounded already, and is not shortened.
+        """
         ...
 
     async def record_durably(self, event: AuditEvent) -> None:
@@ -93,7 +98,7 @@ class AuditSink(Protocol):
 class NullAuditSink:
     """Records nothing: for `kiteward.audit.enabled: false`, which the server warns of at each start."""
 
-    def record(self, event: AuditEvent) -> None:
+    def record(self, event: AuditEvent, *, whole: bool = False) -> None:
         """Drop an event."""
 
     async def record_durably(self, event: AuditEvent) -> None:
@@ -203,9 +208,9 @@ class AuditWriter:
             ) from error
         return cls(files, clock=clock, capacity=capacity, capacity_bytes=capacity_bytes, changes_bytes=changes_bytes)
 
-    def record(self, event: AuditEvent) -> None:
-        """Queue an event, shortened, to be written a little later; a lost event is counted."""
-        event, size = shortened(event)
+    def record(self, event: AuditEvent, *, whole: bool = False) -> None:
+        """Queue an event, shortened unless `whole`, to be written a little later; a lost event is counted."""
+        event, size = (event, weight_of(event)) if whole else shortened(event)
         if len(self._queue) >= self._capacity or self._waiting[False] + size > self._capacity_bytes:
             self._count_lost(1)
         else:

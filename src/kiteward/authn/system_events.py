@@ -13,6 +13,10 @@ class SystemEventRecorder(Protocol):
         """Record it."""
         ...
 
+    def note_followed(self, operation: str, **details: Any) -> None:
+        """Record how the store has followed a change of the catalog, whole: the details are bounded already."""
+        ...
+
     async def store_system_event(self, transaction: Transaction, event: Event, operation: str, **details: Any) -> None:
         """Store it in the transaction of the change, where replicas share the store.
 

@@ -205,6 +205,10 @@ class Recorder:
         """Record something that the server does on its own."""
         self._sink.record(_system_event(event, Outcome.SUCCEEDED, operation, details))
 
+    def note_followed(self, operation: str, **details: Any) -> None:
+        """Record how the store has followed a change of the catalog. See `SystemEventRecorder`."""
+        self._sink.record(_system_event(Event.GRANT_CHANGE, Outcome.SUCCEEDED, operation, details), whole=True)
+
     async def store_system_event(self, transaction: Transaction, event: Event, operation: str, **details: Any) -> None:
         """Store a change that the server makes on its own in its transaction, where replicas share the store.
 

@@ -68,7 +68,7 @@ class IntentFinisher:
             if happened:
                 self.forget_ids(intent)
             if told:
-                self._recorder.note_system_event(Event.GRANT_CHANGE, "FollowObject", **told)
+                self._recorder.note_followed("FollowObject", **told)
 
     def forget_ids(self, intent: Intent | None) -> None:
         """Forget the ids of a dropped or renamed object, so that they are not resolved to a name that is reused."""

@@ -33,6 +33,7 @@ from kiteward.gateway.row_access.writing import RowWrites, excluded
 from kiteward.iam.json_api.base import Outcome, text_not_stored
 from kiteward.iam.json_api.base import Request as AdminRequest
 from kiteward.iam.milvus_rpc.base import Request as RpcRequest
+from kiteward.iam.recorded_states import add_result
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
 from kiteward.milvus.texts import field_not_stored
@@ -223,7 +224,7 @@ class RpcExecutor:
             request.snapshot,
             functools.partial(self._context.change, recording, still_allowed),
             functools.partial(self._context.authenticator.verify_password, address=call.address),
-            recording.result.update,
+            functools.partial(add_result, recording.result),
         )
         if row.changes:
             return await self._context.changes.run(recording, lambda: handler(self._context.services, asked))
@@ -305,7 +306,7 @@ class AdminExecutor:
             end_by_provider=end_by_provider,
             accept=accept,
             root_bypass=self._context.services.root_bypass,
-            record=recording.result.update,
+            record=functools.partial(add_result, recording.result),
             note_decision=recording.note_decision,
             record_change=recording.parts.append,
         )

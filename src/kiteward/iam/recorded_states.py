@@ -1,22 +1,31 @@
 """What there was before a deletion, as the audit trail has it: all that goes with what is deleted, and no secret.
 
-Lists are cut after `MOST_RECORDED` entries, and then end with their length: whatever a role had, its line stays short.
+Lists are cut after `MOST_RECORDED` entries, and then end with their length. Texts are whole, of row policies as far as
+there is room for all of them: whatever a role had, its lines are no more than those of a change.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from kiteward.audit.events import MOST_VALUES, shortened_details
+from kiteward.audit.events import DETAILS_LIMIT, shortened_details, weight
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup
 from kiteward.authz.row_policies import ProtectedCollection, RowPolicy
 from kiteward.domain.request_limits import RequestLimits
+from kiteward.iam.row_policy_forms import LONGEST_EXPRESSION
 from kiteward.store.factor_records import FactorRecord
 from kiteward.store.records import KeyRecord, Subject, UserRecord
 from kiteward.store.transaction import Transaction
 
 MOST_RECORDED: Final = 256
-"""Entries of a list that are recorded of what is deleted alone; of each one among many `MOST_VALUES`."""
+"""Entries of a list that are recorded of what is deleted alone; of each one among many as of other events."""
+
+
+def add_result(recorded: dict[str, Any], **found: Any) -> None:
+    """Add to the recorded result of a change. A state before it that is empty is left out."""
+    recorded.update(found)
+    if recorded.get("before") in ({}, []):
+        del recorded["before"]
 
 
 def user_before(user: UserRecord, ended_keys: Sequence[str], *, among_many: bool = False) -> Mapping[str, Any]:
@@ -40,12 +49,11 @@ def user_before(user: UserRecord, ended_keys: Sequence[str], *, among_many: bool
         "subject": "" if identity is None else identity.subject or "",
         "scimUserName": user.scim_login or "",
     }
-    return _bounded(told, MOST_VALUES if among_many else MOST_RECORDED)
+    return _bounded(told, among_many=among_many)
 
 
 def key_before(key: KeyRecord, ended_keys: Sequence[str], *, among_many: bool = False) -> Mapping[str, Any]:
     """Return what an API key had; `ended_keys` are the ids of those that ended, itself included."""
-    most = MOST_VALUES if among_many else MOST_RECORDED
     told = {
         "description": key.description,
         "enabled": key.enabled,
@@ -57,7 +65,8 @@ def key_before(key: KeyRecord, ended_keys: Sequence[str], *, among_many: bool = 
         "limits": recorded_limits(key.limits),
     }
     # Without the list, it had all roles of its user; with an empty one, none.
-    return {**_bounded(told, most), **({} if key.roles is None else _cut({"roles": list(key.roles)}, most))}
+    roles = {} if key.roles is None else _cut({"roles": list(key.roles)}, among_many=among_many)
+    return {**_bounded(told, among_many=among_many), **roles}
 
 
 def keys_before(ended: Sequence[str]) -> Mapping[str, Any]:
@@ -144,25 +153,34 @@ def _grant(key: GrantKey) -> dict[str, str]:
     }
 
 
-def _policies(protected: Iterable[ProtectedCollection], *, naming: str = "") -> list[dict[str, object]]:
-    """Return the row policies of collections; those that name a role, if one is given."""
-    return [
-        {"database": each.database, "collection": each.collection, **recorded_policy(policy)}
-        for each in protected
-        for policy in each.policies
-        if not naming or naming in policy.roles
-    ]
+def _policies(protected: Iterable[ProtectedCollection], *, naming: str = "") -> list[Mapping[str, object]]:
+    """Return the row policies of collections; those that name a role, if one is given.
+
+    Those that exceed `DETAILS_LIMIT` together with the ones before them are shortened.
+    """
+    room = DETAILS_LIMIT
+    found: list[Mapping[str, object]] = []
+    for each in protected:
+        for policy in each.policies:
+            if naming and naming not in policy.roles:
+                continue
+            told = {"database": each.database, "collection": each.collection, **recorded_policy(policy)}
+            room -= weight(told)
+            found.append(told if room >= 0 else shortened_details(told))
+    return found
 
 
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _bounded(told: Mapping[str, Any], most: int = MOST_RECORDED) -> Mapping[str, Any]:
+def _bounded(told: Mapping[str, Any], *, among_many: bool = False) -> Mapping[str, Any]:
     """Return a state without what says nothing, its lists and texts cut."""
-    return _cut({name: value for name, value in told.items() if value not in ("", [], (), {})}, most)
+    return _cut({name: value for name, value in told.items() if value not in ("", [], (), {})}, among_many=among_many)
 
 
-def _cut(told: Mapping[str, Any], most: int = MOST_RECORDED) -> Mapping[str, Any]:
+def _cut(told: Mapping[str, Any], *, among_many: bool) -> Mapping[str, Any]:
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
-    return shortened_details(plain, most=most)
+    if among_many:
+        return shortened_details(plain)
+    return shortened_details(plain, most=MOST_RECORDED, longest=LONGEST_EXPRESSION)

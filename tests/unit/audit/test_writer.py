@@ -151,6 +151,16 @@ async def test_name_of_ten_megabytes_takes_no_room_in_the_queue(tmp_path: Path, 
     assert line["resources"] == [f"{'x' * 256}… (10000000 characters)"]
 
 
+async def test_what_is_bounded_already_is_written_whole_and_counts_as_long_as_it_is(tmp_path: Path) -> None:
+    trail = AuditWriter.open(tmp_path, capacity_bytes=20_000)
+    told = {"expressions": ["x" * 10_000]}
+    trail.record(event(1)._replace(details=told), whole=True)
+    trail.record(event(2)._replace(details=told), whole=True)
+    assert trail.state().lost == 1
+    await trail.close()
+    assert [line["details"] for line in written(tmp_path)] == [{"events": 1}, told]
+
+
 async def test_changes_that_wait_are_bounded_in_bytes_and_refused_beyond_but_lines_take_none_of_their_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,11 +15,12 @@ from tests.support.scim import user as scim_user
 from tests.unit.iam.json_api.conftest import Own, signed_in
 from tests.unit.iam.json_api.test_second_factors import enrolled, next_code, session_of
 
-from kiteward.audit.events import AuditEvent, Outcome
+from kiteward.audit.events import MOST_VALUES, AuditEvent, Outcome
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.operations.row import Executor
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.recorded_states import MOST_RECORDED
+from kiteward.iam.row_policy_forms import LONGEST_EXPRESSION
 
 _DELETES: Final = re.compile("Delete|Drop|Remove|Revoke|Reset|Unbind|TakeBack|Rotate|ChangeUsers|ChangeApiKeys")
 
@@ -271,6 +272,73 @@ async def test_role_of_many_users_makes_no_long_line(harness: GatewayHarness) ->
     await harness.succeed("DropRole", role_name="ops")
     users = harness.trail.events[-1].details["result"]["before"]["users"]
     assert (len(users), users[0], users[-1]) == (MOST_RECORDED + 1, "user0000", "… (300 in all)")
+
+
+async def test_where_there_was_nothing_the_line_has_no_empty_state(deleting: Deleting) -> None:
+    own, harness = deleting.own, deleting.harness
+    await harness.role("bare")
+    await harness.succeed("DropRole", role_name="bare")
+    await own("RotateApiKey", keyId=deleting.made)
+    await own("SetTags", userName="root", tags={"team": "red"})
+    await own("SetLimits", userName="root", concurrentRequests=2)
+    for operation in ("DropRole", "RotateApiKey", "SetTags", "SetLimits"):
+        assert "before" not in deleting.ends(operation)[-1].details["result"]
+    await harness.role("bare")
+    exported = (await own("ExportPolicy"))["policy"]
+    del exported["roles"]["bare"]
+    await own("ApplyPolicy", policy=exported, allowDeletions=True)
+    assert "before" not in deleting.ends("DropRole")[-1].details["result"]
+
+
+def long_policy(number: int, size: int) -> dict[str, Any]:
+    """Return the arguments of a policy whose expressions have so many bytes."""
+    expression = f"owner == '{'x' * (size - 11)}'"
+    return {
+        "collectionName": "docs",
+        "policyName": f"p{number:03}",
+        "actions": ["Upsert"],
+        "usingExpr": expression,
+        "checkExpr": expression,
+        "roles": ["ops"],
+        "description": "y" * 1_000,
+    }
+
+
+@pytest.mark.parametrize("what", ["role", "collection", "database"])
+async def test_expressions_of_lost_row_policies_are_recorded_whole_until_they_are_too_many(
+    deleting: Deleting, what: str
+) -> None:
+    made = [long_policy(number, LONGEST_EXPRESSION) for number in range(10)]
+    if what == "database":
+        await deleting.harness.succeed("CreateDatabase", db_name="shop")
+        deleting.harness.engine.create("docs", database="shop")
+        deleting.harness.catalog.forget(["shop"])
+    for each in made:
+        await deleting.own("MakeRowPolicy", **each, **({"dbName": "shop"} if what == "database" else {}))
+    if what == "role":
+        await deleting.own("DeleteRole", roleName="ops", force=True)
+        told = deleting.ends("DeleteRole")[-1].details["result"]["before"]["policies"]
+    else:
+        if what == "database":
+            deleting.harness.engine.databases["shop"].collections.clear()
+            await deleting.harness.succeed("DropDatabase", db_name="shop")
+        else:
+            await deleting.harness.succeed("DropCollection", collection_name="docs")
+        told = deleting.ends("FollowObject")[-1].details["before"]["policies"]
+    told = {each["policy"]: each for each in told}
+    for each in made[:7]:
+        found = told[each["policyName"]]
+        assert (found["using_expr"], found["check_expr"]) == (each["usingExpr"], each["checkExpr"])
+        assert found["description"] == each["description"]
+    last = told["p009"]["using_expr"]
+    assert (len(last), last.endswith("… (16384 characters)")) == (256 + len("… (16384 characters)"), True)
+
+
+async def test_grants_on_a_dropped_collection_are_recorded_up_to_the_bound_of_a_list(deleting: Deleting) -> None:
+    for number in range(MOST_VALUES + 2):
+        await deleting.harness.role(f"role{number}", ("Search", "default", "docs"))
+    await deleting.harness.succeed("DropCollection", collection_name="docs")
+    assert len(deleting.ends("FollowObject")[-1].details["before"]["grants"]) == MOST_VALUES + 3
 
 
 async def test_each_deletion_of_a_policy_file_says_it_too(deleting: Deleting) -> None:

@@ -1,6 +1,7 @@
 """What a file changes: the changes that were found, what is wrong, and the one draft of all of it."""
 
 import contextlib
+import functools
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
@@ -20,6 +21,7 @@ from kiteward.domain.identity import Principal
 from kiteward.iam.caller import Caller
 from kiteward.iam.policy_files.checking import text_of
 from kiteward.iam.policy_files.document import PolicyLimits
+from kiteward.iam.recorded_states import add_result
 from kiteward.iam.row_policies import Place
 from kiteward.iam.services import CollectionField, Collections, Services
 from kiteward.store.draft import Draft
@@ -148,7 +150,7 @@ class DraftCaller:
 
     @property
     def record(self) -> Callable[..., None]:
-        return self.recorded.update
+        return functools.partial(add_result, self.recorded)
 
     def enforce(self, condition: Condition, decision: Decision, *, given: str) -> None:  # noqa: ARG002  see `Caller`
         decision.require_allowed()

@@ -26,7 +26,7 @@ _LAYERS: Final = ("gateway", "iam", "authn", "audit", "bootstrap")
 _RECORDING: Final = frozenset({"note_system_event", "store_system_event", "_system", "record", "note", "recorded"})
 """Functions whose keyword arguments are recorded."""
 
-_OF_THE_EVENT: Final = frozenset({"error"})
+_OF_THE_EVENT: Final = frozenset({"error", "whole"})
 _PARTS_OF_SCHEMAS: Final = ("CollectionSchema", "FieldSchema", "FunctionSchema", "StructArrayFieldSchema")
 
 
