@@ -12,7 +12,7 @@ from kiteward.authn.oidc.tokens import VerifiedToken, claim, listed, texts_of
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import InvalidArgument, TokenRejected
 from kiteward.domain.identity import ROOT
-from kiteward.domain.naming import NamingRules
+from kiteward.domain.naming import NamingRules, can_be_stored
 from kiteward.domain.tags import check_tag_value
 from kiteward.store.identity_records import ClaimedRights
 
@@ -109,7 +109,7 @@ def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """Return the texts of a claim with a list of names, sorted; none where it is not there.
 
     Raises:
-        TokenRejected: it has more than are read, or one that is no text of Unicode and cannot be shown.
+        TokenRejected: it has more than are read, or one that no database can hold.
     """
     value = listed(claims, name) if name else None
     if value is None:
@@ -122,7 +122,7 @@ def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
             name=name,
             limit=MOST_GROUPS,
         )
-    if any("\ud800" <= character <= "\udfff" for character in "".join(found)):
+    if not can_be_stored("".join(found)):
         raise refusals.missing_claim(name)
     return tuple(found)
 
