@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pwd
 import shutil
 import stat
 from contextlib import suppress
@@ -137,13 +138,21 @@ def _own_directory(path: Path) -> None:
     try:
         status = os.fstat(descriptor)
         if status.st_uid != os.geteuid():
-            raise ConfigurationError(
-                f"the data directory `{path}` belongs to user id {status.st_uid}: run as that user or choose another"
-            )
+            raise _of_another_user(path, status.st_uid)
         if stat.S_IMODE(status.st_mode) != _DIRECTORY_MODE:
             os.fchmod(descriptor, _DIRECTORY_MODE)
     finally:
         os.close(descriptor)
+
+
+def _of_another_user(path: Path, owner: int) -> ConfigurationError:
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        whose, how = f"user id {owner}", "run as that user"
+    else:
+        whose, how = f"the user {name}", f"run as that user (root: `runuser -u {name} -- kiteward …`)"
+    return ConfigurationError(f"the data directory `{path}` belongs to {whose}: {how} or choose another")
 
 
 def _take_lock(directory: Path) -> int:

@@ -1,4 +1,6 @@
 import os
+import pwd
+import re
 import signal
 import stat
 import subprocess
@@ -59,11 +61,27 @@ def test_rights_of_others_are_taken_away_and_contents_kept(tmp_path: Path) -> No
         assert held.store_path.read_text() == "kept"
 
 
-def test_directory_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("users", "how"),
+    [
+        (["kiteward"], "belongs to the user kiteward: run as that user (root: `runuser -u kiteward -- kiteward …`)"),
+        ([], f"belongs to user id {os.geteuid()}: run as that user"),
+    ],
+)
+def test_directory_of_another_user_is_refused_with_how_to_be_that_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, users: list[str], how: str
+) -> None:
+    def named(number: int) -> SimpleNamespace:
+        if number != owner or not users:
+            raise KeyError
+        return SimpleNamespace(pw_name=users[0])
+
+    owner = os.geteuid()
     (tmp_path / "data").mkdir(0o755)
     (tmp_path / "data").chmod(0o755)
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
-    with pytest.raises(ConfigurationError, match="belongs to user id"):
+    monkeypatch.setattr(pwd, "getpwuid", named)
+    with pytest.raises(ConfigurationError, match=re.escape(how)):
         DataDirectory.hold(tmp_path / "data")
     assert mode_of(tmp_path / "data") == 0o755
 
