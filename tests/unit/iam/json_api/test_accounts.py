@@ -20,6 +20,7 @@ from kiteward.domain.errors import (
 from kiteward.domain.identity import LocalCredential
 from kiteward.iam.passwords import LONGEST_GRACE_PERIOD, generated_password
 from kiteward.iam.settings import Limits
+from kiteward.store.records import NO_PASSWORD
 
 
 async def signs_in(own: Own, user: str, password: str) -> bool:
@@ -140,6 +141,15 @@ async def test_a_reset_may_keep_the_old_password_for_a_while_and_the_account_tel
     await own("EndOldPassword", by=presented("alice", "Second-2-pass"))
     assert not await signs_in(own, "alice", PASSWORD)
     assert (await own("DescribeUserAccount", userName="alice"))["oldPasswordValidUntil"] is None
+
+
+async def test_where_there_was_no_password_a_reset_keeps_none(own: Own) -> None:
+    async with own.harness.policy_cache.change() as transaction:
+        await transaction.users.add("alice", NO_PASSWORD)
+    made = await own("ResetPassword", userName="alice", keepOldFor=3600)
+    assert made["oldPasswordValidUntil"] is None
+    assert (await own("DescribeUserAccount", userName="alice"))["oldPasswordValidUntil"] is None
+    assert await signs_in(own, "alice", made["password"])
 
 
 @pytest.mark.parametrize("seconds", [-1, LONGEST_GRACE_PERIOD + 1])
