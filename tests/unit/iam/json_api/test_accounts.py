@@ -212,6 +212,16 @@ async def test_root_can_be_disabled_only_while_there_is_another_administrator(ow
         await own("DeleteUserAccount", by="boss", userName="boss")
 
 
+async def test_root_without_a_password_is_not_the_administrator_who_remains(own: Own) -> None:
+    await own.harness.user("boss", "admin")
+    async with own.harness.policy_cache.change() as transaction:
+        await transaction.users.set_password("root", NO_PASSWORD)
+    with pytest.raises(ProtectedObject, match="boss is the last administrator"):
+        await own("DeleteUserAccount", by="boss", userName="boss")
+    await own("ResetPassword", by="boss", userName="root")
+    await own("DeleteUserAccount", by="boss", userName="boss")
+
+
 async def test_the_last_administrator_cannot_be_deleted_or_lose_its_role_over_grpc_either(own: Own) -> None:
     await own.harness.user("boss", "admin")
     await own("DisableUser", userName="root")
