@@ -168,12 +168,12 @@ class Cluster:
         ).strip()
 
     def tables(self, database: str) -> list[str]:
-        """Return the statements that make the tables of a database, sorted.
+        """Return the statements that make the tables of a database and their rows, sorted.
 
         Columns are sorted too: those that a migration adds come last.
         """
         place = ("-h", str(self.directory), "-p", str(self.port), "-U", SUPERUSER, "-d", database)
-        dumped = self.run("pg_dump", *place, "--schema-only", "--no-owner")
+        dumped = self.run("pg_dump", *place, "--column-inserts", "--no-owner")
         statements = [each.strip() for each in dumped.split(";\n")]
         lines = (re.sub(r"^(--|\\).*$", "", each, flags=re.MULTILINE).split("\n") for each in statements)
         return sorted("\n".join(sorted(line.strip().rstrip(",") for line in each if line.strip())) for each in lines)

@@ -5,27 +5,19 @@
 - Statements that one engine has compiled are compiled for all. What is compiled depends on the statement and the
   dialect, not on the database, so engines whose dialects are alike can share it.
 
-- The tables of a new database are copied from one that the migrations made once.
-
 The tests of the store itself, and servers in processes of their own, use the driver as it is.
 """
 
 import asyncio
 import contextlib
-import functools
 import sqlite3
-import tempfile
-from collections.abc import Callable, Generator, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final, Self, TypeVar
 
 import aiosqlite
-import pytest
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Engine
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_dbapi, SQLiteDialect_aiosqlite
-
-from kiteward.store import migrations
 
 T = TypeVar("T")
 
@@ -110,37 +102,11 @@ class QuickDialect(SQLiteDialect_aiosqlite):
         return hash(QuickDialect)
 
 
-_migrate: Final = migrations._run
-
-
-def _make_tables(connection: Connection) -> None:
-    if connection.dialect.name != "sqlite" or migrations.revision(connection) is not None:
-        _migrate(connection)
-        return
-    for statement in _tables():
-        connection.exec_driver_sql(statement)
-
-
-@functools.cache
-def _tables() -> Sequence[str]:
-    """Return the statements that make the tables as the migrations do, with the rows that these insert."""
-    with tempfile.TemporaryDirectory() as directory:
-        file = Path(directory) / "store.db"
-        engine = create_engine(f"sqlite:///{file}")
-        with engine.begin() as connection:
-            _migrate(connection)
-        engine.dispose()
-        with contextlib.closing(sqlite3.connect(file)) as made:
-            return [each for each in made.iterdump() if each not in ("BEGIN TRANSACTION;", "COMMIT;")]
-
-
 @contextlib.contextmanager
 def used() -> Iterator[None]:
-    """Let every engine that this process makes meanwhile be such a one, and every new database get its tables so."""
+    """Let every engine that this process makes meanwhile be such a one."""
     registry.register(_NAME, __name__, QuickDialect.__name__)
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(migrations, "_run", _make_tables)
-            yield
+        yield
     finally:
         registry.deregister(_NAME)

@@ -108,7 +108,7 @@ async def _without_second_factor(store: Store, settings: Settings) -> AsyncItera
     for name in sorted(names):
         user = await store.user(name)
         if user is None or not user.enabled or user.second_factor or not user.has_password:
-            continue  # without a password, users sign in at an identity provider
+            continue  # without a password, nobody enrols a second factor
         if decide_administrator(principal_of(user, root_bypass=settings.root_bypass)).allowed:
             yield (
                 f"{name} is an administrator without a second factor, which whoever signs in to the console first with "

@@ -11,7 +11,8 @@ from kiteward.store.transaction import Transaction
 async def require_another_administrator(services: Services, transaction: Transaction, user_name: str) -> None:
     """Require that there is another administrator, before this user stops being one.
 
-    An administrator is an enabled user who holds the role `admin`, and `root` while it is enabled and needs no role.
+    An administrator is an enabled user who holds the role `admin`, and `root` while it is enabled, needs no role and
+    has a password.
 
     Raises:
         ProtectedObject: it is the last one.
@@ -19,7 +20,7 @@ async def require_another_administrator(services: Services, transaction: Transac
     administrators = set(await transaction.roles.enabled_holders(ADMIN_ROLE))
     if services.root_bypass:
         root = await transaction.users.get(ROOT)
-        if root is not None and root.enabled:
+        if root is not None and root.enabled and root.has_password:
             administrators.add(ROOT)
     if administrators == {user_name}:
         raise ProtectedObject(

@@ -174,7 +174,7 @@ async def reset_password(
         user_name: the user.
         given: the new password; None for a generated one.
         one_time: whether the user must set another one before anything else.
-        grace_period: seconds for which the old password stays valid.
+        grace_period: seconds for which the old password, if there is one, stays valid.
 
     Raises:
         InvalidArgument: the new password or the grace period is not acceptable.
@@ -184,7 +184,9 @@ async def reset_password(
     until = grace_period_end(grace_period)
     password = await hash_new_password(services, user_name, given, field="newPassword")
     async with caller.change() as transaction:
-        require_local(await require_user(transaction, user_name))
+        record = await require_user(transaction, user_name)
+        require_local(record)
+        until = until if record.has_password else None
         await transaction.users.set_password(user_name, password.stored, former_until=until, one_time=one_time)
         await transaction.users.unlock(user_name)
     return ResetPassword(password.generated, until)

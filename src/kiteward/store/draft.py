@@ -17,6 +17,7 @@ from sqlalchemy import (
     CursorResult,
     Delete,
     Executable,
+    Insert,
     Row,
     Select,
     Table,
@@ -143,8 +144,8 @@ class _Copy:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.transaction = _CopyTransaction(connection)
         self.before: dict[Table, _Rows] = {}
+        self.transaction = _CopyTransaction(connection, self.before)
 
     async def take(self, table: Table, rows: Rows) -> None:
         names = [column.name for column in table.c]
@@ -189,8 +190,9 @@ class _CopyTransaction(WriteTransaction):
         elsewhere: statements about other tables, which are not in the copy, each with the parameters of its runs.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, before: Mapping[Table, _Rows]) -> None:
         self._copy = connection
+        self._before = before
         self.wrote = False
         self.elsewhere: defaultdict[Delete, list[dict[str, Any]]] = defaultdict(list)
 
@@ -211,11 +213,17 @@ class _CopyTransaction(WriteTransaction):
 
     async def _run(self, statement: Executable, parameters: Parameters | None) -> CursorResult[*tuple[Any, ...]]:
         await asyncio.sleep(0)
-        if isinstance(statement, UpdateBase) and statement.table not in COPIED:
+        if isinstance(statement, UpdateBase) and not self._can_be_repeated(statement, parameters):
             raise TypeError(f"a draft cannot repeat this in the turn of a writer: {statement}")
         self.wrote = self.wrote or not isinstance(statement, Select)
         with translated("changed in memory"):
             return self._copy.execute(statement, parameters)
+
+    def _can_be_repeated(self, statement: UpdateBase, parameters: Parameters | None) -> bool:
+        if isinstance(statement, Insert) and statement.table is schema.users and isinstance(parameters, dict):
+            # What is not copied, such as second factors, would stay for another user of the name.
+            return (parameters["name"],) not in self._before[schema.users]
+        return statement.table in COPIED
 
 
 def _by_key(table: Table, rows: Rows) -> _Rows:

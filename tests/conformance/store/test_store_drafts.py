@@ -166,3 +166,15 @@ async def test_a_draft_refuses_what_it_could_not_repeat(store: Store) -> None:
 
     with pytest.raises(TypeError, match="a draft cannot repeat this"):
         await drafted(store, begin)
+
+
+async def test_a_draft_makes_no_user_of_a_name_that_it_has_removed(store: Store, change: Transact) -> None:
+    """What is not copied, such as second factors, would be the new user's."""
+    await change(before)
+
+    async def again(transaction: Transaction) -> None:
+        await transaction.users.remove("bob")
+        await transaction.users.add("bob", "another hash")
+
+    with pytest.raises(TypeError, match="a draft cannot repeat this"):
+        await drafted(store, again)

@@ -189,7 +189,7 @@ def test_disabling_unlocking_and_deleting(run: Run, tmp_path: Path) -> None:
     ("words", "told"),
     [
         (("users", "delete", "nobody"), "user not found: nobody"),
-        (("users", "disable", "db_admin"), None),
+        (("users", "disable", "root"), None),
         (("users", "create", "no such name"), "user name"),
         (("users", "create", "bob", "--password-file", "/nonexistent"), "cannot be read"),
         (("keys", "create", "nobody"), "user not found: nobody"),

@@ -107,8 +107,8 @@ def test_a_server_that_hangs_keeps_nobody_from_revoking_a_key(
     monkeypatch.setattr(client, "_GREETING_WITHIN", 0.1)
     said = unasked(unserved, "says nothing")
     with answering(unserved, None):
-        assert run("users", "disable", "db_admin", "--data-dir", str(unserved)) == (0, "done\n", said)
-        assert run("users", "enable", "db_admin", "--data-dir", str(unserved)) == (0, "done\n", said)
+        assert run("users", "disable", "root", "--data-dir", str(unserved)) == (0, "done\n", said)
+        assert run("users", "enable", "root", "--data-dir", str(unserved)) == (0, "done\n", said)
 
 
 def test_a_server_that_hangs_after_its_greeting_leaves_the_outcome_open_and_says_so(

@@ -83,17 +83,18 @@ async def test_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: P
     assert path.read_bytes() == before
 
 
-async def test_creation_that_fails_leaves_nothing_half_done(tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", ["intents", "alembic_version"])
+async def test_creation_that_fails_leaves_nothing_half_done(tmp_path: Path, table: str) -> None:
     path = tmp_path / "store.db"
     with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE intents (id INTEGER)")  # a table to be created is in the way
+        connection.execute(f"CREATE TABLE {table} (version_num TEXT)")  # a table to be created is in the way
     connection.close()
     with pytest.raises(StoreUnavailable):
         await SqlStore.open(path)
     with sqlite3.connect(path) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     connection.close()
-    assert tables == ["intents"]
+    assert tables == [table]
 
 
 async def test_migration_that_fails_leaves_the_store_at_its_revision(tmp_path: Path) -> None:

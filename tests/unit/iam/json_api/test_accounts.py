@@ -20,6 +20,7 @@ from kiteward.domain.errors import (
 from kiteward.domain.identity import LocalCredential
 from kiteward.iam.passwords import LONGEST_GRACE_PERIOD, generated_password
 from kiteward.iam.settings import Limits
+from kiteward.store.records import NO_PASSWORD
 
 
 async def signs_in(own: Own, user: str, password: str) -> bool:
@@ -142,6 +143,15 @@ async def test_a_reset_may_keep_the_old_password_for_a_while_and_the_account_tel
     assert (await own("DescribeUserAccount", userName="alice"))["oldPasswordValidUntil"] is None
 
 
+async def test_where_there_was_no_password_a_reset_keeps_none(own: Own) -> None:
+    async with own.harness.policy_cache.change() as transaction:
+        await transaction.users.add("alice", NO_PASSWORD)
+    made = await own("ResetPassword", userName="alice", keepOldFor=3600)
+    assert made["oldPasswordValidUntil"] is None
+    assert (await own("DescribeUserAccount", userName="alice"))["oldPasswordValidUntil"] is None
+    assert await signs_in(own, "alice", made["password"])
+
+
 @pytest.mark.parametrize("seconds", [-1, LONGEST_GRACE_PERIOD + 1])
 async def test_a_grace_period_is_bounded(own: Own, seconds: int) -> None:
     await own.harness.user("alice")
@@ -200,6 +210,16 @@ async def test_root_can_be_disabled_only_while_there_is_another_administrator(ow
         await own("DisableUser", by="boss", userName="boss")
     with pytest.raises(ProtectedObject, match="boss is the last administrator"):
         await own("DeleteUserAccount", by="boss", userName="boss")
+
+
+async def test_root_without_a_password_is_not_the_administrator_who_remains(own: Own) -> None:
+    await own.harness.user("boss", "admin")
+    async with own.harness.policy_cache.change() as transaction:
+        await transaction.users.set_password("root", NO_PASSWORD)
+    with pytest.raises(ProtectedObject, match="boss is the last administrator"):
+        await own("DeleteUserAccount", by="boss", userName="boss")
+    await own("ResetPassword", by="boss", userName="root")
+    await own("DeleteUserAccount", by="boss", userName="boss")
 
 
 async def test_the_last_administrator_cannot_be_deleted_or_lose_its_role_over_grpc_either(own: Own) -> None:

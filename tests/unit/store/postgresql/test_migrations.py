@@ -44,6 +44,7 @@ async def test_a_new_store_is_dumped_as_one_made_by_all_revisions(cluster: Clust
         left, right = cluster.tables(new.database), cluster.tables(old.database)
     assert left == right
     assert sum("CREATE TABLE" in statement for statement in left) == len(schema.metadata.tables) + 1
+    assert sum("INSERT INTO" in statement for statement in left) == len(schema.FIRST_ROWS) + 1
     assert any('\nkey_id text NOT NULL COLLATE pg_catalog."C"\n' in statement for statement in left)
 
 
