@@ -37,6 +37,18 @@ def test_refusal_is_found_in_the_trail_and_explained_from_there(console: Console
         expect(answer).to_contain_text("Grant DropCollection on default.docs to the role docs_reader")
 
 
+def test_on_a_telephone_all_of_a_line_is_in_sight(console: Console) -> None:
+    refuse(console, "reader", "docs")
+    with console.signed_in("boss", viewport={"width": 390, "height": 844}) as page:
+        page.goto(f"{console.address}audit?operation=DropCollection&outcome=refused")
+        line = page.get_by_role("row").filter(has_text="DropCollection").first
+        for cell in line.get_by_role("cell").all():
+            box = cell.bounding_box()
+            assert box is None or box["x"] + box["width"] <= 390, cell.inner_text()
+        for text in (re.compile("^DropCollection$"), "Refused", "reader", "no role of reader holds"):
+            expect(line.get_by_role("cell").filter(has_text=text).first).to_be_in_viewport()
+
+
 def test_what_is_done_in_the_console_is_in_the_trail_as_done_there(console: Console) -> None:
     console.new_user("traced")
     with console.signed_in("boss", viewport={"width": 1280, "height": 900}) as page:

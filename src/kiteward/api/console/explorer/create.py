@@ -34,6 +34,9 @@ _OTHERS: Final = (
 )
 """The types of fields that are no vectors; every engine has them."""
 
+_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"nullable": _OTHERS, "partition_key": _KEY_TYPES})
+"""What can be ticked of a field other than the primary key -> the types that can have it."""
+
 _SIZES: Final[Mapping[str, str]] = MappingProxyType({"VarChar": "max_length", "Array": "max_capacity"})
 """Type of a field -> the parameter that its size is; that of vectors is their dimension, others have none."""
 
@@ -135,6 +138,7 @@ async def _show(
         "dynamic": dynamic,
         "load": load,
         "key_types": _KEY_TYPES,
+        "options": _OPTIONS,
         "types": _types(offer),
         "vectors": tuple(offer.vectors),
         "sized": tuple(kind for kind in _types(offer) if _size_name(FieldGiven("", kind))),
@@ -218,8 +222,15 @@ def _needless(request: ConsoleRequest, position: int, field: FieldGiven) -> dict
         "index": field.index != AUTOINDEX and not vector,
         "metric": bool(field.metric) and not vector,
     }
+    if not field.name:
+        return {}
     reason = Reason(request.text("explorer.none_of_type", type=field.type))
-    return {f"{part}_{position}": reason for part, needless in given.items() if field.name and needless}
+    errors = {f"{part}_{position}": reason for part, needless in given.items() if needless}
+    ticked = [each for each in field.options if position and each in _OPTIONS and field.type not in _OPTIONS[each]]
+    if ticked:
+        options = request.text("list.separator").join(request.text(f"explorer.mark.{each}") for each in ticked)
+        errors[f"options_{position}"] = Reason(request.text("explorer.option_unfit", type=field.type, options=options))
+    return errors
 
 
 def _unfit(request: ConsoleRequest, position: int, field: FieldGiven) -> dict[str, Reason]:

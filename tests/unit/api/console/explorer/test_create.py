@@ -51,6 +51,17 @@ async def test_what_the_type_of_a_field_does_not_have_is_said_at_its_place() -> 
         assert not browser.harness.engine.called("CreateCollection")
 
 
+async def test_an_option_that_the_type_of_a_field_does_not_have_is_refused_at_its_place() -> None:
+    async with exploring() as browser:
+        given = {**FORM, "options_1": "nullable", "type_3": "JSON"}
+        answer = await browser.send("new-collection", **given)
+        assert answer.status_code == 422
+        assert re.findall(r'id="(\w+)-error"', answer.text) == ["options_1", "options_3"]
+        assert "A field of the type FloatVector cannot have this: Nullable." in shown(answer.text)
+        assert "A field of the type JSON cannot have this: Partition key." in shown(answer.text)
+        assert not browser.harness.engine.called("CreateCollection")
+
+
 async def test_each_part_of_a_field_names_the_types_that_have_it() -> None:
     async with exploring(embedded_engine=True) as browser:
         page = (await browser.open("new-collection")).text
@@ -59,7 +70,10 @@ async def test_each_part_of_a_field_names_the_types_that_have_it() -> None:
         assert {"FloatVector", "VarChar", "Array of Int64"} < {*parts["size_1"]}
         assert not {"SparseFloatVector", "Int64", "JSON"} & {*parts["size_1"]}
         boxes = re.findall(r'data-with="([^"]*)"><label><input type="checkbox" name="options_1" value="(\w+)"', page)
-        assert boxes == [("Int64|VarChar", "partition_key")]
+        assert [option for _, option in boxes] == ["nullable", "partition_key"]
+        assert boxes[1][0] == "Int64|VarChar"
+        assert {"Int64", "JSON", "Array of Int64"} < {*boxes[0][0].split("|")}
+        assert not {"FloatVector", "SparseFloatVector"} & {*boxes[0][0].split("|")}
 
 
 async def test_a_collection_is_created_as_typed_with_indexes_and_loaded() -> None:
