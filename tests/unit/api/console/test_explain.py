@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.support.gateway import PASSWORD
+from tests.support.described import described
+from tests.support.gateway import PASSWORD, own_call
 from tests.unit.api.console.test_app import browsing
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
@@ -85,3 +86,27 @@ async def test_lines_of_our_own_operations_are_explained_in_whole_sentences(tmp_
     assert "Allowed Today: ann, CreateApiKey By the policy" in made
     assert "Users may do this for themselves, with what is theirs." in made
     assert [number in listed for number in ("line=1&", "line=2&", "line=3&")] == [False, True, True]
+
+
+async def test_row_policies_say_which_rows_a_privilege_reaches() -> None:
+    async with browsing() as browser:
+        harness = browser.harness
+        harness.engine.create("docs")
+        harness.engine.answers["DescribeCollection"] = described(owner="VarChar")
+        await harness.role("reader", ("Query", "default", "docs"), ("Delete", "default", "docs"))
+        await harness.user("ann", "reader")
+        policy = {"policyName": "own", "actions": ["Query"], "usingExpr": "owner == $current_principal"}
+        for operation, arguments in (("MakeRowPolicy", policy), ("EnableRowPolicies", {})):
+            await harness.gateway.handle(own_call(operation, collectionName="docs", **arguments))
+        await browser.sign_in()
+        asked = "explain?collection=docs&user="
+        some = text_of((await browser.open(f"{asked}ann&privilege=Query")).text)
+        assert "Row policies let it reach only some rows. existing rows: own Permissive owner == &#34;ann&#34;" in some
+        none = text_of((await browser.open(f"{asked}ann&privilege=Delete")).text)
+        assert "Allowed ann, Delete on default.docs" in none
+        assert "Row policies let it reach no row." in none
+        assert "Row policies do not apply to it." in text_of((await browser.open(f"{asked}root&privilege=Query")).text)
+        browser.client.cookies.clear()
+        await browser.sign_in("ann", PASSWORD)
+        own = text_of((await browser.open(f"{asked}ann&privilege=Query")).text)
+        assert "Row policies let it reach only some rows. existing rows: own Permissive Allowed through" in own
