@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.described import described
-from tests.support.gateway import PASSWORD, own_call
+from tests.support.gateway import PASSWORD
 from tests.unit.api.console.test_app import browsing
+from tests.unit.api.console.test_identity_providers import Company
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
@@ -95,9 +96,10 @@ async def test_row_policies_say_which_rows_a_privilege_reaches() -> None:
         harness.engine.answers["DescribeCollection"] = described(owner="VarChar")
         await harness.role("reader", ("Query", "default", "docs"), ("Delete", "default", "docs"))
         await harness.user("ann", "reader")
+        own = Company(harness, browser.client).own
         policy = {"policyName": "own", "actions": ["Query"], "usingExpr": "owner == $current_principal"}
-        for operation, arguments in (("MakeRowPolicy", policy), ("EnableRowPolicies", {})):
-            await harness.gateway.handle(own_call(operation, collectionName="docs", **arguments))
+        await own("MakeRowPolicy", collectionName="docs", **policy)
+        await own("EnableRowPolicies", collectionName="docs")
         await browser.sign_in()
         asked = "explain?collection=docs&user="
         some = text_of((await browser.open(f"{asked}ann&privilege=Query")).text)
@@ -108,5 +110,5 @@ async def test_row_policies_say_which_rows_a_privilege_reaches() -> None:
         assert "Row policies do not apply to it." in text_of((await browser.open(f"{asked}root&privilege=Query")).text)
         browser.client.cookies.clear()
         await browser.sign_in("ann", PASSWORD)
-        own = text_of((await browser.open(f"{asked}ann&privilege=Query")).text)
-        assert "Row policies let it reach only some rows. existing rows: own Permissive Allowed through" in own
+        hers = text_of((await browser.open(f"{asked}ann&privilege=Query")).text)
+        assert "Row policies let it reach only some rows. existing rows: own Permissive Allowed through" in hers
