@@ -23,6 +23,8 @@ MOST_LISTED: Final = 1_000
 
 _MEMBERS: Final = {
     "user": "userName",
+    "by": "byUserName",
+    "target": "targetUserName",
     "collection": "collectionName",
     "database": "dbName",
     "operation": "operation",

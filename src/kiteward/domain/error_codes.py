@@ -359,6 +359,7 @@ class ErrorCode(StrEnum):
     AUDIT_LINE_NOT_FOUND = auto()
     AUDIT_FILTER_UNKNOWN = auto()
     AUDIT_PERIOD_EMPTY = auto()
+    UNUSED_SINCE_FUTURE = auto()
     AUDIT_DETAILS_LIMIT = auto()
     AUDIT_END_UNRECORDED = auto()
     AUDIT_NOT_WRITABLE = auto()

@@ -41,13 +41,19 @@ async def list_unused(services: Services, caller: Caller, since: datetime) -> Un
     """Return the grants and API keys that were not used since a time.
 
     Raises:
-        InvalidArgument: there is no audit trail.
+        InvalidArgument: there is no audit trail, or the time is yet to come.
         StoreUnavailable: the store cannot be read.
     """
     if services.trail is None:
         raise InvalidArgument(
             "there is no audit trail (kiteward.audit.enabled is false), so usage is not recorded",
             ErrorDetail(ErrorCode.AUDIT_DISABLED),
+        )
+    if since > datetime.now(UTC):
+        raise InvalidArgument(
+            "`since` must not be in the future: everything is unused since then",
+            ErrorDetail(ErrorCode.UNUSED_SINCE_FUTURE),
+            field="since",
         )
     roles = {record.name: (*record.roles, *record.group_roles) for record in await services.store.users()}
     if services.shared_trail is not None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from tests.support.command_line import Run, on
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles, files_of
-from kiteward.audit.reader import Scope
+from kiteward.audit.reader import AuditQuery, Scope
 from kiteward.cli.audit_lines import ServerLines
 from kiteward.cli.main import main
+from kiteward.iam.json_api.audit import Wanted
 
 NOTHING = "kiteward: no line matches\n"
 
@@ -271,3 +273,24 @@ def test_a_server_is_asked_for_what_is_new_alone() -> None:
     lines = ServerLines(server, Scope.ALL)  # type: ignore[arg-type]  # no real server
     assert [line["seq"] for line in lines.after(9)] == [10, 11, 12]
     assert [request["after"] for request in server.asked] == [9, 10, 11]
+
+
+class Asked:
+    """A server that has no lines, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+
+    async def ask(self, _path: str, request: Mapping[str, Any]) -> Any:
+        self.requests.append({**request})
+        return {"lines": [], "before": None, "after": None}
+
+
+def test_every_filter_reaches_a_server_as_a_member_that_it_knows() -> None:
+    texts = {each.name: "given" for each in fields(AuditQuery) if each.default == ""}
+    question = AuditQuery(**{**texts, "kind": "user", "outcome": "failed"}, since=0, until=1, before=3, after=2)
+    server = Asked()
+    ServerLines(server, Scope.ALL).search(question, limit=5)  # type: ignore[arg-type]  # no real server
+    (request,) = server.requests
+    assert request.keys() == {*Wanted.__struct_encode_fields__}
+    assert "" not in request.values()

@@ -5,8 +5,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.support.described import described
 from tests.support.gateway import PASSWORD
 from tests.unit.api.console.test_app import browsing
+from tests.unit.api.console.test_identity_providers import Company
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
@@ -85,3 +87,28 @@ async def test_lines_of_our_own_operations_are_explained_in_whole_sentences(tmp_
     assert "Allowed Today: ann, CreateApiKey By the policy" in made
     assert "Users may do this for themselves, with what is theirs." in made
     assert [number in listed for number in ("line=1&", "line=2&", "line=3&")] == [False, True, True]
+
+
+async def test_row_policies_say_which_rows_a_privilege_reaches() -> None:
+    async with browsing() as browser:
+        harness = browser.harness
+        harness.engine.create("docs")
+        harness.engine.answers["DescribeCollection"] = described(owner="VarChar")
+        await harness.role("reader", ("Query", "default", "docs"), ("Delete", "default", "docs"))
+        await harness.user("ann", "reader")
+        own = Company(harness, browser.client).own
+        policy = {"policyName": "own", "actions": ["Query"], "usingExpr": "owner == $current_principal"}
+        await own("MakeRowPolicy", collectionName="docs", **policy)
+        await own("EnableRowPolicies", collectionName="docs")
+        await browser.sign_in()
+        asked = "explain?collection=docs&user="
+        some = text_of((await browser.open(f"{asked}ann&privilege=Query")).text)
+        assert "Row policies let it reach only some rows. existing rows: own Permissive owner == &#34;ann&#34;" in some
+        none = text_of((await browser.open(f"{asked}ann&privilege=Delete")).text)
+        assert "Allowed ann, Delete on default.docs" in none
+        assert "Row policies let it reach no row." in none
+        assert "Row policies do not apply to it." in text_of((await browser.open(f"{asked}root&privilege=Query")).text)
+        browser.client.cookies.clear()
+        await browser.sign_in("ann", PASSWORD)
+        hers = text_of((await browser.open(f"{asked}ann&privilege=Query")).text)
+        assert "Row policies let it reach only some rows. existing rows: own Permissive Allowed through" in hers
