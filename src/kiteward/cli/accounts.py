@@ -95,7 +95,7 @@ KEYS: Final = (
         "list API keys",
         options=("userName", "contains", "keyState"),
         lists="keys",
-        columns=("keyId", "userName", "roles", "enabled", "expiresAt", "usedAt", "description"),
+        columns=("keyId", "userName", "roles", "state", "expiresAt", "usedAt", "description"),
     ),
     Command("describe", "kiteward/api_keys/describe", "describe an API key", names=("keyId",)),
     Command(

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,12 @@ def opens(directory: Path, credential: PresentedCredential) -> bool:
 
 def lines(text: str) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in text.splitlines())
+
+
+def cells(text: str) -> dict[str, str]:
+    """Read a table of one row."""
+    head, row = (re.split(r"  +", line) for line in text.splitlines())
+    return dict(zip(head, row, strict=False))  # what is empty at the end of a line is not printed
 
 
 def test_init_makes_an_administrator_with_a_password_that_is_printed_once(run: Run, tmp_path: Path) -> None:
@@ -148,6 +155,17 @@ def test_a_key_is_made_listed_disabled_and_revoked(run: Run, tmp_path: Path) -> 
     assert opens(tmp_path, KeyCredential(Secret(rotated["key"])))
     run("keys", "revoke", made["key id"])
     assert run("keys", "list").strip() == "none"
+
+
+def test_a_list_says_of_each_key_whether_it_is_accepted(run: Run) -> None:
+    run("init", "--admin", "db_admin")
+    run("users", "create", "emma")
+    made = lines(run("keys", "create", "emma"))
+    assert cells(run("keys", "list"))["state"] == "enabled"
+    run("users", "disable", "emma")
+    assert cells(run("keys", "list"))["state"] == "blocked"
+    run("keys", "disable", made["key id"])
+    assert cells(run("keys", "list"))["state"] == "disabled"
 
 
 def test_every_page_of_a_list_is_printed(run: Run, tmp_path: Path) -> None:

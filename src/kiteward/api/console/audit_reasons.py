@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 from kiteward.api.console.language import Language
+from kiteward.audit.events import HIDDEN
 
 _FORMS: Final = {
     "recorded.root": r"`root` is not restricted",
@@ -30,6 +31,25 @@ _FORMS: Final = {
     "recorded.throttled_factors": r"throttled after wrong second factors",
     "recorded.key_disabled": r"the API key is disabled",
     "recorded.key_expired": r"the API key has expired",
+    "recorded.key_owner": r"a limited API key can create keys for its own user only",
+    "recorded.row_absent": (
+        r"row policies: no row policy of the collection (?P<collection>.*) lets (?P<user>.*) write rows by (?P<action>\w+)"
+    ),
+    "recorded.row_key": (
+        r"row policies: the key of row (?P<row>\d+) is not that of a row which the row policies of the collection "
+        r"(?P<collection>.*) let (?P<user>.*) replace"
+    ),
+    "recorded.row_read": (
+        r"row policies: `(?P<name>.*)` is not accepted in reads of a collection with row policies: leave it out"
+    ),
+    "recorded.row_violates": (
+        r"row policies: row (?P<row>\d+) violates `check_expr` of the row policy (?P<policy>.*) of the collection "
+        r"(?P<collection>.*)"
+    ),
+    "recorded.row_violates_each": (
+        r"row policies: row (?P<row>\d+) violates `check_expr` of each of the row policies (?P<policies>.*) of the "
+        r"collection (?P<collection>.*)"
+    ),
 }
 """The key of a text -> what the trail has."""
 
@@ -59,6 +79,12 @@ def error_in_language(text: Language, recorded: str) -> str:
 
 def in_language(text: Language, recorded: str) -> str:
     """Return a recorded reason in a language; empty if its form is not known."""
+    reason = recorded.removesuffix(HIDDEN)
+    said = _said(text, reason)
+    return text("recorded.hidden", reason=said) if said and reason != recorded else said
+
+
+def _said(text: Language, recorded: str) -> str:
     for key, pattern in _PATTERNS.items():
         found = pattern.fullmatch(recorded)
         if found:

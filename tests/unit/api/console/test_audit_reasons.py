@@ -6,6 +6,7 @@ import pytest
 
 from kiteward.api.console.audit_reasons import error_in_language, in_language
 from kiteward.api.console.language import catalogues
+from kiteward.audit.events import HIDDEN
 from kiteward.authn import password_verifier
 from kiteward.authn.second_factor import factors
 from kiteward.authz import policy
@@ -30,8 +31,15 @@ SAID = (
     "wrong password",
     "the API key is disabled",
     "the API key has expired",
+    "a limited API key can create keys for its own user only",
+    "no role of `lars` holds Search on `default.docs`" + HIDDEN,
+    "row policies: row 7 violates `check_expr` of the row policy mine of the collection docs",
+    "row policies: row 7 violates `check_expr` of each of the row policies mine, team of the collection docs",
+    "row policies: no row policy of the collection docs lets lars write rows by Upsert",
+    "row policies: the key of row 7 is not that of a row which the row policies of the collection docs let lars replace",
+    "row policies: `group_by` is not accepted in reads of a collection with row policies: leave it out",
 )
-_NAMED = "lars|kw_1|Delete|a\u02cbb"
+_NAMED = "lars|kw_1|Delete|Search|Upsert|a\u02cbb|docs|mine|team|group_by|7|check_expr"
 
 
 @pytest.mark.parametrize("recorded", SAID)
@@ -46,6 +54,7 @@ def test_reason_of_a_known_form_is_said_in_every_language_with_its_names(recorde
 def test_any_other_reason_has_no_text() -> None:
     assert in_language(LANGUAGES["zh"], "the engine is away") == ""
     assert in_language(LANGUAGES["zh"], "wrong password\n") == ""
+    assert in_language(LANGUAGES["zh"], f"the engine is away{HIDDEN}") == ""
 
 
 def error_classes() -> list[str]:

@@ -375,6 +375,7 @@ async def test_root_is_shown_as_the_administrator_that_it_is_and_its_deletion_is
         assert "Administrator" in text
         assert "None needed: root may do everything." in text
         assert "None needed" in await browser.text("users/root")
+        assert "None needed" in await browser.text("account")
         refused = await browser.open("users/root/delete")
         assert refused.status_code == 422
         assert "The user root cannot be deleted." in shown(refused.text)
