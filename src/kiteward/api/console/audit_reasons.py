@@ -33,7 +33,8 @@ _FORMS: Final = {
     "recorded.key_expired": r"the API key has expired",
     "recorded.key_owner": r"a limited API key can create keys for its own user only",
     "recorded.row_absent": (
-        r"row policies: no row policy of the collection (?P<collection>.*) lets (?P<user>.*) write rows by (?P<action>\w+)"
+        r"row policies: no row policy of the collection (?P<collection>.*) lets (?P<user>.*) write rows by "
+        r"(?P<action>\w+)"
     ),
     "recorded.row_key": (
         r"row policies: the key of row (?P<row>\d+) is not that of a row which the row policies of the collection "

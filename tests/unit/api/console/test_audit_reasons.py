@@ -36,7 +36,10 @@ SAID = (
     "row policies: row 7 violates `check_expr` of the row policy mine of the collection docs",
     "row policies: row 7 violates `check_expr` of each of the row policies mine, team of the collection docs",
     "row policies: no row policy of the collection docs lets lars write rows by Upsert",
-    "row policies: the key of row 7 is not that of a row which the row policies of the collection docs let lars replace",
+    (
+        "row policies: the key of row 7 is not that of a row which the row policies of the collection docs let "
+        "lars replace"
+    ),
     "row policies: `group_by` is not accepted in reads of a collection with row policies: leave it out",
 )
 _NAMED = "lars|kw_1|Delete|Search|Upsert|a\u02cbb|docs|mine|team|group_by|7|check_expr"
