@@ -4,7 +4,7 @@
 #            numbers is read back as an embedding of the chunk, and is not in its metadata. `retrieve` and `search` do so alike, without
 #            an error. The row in the collection has every value as it was given.
 # Guess:     metadata is read as metadata, whatever its values look like: the schema says which fields are vectors.
-# Seen:      team "red", prices [1.5, 2.25], tags [], sales {"2024": 3, "2025": 5}, counts [1, 2]: the metadata is team and counts; the
+# Seen:      team "red", fractions as prices, no tags, sales {"2024": 3, "2025": 5}, counts [1, 2]: the metadata is team and counts; the
 #            embeddings are vector, prices and tags (dense) and sales (sparse, 3.0 and 5.0 at 2024 and 2025)
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; cd "$work"

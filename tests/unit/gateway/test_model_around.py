@@ -107,4 +107,5 @@ async def test_no_decision_is_made_by_what_a_name_named_longer_ago_than_the_age(
     assert (
         min(outcomes["allowed"], outcomes["denied"], outcomes["behind an alias"], outcomes["no database"]) > rounds / 20
     )
-    assert outcomes["unavailable"] < outcomes.total() / 20, outcomes
+    # More, the busier the machine is: the world changes also while a thread of the store is waited for.
+    assert outcomes["unavailable"] < outcomes.total() / 5, outcomes
